@@ -1,0 +1,171 @@
+"""What the policy made of a message: pure data, and nothing has happened yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from gateway.core.envelope import Client
+from gateway.core.message import ParsedMessage
+from gateway.core.outcome import Reason
+from gateway.core.place import Context, Place
+from gateway.core.reports import AuthReport, ScanReport
+
+
+@dataclass(frozen=True, slots=True)
+class EnvelopeFacts:
+    """The envelope without its content; what a stored message remembers of its transaction."""
+
+    trace_id: str
+    source: str
+    received_at: datetime
+    client: Client | None
+    reverse_path: str | None
+    recipients: tuple[str, ...]
+    smtputf8: bool
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that a condition may read."""
+
+    envelope: EnvelopeFacts
+    message: ParsedMessage
+    place: Place
+    auth: AuthReport
+    scan: ScanReport
+    context: Context
+    now: datetime
+
+
+class Disposition(StrEnum):
+    ACCEPT = "accept"
+    IGNORE = "ignore"
+    QUARANTINE = "quarantine"
+    REJECT = "reject"
+    DEFER = "defer"
+
+
+class Kind(StrEnum):
+    """What sort of mail this is, for rules' `kind`."""
+
+    NEW = "new"
+    ANSWER = "answer"
+    AUTOMATIC = "automatic"
+    BOUNCE = "bounce"
+    LIST = "list"
+
+
+class TicketChoice(StrEnum):
+    NEW = "new"
+    JOIN = "join"
+    NOTE = "note"
+    NONE = "none"
+
+
+class PartDisposition(StrEnum):
+    KEPT = "kept"
+    STRIPPED = "stripped"
+    HELD = "held"
+
+
+@dataclass(frozen=True, slots=True)
+class PartDecision:
+    """What becomes of one leaf, and why (empty when kept)."""
+
+    n: int
+    disposition: PartDisposition
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionTrace:
+    """One condition of a rule, the value it saw, and whether it held."""
+
+    condition: str
+    expected: str
+    saw: str
+    holds: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A rule that matched. `already_decided` maps an action it lost to the rule that won it (`team: finance`)."""
+
+    rule: str
+    conditions: tuple[ConditionTrace, ...]
+    effects: tuple[str, ...] = ()
+    already_decided: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """To a team, unassigned."""
+
+    team: str
+    reassign: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Assign:
+    """To one agent (`agent`), or by `strategy` to one of the `teams`' agents."""
+
+    agent: str | None = None
+    teams: tuple[str, ...] = ()
+    strategy: str = "least-open"
+    last_agent_first: bool = False
+    reassign: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Set:
+    """Fields of the ticket: `priority`, `state`, `language`, or `fields.<name>`."""
+
+    field: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    tag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """A notice to addresses, to `assignee`, or to `team:<name>`; `only` replaces the usual notices."""
+
+    to: tuple[str, ...]
+    only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledge:
+    """Confirm a new ticket to its proven author; `template` None for the account's usual one."""
+
+    template: str | None = None
+
+
+Effect = Route | Assign | Set | Tag | Notify | Acknowledge
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """`reason` explains the disposition; `text` goes into the SMTP reply of a rejection.
+
+    `silence` says why the author gets no acknowledgement, empty when one is due.
+    """
+
+    disposition: Disposition
+    reason: Reason
+    text: str
+    kind: Kind
+    ticket: TicketChoice
+    join: str | None
+    parts: tuple[PartDecision, ...]
+    hits: tuple[Hit, ...]
+    effects: tuple[Effect, ...]
+    policy_version: int
+    silence: str = ""

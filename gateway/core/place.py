@@ -1,0 +1,97 @@
+"""Where a message belongs, and what we remember about those who wrote it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True)
+class Mailbox:
+    """A company address that forwards to us. `inbound` is the local part that mail for it arrives at; None for none."""
+
+    id: str
+    address: str
+    name: str
+    inbound: str | None
+    language: str | None
+    team: str | None
+    is_default: bool
+
+    @property
+    def domain(self) -> str:
+        return self.address.rpartition("@")[2].lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The account a transaction is for, and within it the mailboxes (the first of them owns the ticket).
+
+    `mailboxes` are those this transaction addresses, the owner first; `own_domains` are all domains whose addresses
+    belong to the account (mailboxes' domains, domains of its own, its gateway domain): for authors there only DKIM
+    """
+
+    account_id: str
+    account: str
+    account_domain: str
+    company_name: str
+    language: str
+    timezone: str
+    mailboxes: tuple[Mailbox, ...]
+    own_domains: frozenset[str]
+    own_addresses: frozenset[str]
+    agent_addresses: frozenset[str]
+    policy_version: int
+    exempt: bool = False
+
+    @property
+    def mailbox(self) -> Mailbox:
+        """The mailbox that owns the ticket."""
+        return self.mailboxes[0]
+
+
+class Evidence(StrEnum):
+    """Why a ticket is a candidate for this message."""
+
+    MESSAGE_ID = "message-id"
+    ANSWER_ADDRESS = "answer-address"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A ticket this message may belong to. `is_participant`: the author's address is one of the ticket's participants."""
+
+    ticket_id: str
+    number: int
+    state: str
+    team: str | None
+    assignee: str | None
+    evidence: Evidence
+    is_participant: bool
+    agent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """A person the account knows."""
+
+    id: str
+    address: str
+    name: str
+    language: str | None
+    company: str | None
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the store remembers that a decision may need. `bounce_of` is the outbox row a delivery report answers.
+
+    `delivery_report` is set when the recipient was one of our own bounce addresses.
+    """
+
+    contact: Contact | None = None
+    candidates: tuple[Candidate, ...] = ()
+    bounce_of: str | None = None
+    first_tried_at: datetime | None = None

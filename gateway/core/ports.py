@@ -1,0 +1,82 @@
+"""Protocols between rooms that must not import each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from gateway.core.envelope import Envelope
+from gateway.core.message import ParsedMessage
+from gateway.core.place import Place
+from gateway.core.reports import AuthResult, Finding, ScanStatus
+
+
+class Resolver(Protocol):
+    """The one DNS door. All methods raise `DnsFailure` when nobody could say, return () for a name without such records."""
+
+    async def txt(self, name: str) -> tuple[bytes, ...]:
+        """Each TXT record, its strings joined."""
+        ...
+
+    async def records(self, name: str, kind: str) -> tuple[Any, ...]:
+        """Records of `kind` as pyspf wants them: A/AAAA/PTR/CNAME as text, MX as (preference, host), TXT as a tuple of bytes."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AuthEvidence:
+    """What an authentication check may look at. `deadline` is a `time.monotonic()` value."""
+
+    envelope: Envelope
+    message: ParsedMessage
+    place: Place
+    resolver: Resolver
+    deadline: float
+
+
+class AuthCheck(Protocol):
+    """One authentication method (`verify/checks/<method>.py`)."""
+
+    name: str
+
+    async def check(self, evidence: AuthEvidence) -> tuple[AuthResult, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ScannerResult:
+    """What one scanner says of the whole message."""
+
+    status: ScanStatus
+    reason: str = ""
+    findings: tuple[Finding, ...] = ()
+    facts: tuple[tuple[str, float | str], ...] = ()
+
+
+class Scanner(Protocol):
+    """One scanner (`scan/scanners/<name>.py`). Raising means unscanned."""
+
+    name: str
+
+    async def scan(self, content: bytes) -> ScannerResult: ...
+
+
+@dataclass(frozen=True, slots=True)
+class AgentCandidate:
+    """An agent a strategy may choose. `open` counts tickets now assigned, `today` those of this day,
+    `last_turn` is the account's turn counter when this agent was last chosen in this team (0 for never).
+    """
+
+    id: str
+    address: str
+    open: int
+    today: int
+    last_turn: int
+
+
+class Strategy(Protocol):
+    """A way of choosing an agent (`policy/strategies/<name>.py`). Pure."""
+
+    name: str
+
+    def choose(self, candidates: Sequence[AgentCandidate]) -> AgentCandidate | None: ...

@@ -1,0 +1,112 @@
+"""What the checks found out about a message. Data only: what to do about it is the policy's business."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Sender(StrEnum):
+    """What the account's rules see of the author."""
+
+    VERIFIED = "verified"
+    UNVERIFIED = "unverified"
+    FORGED = "forged"
+    INDETERMINATE = "indeterminate"
+
+
+class Level(StrEnum):
+    """How much the proof is worth: none < via-forwarder < verified."""
+
+    NONE = "none"
+    VIA_FORWARDER = "via-forwarder"
+    VERIFIED = "verified"
+
+
+class Path(StrEnum):
+    """How the message came to us."""
+
+    DIRECT = "direct"
+    FORWARDER = "forwarder"
+    PROBABLE = "probable"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class AuthResult:
+    """One resinfo of RFC 8601 section 2.2: `method=result (detail) ptype.property=value`."""
+
+    method: str
+    result: str
+    properties: tuple[tuple[str, str], ...] = ()
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AuthReport:
+    """Who wrote this, by which proof (`by`, e.g. `dkim:customer.example`), through which path.
+
+    `reason` says in one plain sentence why the sender is what it is. `published_policy` is the author domain's
+    DMARC policy (`none`, `quarantine`, `reject`), empty when it has none or nobody could say.
+    """
+
+    results: tuple[AuthResult, ...]
+    sender: Sender
+    level: Level
+    by: str
+    path: Path
+    forwarder: str | None
+    published_policy: str
+    reason: str
+
+    def result_of(self, method: str) -> str:
+        """The best result of a method, `none` when it was not seen."""
+        found = [r.result for r in self.results if r.method == method]
+        return "pass" if "pass" in found else (found[0] if found else "none")
+
+
+class ScanStatus(StrEnum):
+    CLEAN = "clean"
+    INFECTED = "infected"
+    UNSCANNABLE = "unscannable"
+    UNSCANNED = "unscanned"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A thing a scanner named, and where (`message`, or a part's number)."""
+
+    scanner: str
+    name: str
+    where: str = "message"
+
+
+@dataclass(frozen=True, slots=True)
+class PartReport:
+    """What a leaf really is. `types` are short type names (`exe`, `pdf`, `jpeg`) by every reading: content, declared
+    type and each name; `detected_type` is the one by content, empty when the content has no signature.
+    """
+
+    n: int
+    name: str
+    declared_type: str
+    detected_type: str
+    media_class: str
+    types: tuple[str, ...]
+    size_bytes: int
+    sha256: str
+    inline: bool
+    encrypted: bool = False
+    macros: bool = False
+    inner: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ScanReport:
+    """`reason` belongs to unscannable and unscanned (`down`, `timeout`, `scanner-off`, `over-limit`, `encrypted`, ...)."""
+
+    status: ScanStatus
+    reason: str = ""
+    findings: tuple[Finding, ...] = ()
+    facts: tuple[tuple[str, float | str], ...] = ()
+    parts: tuple[PartReport, ...] = ()
