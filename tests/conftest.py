@@ -1,0 +1,26 @@
+"""What all tests share: where the corpora lie."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def missing(what: str) -> None:
+    """Skip by name on a person's machine; with CI=true a missing server or corpus is a failure."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"missing in CI: {what}")
+    pytest.skip(what)
+
+
+@pytest.fixture(scope="session")
+def corpora() -> Path:
+    """The folder of real messages and test suites that nobody in the project wrote."""
+    path = Path(os.environ.get("GATEWAY_CORPORA") or ROOT.parent / "shared" / "corpora")
+    if not path.is_dir():
+        missing("the corpora: set GATEWAY_CORPORA to their folder")
+    return path
