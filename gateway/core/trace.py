@@ -1,0 +1,41 @@
+"""The steps of one transaction, as they are kept with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line of a trace: which stage, when, what came of it, why. `detail` is JSON-able and free of content."""
+
+    at: datetime
+    stage: str
+    outcome: str
+    reason: str = ""
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionRecord:
+    """The delivery log's line for one SMTP (or pipe) transaction, refused and deferred ones included.
+
+    `account` is the account's name, `system` where none was known. `recipients` include refused ones.
+    `outcome` is accepted, refused, deferred or parked; `reply` the SMTP reply that ended it.
+    """
+
+    trace_id: str
+    account: str
+    at: datetime
+    outcome: str
+    reason: str
+    client_ip: str | None
+    helo: str | None
+    tls: str | None
+    reverse_path: str | None
+    recipients: tuple[str, ...]
+    reply: str
+    message_id: str | None = None

@@ -1,0 +1,1 @@
+"""What is kept: one code path for every database, one transaction for every message."""

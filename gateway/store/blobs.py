@@ -1,0 +1,79 @@
+"""Large content, outside the database: written and synced before the commit that names it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from gateway.core.errors import BlobUnavailable
+from gateway.store.engine import translated_faults
+
+INLINE_BYTES = 256 * 1024
+"""Content up to this size lies in the message's own row."""
+
+
+class FileBlobs:
+    """Files named `<account id>/<message id>`. Written to a temporary name, synced, renamed, and the directory synced:
+    after a power loss a name either is absent or holds all its bytes. No library was found that does all four.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def _path(self, account_id: str, message_id: str) -> Path:
+        return self._folder / account_id / message_id
+
+    def put(self, account_id: str, message_id: str, content: bytes) -> None:
+        """Raises StorageFull, StoreUnavailable."""
+        path = self._path(account_id, message_id)
+        temporary = path.with_name(path.name + ".tmp")
+        with translated_faults():
+            if not path.parent.is_dir():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                _sync_directory(self._folder.parent)
+                _sync_directory(self._folder)
+            try:
+                with temporary.open("wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+                temporary.rename(path)
+            except OSError:
+                temporary.unlink(missing_ok=True)
+                raise
+            _sync_directory(path.parent)
+
+    def get(self, account_id: str, message_id: str, sha256: str) -> bytes:
+        """The content. Raises BlobUnavailable when it is absent, unreadable, or not the bytes that were stored."""
+        try:
+            content = self._path(account_id, message_id).read_bytes()
+        except OSError as error:
+            raise BlobUnavailable(f"blob {account_id}/{message_id}: {error.strerror}") from error
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise BlobUnavailable(f"blob {account_id}/{message_id}: its SHA-256 is not the one stored with the message")
+        return content
+
+    def remove(self, account_id: str, message_id: str) -> None:
+        """For content whose commit did not happen."""
+        with translated_faults():
+            self._path(account_id, message_id).unlink(missing_ok=True)
+
+    def names(self) -> Iterator[tuple[str, str]]:
+        """(account id, message id) of every blob."""
+        if not self._folder.is_dir():
+            return
+        for account in sorted(self._folder.iterdir()):
+            for blob in sorted(account.iterdir()):
+                yield account.name, blob.name
+
+
+def _sync_directory(path: Path) -> None:
+    if not path.is_dir():
+        return
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

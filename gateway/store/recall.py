@@ -1,0 +1,131 @@
+"""What we remember that a decision may need: the contact, the tickets this may belong to, the mail it may report on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import Connection, select
+
+from gateway.core.addresses import BadAddress, canonical, parse_addr_spec
+from gateway.core.envelope import Envelope
+from gateway.core.message import ParsedMessage
+from gateway.core.place import Candidate, Contact, Context, Evidence, Place
+from gateway.core.tokens import AnswerToken, Tokens
+from gateway.store.engine import Store
+from gateway.store.tables import Agent, ContactRow, MessageRow, Outbox, Participant, Team, Ticket
+from gateway.store.tables.columns import columns
+
+_REFERENCES_LOOKED_AT = 50
+
+_c = columns(ContactRow)
+_t = columns(Ticket)
+_p = columns(Participant)
+_a = columns(Agent)
+_o = columns(Outbox)
+_team = columns(Team)
+
+
+class Recall:
+    """Reads the context of one message. Raises StoreUnavailable."""
+
+    def __init__(self, store: Store, tokens: Tokens) -> None:
+        self._store = store
+        self._tokens = tokens
+
+    def __call__(self, envelope: Envelope, message: ParsedMessage, place: Place) -> Context:
+        locals_ = [_local(r) for r in envelope.recipients]
+        with self._store.read() as connection:
+            author = canonical(message.author.address) if message.author else ""
+            return Context(
+                contact=_contact(connection, place.account_id, author) if author else None,
+                candidates=tuple(self._candidates(connection, place, message, author, locals_)),
+                bounce_of=self._bounce_of(connection, place.account_id, locals_),
+            )
+
+    def _candidates(
+        self, connection: Connection, place: Place, message: ParsedMessage, author: str, locals_: Iterable[str]
+    ) -> Iterable[Candidate]:
+        """By an agent's token address first, then by our Message-IDs, the newest reference first."""
+        for local in locals_:
+            token = self._tokens.read_answer_local(place.account_id, local)
+            if token and (found := _by_answer_address(connection, place.account_id, token, author)):
+                yield found
+        seen: set[str] = set()
+        for reference in reversed(message.references[-_REFERENCES_LOOKED_AT:]):
+            ticket_id = self._tokens.ticket_of_message_id(place.account_id, reference)
+            if ticket_id is None or ticket_id in seen:
+                continue
+            seen.add(ticket_id)
+            if found := _candidate(connection, place.account_id, ticket_id, Evidence.MESSAGE_ID, author):
+                yield found
+
+    def _bounce_of(self, connection: Connection, account_id: str, locals_: Iterable[str]) -> str | None:
+        for local in locals_:
+            outbox_id = self._tokens.read_bounce_local(account_id, local)
+            if outbox_id is None:
+                continue
+            known = select(_o.id).where(_o.account_id == account_id, _o.id == outbox_id)
+            if connection.execute(known).scalar():
+                return outbox_id
+        return None
+
+
+def _local(recipient: str) -> str:
+    try:
+        return parse_addr_spec(recipient, lenient=True).local
+    except BadAddress:
+        return recipient
+
+
+def _contact(connection: Connection, account_id: str, author: str) -> Contact | None:
+    row = connection.execute(select(*_c).where(_c.account_id == account_id, _c.address_key == author)).first()
+    if row is None:
+        return None
+    return Contact(row.id, row.address, row.name, row.language, row.company, tuple(row.tags))
+
+
+def _by_answer_address(connection: Connection, account_id: str, token: AnswerToken, author: str) -> Candidate | None:
+    agent = connection.execute(
+        select(_a.address).where(_a.account_id == account_id, _a.number == token.agent_number)
+    ).scalar()
+    ticket_id = connection.execute(
+        select(_t.id).where(_t.account_id == account_id, _t.number == token.ticket_number)
+    ).scalar()
+    if ticket_id is None:
+        return None
+    return _candidate(connection, account_id, ticket_id, Evidence.ANSWER_ADDRESS, author, agent)
+
+
+def _candidate(
+    connection: Connection, account_id: str, ticket_id: str, evidence: Evidence, author: str, agent: str | None = None
+) -> Candidate | None:
+    row = connection.execute(
+        select(_t.id, _t.number, _t.state, _team.name.label("team"), _a.address.label("assignee"))
+        .select_from(Ticket)
+        .outerjoin(Team, (_team.account_id == _t.account_id) & (_team.id == _t.team_id))
+        .outerjoin(Agent, (_a.account_id == _t.account_id) & (_a.id == _t.assignee_id))
+        .where(_t.account_id == account_id, _t.id == ticket_id)
+    ).first()
+    if row is None:
+        return None
+    participates = bool(author) and (
+        connection.execute(
+            select(_p.role).where(_p.account_id == account_id, _p.ticket_id == ticket_id, _p.address_key == author)
+        ).scalar()
+        is not None
+    )
+    return Candidate(row.id, row.number, row.state, row.team, row.assignee, evidence, participates, agent)
+
+
+def thread_of(connection: Connection, account_id: str, ticket_id: str) -> Sequence[str]:
+    """The Message-IDs of a ticket's mail, inbound and sent, oldest first (RFC 5322 section 3.6.4)."""
+    m = columns(MessageRow)
+    inbound = connection.execute(
+        select(m.id, m.message_id).where(m.account_id == account_id, m.ticket_id == ticket_id, m.internal.is_(False))
+    )
+    sent = connection.execute(
+        select(_o.id, _o.message_id_header).where(
+            _o.account_id == account_id, _o.ticket_id == ticket_id, _o.message_id_header != ""
+        )
+    )
+    return [header for _, header in sorted((*map(tuple, inbound), *map(tuple, sent))) if header]

@@ -1,0 +1,37 @@
+"""All tables, by aggregate."""
+
+from gateway.store.tables.accounts import (
+    Account,
+    Agent,
+    ApiKey,
+    Change,
+    ContactRow,
+    Domain,
+    MailboxRow,
+    Membership,
+    PolicyVersion,
+    Team,
+)
+from gateway.store.tables.mail import Event, MessageRow, Receipt, Transaction, Twin
+from gateway.store.tables.tickets import Outbox, Participant, Ticket
+
+__all__ = [
+    "Account",
+    "Agent",
+    "ApiKey",
+    "Change",
+    "ContactRow",
+    "Domain",
+    "Event",
+    "MailboxRow",
+    "Membership",
+    "MessageRow",
+    "Outbox",
+    "Participant",
+    "PolicyVersion",
+    "Receipt",
+    "Team",
+    "Ticket",
+    "Transaction",
+    "Twin",
+]

@@ -1,0 +1,131 @@
+"""Accounts and what an admin sets up in them. `account` is also the lock every numbering transaction takes first."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import JSON, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from gateway.store.tables.columns import moment
+
+
+class Account(SQLModel, table=True):
+    __tablename__ = "account"
+    id: str = Field(primary_key=True)
+    name: str = Field(unique=True)
+    company_name: str
+    language: str = "en"
+    timezone: str = "UTC"
+    listen_only: bool = False
+    number_prefix: str = ""
+    next_number: int = 1
+    next_agent_number: int = 1
+    turn: int = 0
+    policy_version: int = 0
+    dkim_selector: str = ""
+    dkim_key: bytes = b""
+    created_at: datetime = moment()
+
+
+class Domain(SQLModel, table=True):
+    """A domain of an account's own whose MX points at us: any local part there is taken."""
+
+    __tablename__ = "domain"
+    domain: str = Field(primary_key=True)
+    account_id: str = Field(index=True)
+
+
+class MailboxRow(SQLModel, table=True):
+    __tablename__ = "mailbox"
+    __table_args__ = (UniqueConstraint("account_id", "inbound"),)
+    account_id: str = Field(primary_key=True)
+    id: str = Field(primary_key=True)
+    address: str
+    address_key: str = Field(unique=True)
+    name: str
+    inbound: str | None = None
+    language: str | None = None
+    team_id: str | None = None
+    is_default: bool = False
+    is_account_own: bool = False
+    created_at: datetime = moment()
+
+
+class Team(SQLModel, table=True):
+    __tablename__ = "team"
+    __table_args__ = (UniqueConstraint("account_id", "name"),)
+    account_id: str = Field(primary_key=True)
+    id: str = Field(primary_key=True)
+    name: str
+
+
+class Agent(SQLModel, table=True):
+    __tablename__ = "agent"
+    account_id: str = Field(primary_key=True)
+    id: str = Field(primary_key=True)
+    number: int
+    address: str
+    address_key: str = Field(unique=True)
+    name: str
+    language: str | None = None
+    status: str = "available"
+    created_at: datetime = moment()
+
+
+class Membership(SQLModel, table=True):
+    """An agent's place in a team; `last_turn` is the account's turn counter when this agent was last chosen in it."""
+
+    __tablename__ = "membership"
+    account_id: str = Field(primary_key=True)
+    team_id: str = Field(primary_key=True)
+    agent_id: str = Field(primary_key=True)
+    last_turn: int = 0
+
+
+class ContactRow(SQLModel, table=True):
+    __tablename__ = "contact"
+    __table_args__ = (UniqueConstraint("account_id", "address_key"),)
+    account_id: str = Field(primary_key=True)
+    id: str = Field(primary_key=True)
+    address: str
+    address_key: str
+    name: str = ""
+    language: str | None = None
+    company: str | None = None
+    tags: list[str] = Field(default_factory=list, sa_type=JSON)
+    created_at: datetime = moment()
+
+
+class PolicyVersion(SQLModel, table=True):
+    """A published policy: immutable."""
+
+    __tablename__ = "policy_version"
+    account_id: str = Field(primary_key=True)
+    version: int = Field(primary_key=True)
+    text: str
+    note: str = ""
+    author: str = ""
+    rolled_back_from: int | None = None
+    created_at: datetime = moment()
+
+
+class ApiKey(SQLModel, table=True):
+    """`digest` is the SHA-256 of the key: the key itself is shown once and kept nowhere."""
+
+    __tablename__ = "api_key"
+    id: str = Field(primary_key=True)
+    account_id: str = Field(index=True)
+    scope: str
+    digest: str = Field(unique=True)
+    note: str = ""
+    created_at: datetime = moment()
+    revoked_at: datetime | None = moment(default=None, nullable=True)
+
+
+class Change(SQLModel, table=True):
+    """One row. Each admin change raises `number` in its own transaction; processes that see it move drop their caches."""
+
+    __tablename__ = "change"
+    id: int = Field(primary_key=True)
+    number: int = 0
