@@ -1,0 +1,236 @@
+"""THE transaction: a group of messages with their tickets, events and outbox rows, all or nothing.
+
+The account row is the only lock: it guards ticket numbers, turns, receipts, twins and ticket state (on SQLite the write
+lock does). Everything is read once for the group, decided in memory, and written with one statement per table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, insert, update
+
+from gateway.core.addresses import canonical
+from gateway.core.clock import new_id
+from gateway.core.decision import Decision, Facts, Set, Tag, TicketChoice
+from gateway.core.outcome import Accepted, Outcome, Parked, Reason
+from gateway.core.place import Evidence
+from gateway.core.ports import Strategy
+from gateway.core.reports import Sender
+from gateway.core.trace import Step
+from gateway.store.assignment import Assignment, assign
+from gateway.store.engine import row_lock
+from gateway.store.filing import Filing, Kept, LogEntry
+from gateway.store.group import Group, Joined, TwinState
+from gateway.store.keys import TWIN_AGE, receipt_key, twin_key, twin_rank
+from gateway.store.notices import Told, wants_acknowledgement, who_is_told
+from gateway.store.tables import (
+    Account,
+    Event,
+    Membership,
+    MessageRow,
+    Outbox,
+    Participant,
+    Receipt,
+    Ticket,
+    Transaction,
+    Twin,
+)
+from gateway.store.tables.columns import columns
+
+_a, _m, _s, _t, _w = columns(Account), columns(MessageRow), columns(Membership), columns(Ticket), columns(Twin)
+
+ReplyLine = Callable[[Outcome, str], str]
+"""The SMTP reply of an outcome for a trace id, for the delivery log; handed in, since only `smtp/replies.py` writes codes."""
+
+
+class Commit:
+    """Writes one group within the caller's transaction; returns an outcome per item, in order."""
+
+    def __init__(self, strategies: Mapping[str, Strategy], reply_line: ReplyLine) -> None:
+        self._strategies = strategies
+        self._reply_line = reply_line
+
+    def __call__(
+        self, connection: Connection, items: Sequence[Filing | LogEntry], now: datetime
+    ) -> list[Outcome | None]:
+        filings = [i for i in items if isinstance(i, Filing)]
+        row_lock(connection, sorted({f.account_id for f in filings}))
+        group = Group.load(connection, filings, now)
+        outcomes = [self._log(group, i) if isinstance(i, LogEntry) else self._file(group, i) for i in items]
+        _write(connection, group)
+        return outcomes
+
+    def _log(self, group: Group, entry: LogEntry) -> None:
+        group.log(entry.record, group.account_id_of(entry.record.account), entry.steps)
+
+    def _file(self, group: Group, filing: Filing) -> Outcome:
+        key = receipt_key(filing.envelope.recipients, filing.envelope.sha256)
+        if not filing.again:
+            if first := group.receipts.get((filing.account_id, key)):
+                return self._duplicate(group, filing, *first)
+            group.new_receipt(filing, key)
+        decision, facts = filing.decision, filing.facts
+        if decision is None or facts is None or filing.kept is not Kept.TICKETED:
+            group.add_message(filing, ticket_id=None, internal=False)
+            return self._settled(group, filing, None, ())
+        joined, steps = self._ticket(group, filing, decision, facts)
+        group.add_message(filing, ticket_id=joined.id, internal=decision.ticket is TicketChoice.NOTE)
+        return self._settled(group, filing, joined.number, steps)
+
+    def _duplicate(self, group: Group, filing: Filing, message_id: str, trace_id: str) -> Outcome:
+        """A retry: the first transaction's answer, and nothing kept twice."""
+        outcome = Accepted(trace_id, message_id, duplicate=True, reason=Reason.DUPLICATE)
+        group.log_filing(filing, "accepted", Reason.DUPLICATE, self._reply_line(outcome, trace_id), message_id, ())
+        group.unused_blobs += [filing] if filing.blob else []
+        return outcome
+
+    def _settled(self, group: Group, filing: Filing, number: int | None, steps: Sequence[Step]) -> Outcome:
+        trace, message_id = filing.envelope.trace_id, filing.message_id
+        outcome: Outcome
+        if filing.kept is Kept.PARKED:
+            outcome = Parked(filing.reason, message_id)
+        else:
+            outcome = Accepted(trace, message_id, ticket=number, reason=filing.reason)
+        kept = Step(group.now, "commit", filing.kept.value, filing.reason.value, {"ticket": number} if number else {})
+        name = "parked" if filing.kept is Kept.PARKED else "accepted"
+        line = self._reply_line(outcome, trace)
+        group.log_filing(filing, name, filing.reason, line, message_id, (kept, *steps))
+        return outcome
+
+    def _ticket(self, group: Group, filing: Filing, decision: Decision, facts: Facts) -> tuple[Joined, list[Step]]:
+        key = None if filing.again else twin_key(facts.message)
+        twin = group.twins.get((filing.account_id, key)) if key else None
+        if twin and twin.at > group.now - TWIN_AGE:
+            return self._link(group, filing, decision, facts, twin)
+        joined = group.tickets.get((filing.account_id, decision.join or ""))
+        steps = self._join(group, joined, filing, decision, facts) if joined else []
+        if joined is None:
+            joined, steps = self._open(group, filing, decision, facts)
+        if key:
+            rank = twin_rank(facts.place.mailbox, facts.message)
+            group.set_twin(filing, key, TwinState(filing.message_id, joined.id, rank, group.now))
+        return joined, steps
+
+    def _open(self, group: Group, filing: Filing, decision: Decision, facts: Facts) -> tuple[Joined, list[Step]]:
+        account = group.accounts[filing.account_id]
+        staff = group.staff[filing.account_id]
+        assignment = self._assign(group, filing.account_id, decision, facts)
+        ticket = Joined(new_id(), account.take_number(), "open", assignment.team_id, None, is_new=True)
+        ticket.assignee_id = assignment.agent.id if assignment.agent else None
+        group.add_ticket(filing, facts, ticket, **_fields(decision))
+        participates = facts.message.author and facts.auth.sender is not Sender.FORGED
+        if facts.message.author and participates:
+            group.add_participant(filing.account_id, ticket.id, facts.message.author)
+        steps = self._acknowledge(group, filing, decision, facts, ticket)
+        told = who_is_told(decision, facts.message.author, staff, ticket.team_id, assignment.agent)
+        group.owe(filing, ticket.id, told)
+        return ticket, steps
+
+    def _assign(self, group: Group, account_id: str, decision: Decision, facts: Facts) -> Assignment:
+        account, staff = group.accounts[account_id], group.staff[account_id]
+        team = staff.team_ids.get(facts.place.mailbox.team or "") or group.default_team(account_id)
+        turned = len(staff.turned)
+        assignment = assign(decision.effects, staff, self._strategies, team, account.turn + 1)
+        if assignment.agent or len(staff.turned) > turned:
+            account.turn += 1
+        return assignment
+
+    def _acknowledge(
+        self, group: Group, filing: Filing, decision: Decision, facts: Facts, ticket: Joined
+    ) -> list[Step]:
+        """Confirm to a proven author, within the budgets; where nothing is sent, the trace says why."""
+        author = facts.message.author
+        silence = decision.silence
+        if author and wants_acknowledgement(decision):
+            silence = group.budgets[filing.account_id].spend(canonical(author.address))
+            if not silence:
+                told = Told(group.acknowledgement, author.address, author.name)
+                group.owe(filing, ticket.id, [told])
+                return [Step(group.now, "acknowledge", "owed")]
+        return [Step(group.now, "acknowledge", "none", silence)]
+
+    def _join(self, group: Group, ticket: Joined, filing: Filing, decision: Decision, facts: Facts) -> list[Step]:
+        """An answer re-opens its ticket; a note is kept beside it. Route and assign come here only with `reassign`."""
+        staff = group.staff[filing.account_id]
+        if decision.ticket is TicketChoice.JOIN:
+            ticket.state = "open"
+        assignment = assign(
+            decision.effects, staff, self._strategies, ticket.team_id, group.accounts[filing.account_id].turn + 1
+        )
+        if staff.turned:
+            group.accounts[filing.account_id].turn += 1
+        if assignment.agent or assignment.team_id != ticket.team_id:
+            ticket.team_id = assignment.team_id
+            ticket.assignee_id = assignment.agent.id if assignment.agent else None
+        group.touch(filing.account_id, ticket, **_fields(decision))
+        by_agent = any(c.evidence is Evidence.ANSWER_ADDRESS for c in facts.context.candidates)
+        if decision.ticket is TicketChoice.NOTE and by_agent:
+            return [Step(group.now, "notify", "none", "an agent's note is told to nobody")]
+        assignee = staff.agents.get(ticket.assignee_id or "")
+        group.owe(filing, ticket.id, who_is_told(decision, facts.message.author, staff, ticket.team_id, assignee))
+        return []
+
+    def _link(
+        self, group: Group, filing: Filing, decision: Decision, facts: Facts, twin: TwinState
+    ) -> tuple[Joined, list[Step]]:
+        """Another copy of a message we have: same ticket, nobody told twice. The copy whose mailbox stands first in To,
+        then Cc, decides mailbox, team and assignee, whichever came first.
+        """
+        ticket = group.tickets[filing.account_id, twin.ticket_id]
+        steps = [
+            Step(group.now, "copy", "linked", "same message through another mailbox", {"message": twin.message_id})
+        ]
+        rank = twin_rank(facts.place.mailbox, facts.message)
+        if rank < twin.rank and ticket.is_untouched:
+            assignment = self._assign(group, filing.account_id, decision, facts)
+            ticket.team_id = assignment.team_id
+            ticket.assignee_id = assignment.agent.id if assignment.agent else None
+            group.touch(filing.account_id, ticket, mailbox_id=facts.place.mailbox.id, **_fields(decision))
+            staff = group.staff[filing.account_id]
+            told = who_is_told(decision, facts.message.author, staff, ticket.team_id, assignment.agent)
+            already = group.told_of(filing.account_id, ticket.id)
+            group.owe(filing, ticket.id, [t for t in told if canonical(t.address) not in already])
+            group.move_twin(filing.account_id, twin, rank)
+        return ticket, steps
+
+
+def _fields(decision: Decision) -> dict[str, object]:
+    """The ticket's columns that Set and Tag effects change."""
+    values: dict[str, object] = {}
+    free: dict[str, str] = {}
+    for effect in decision.effects:
+        if isinstance(effect, Set) and effect.field.startswith("fields."):
+            free[effect.field.removeprefix("fields.")] = effect.value
+        elif isinstance(effect, Set):
+            values[effect.field] = effect.value
+    if free:
+        values["fields"] = free
+    if tags := [e.tag for e in decision.effects if isinstance(e, Tag)]:
+        values["tags"] = list(dict.fromkeys(tags))
+    return values
+
+
+def _write(connection: Connection, group: Group) -> None:
+    """One statement a table; parents before children."""
+    for table in (MessageRow, Receipt, Twin, Ticket, Participant, Outbox, Transaction, Event):
+        rows = group.inserts.get(str(table.__tablename__))
+        if rows:
+            connection.execute(insert(table), rows)
+    for (account_id, ticket_id), values in group.ticket_changes.items():
+        connection.execute(update(Ticket).where(_t.account_id == account_id, _t.id == ticket_id).values(**values))
+    for (account_id, key), values in group.twin_changes.items():
+        connection.execute(update(Twin).where(_w.account_id == account_id, _w.key == key).values(**values))
+    for change in group.message_changes:
+        values = {k.removeprefix("new_"): v for k, v in change.items() if k.startswith("new_")}
+        whose, which = _m.account_id == change["of_account"], _m.id == change["of_id"]
+        connection.execute(update(MessageRow).where(whose, which).values(**values))
+    for account in group.accounts.values():
+        moved = {"next_number": account.next_number, "turn": account.turn}
+        connection.execute(update(Account).where(_a.id == account.id).values(**moved))
+    for account_id, staff in group.staff.items():
+        for team_id, agent_id in staff.turned:
+            member = (_s.account_id == account_id, _s.team_id == team_id, _s.agent_id == agent_id)
+            turn = staff.members[team_id][agent_id]
+            connection.execute(update(Membership).where(*member).values(last_turn=turn))

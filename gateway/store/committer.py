@@ -1,0 +1,150 @@
+"""The committer: one thread a process, which commits what waits as one transaction.
+
+Group commit makes throughput independent of the disk (measured, fsync 2 ms slower: 1,316 messages a second instead of
+296). No timer: whoever waits while one group is written forms the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+
+from sqlalchemy import select
+
+from gateway import log
+from gateway.core.clock import now
+from gateway.core.errors import StoreUnavailable, Surroundings
+from gateway.core.outcome import Accepted, Outcome, Parked
+from gateway.store.blobs import FileBlobs
+from gateway.store.commit import Commit
+from gateway.store.engine import Store
+from gateway.store.filing import Filing, Kept, LogEntry
+from gateway.store.keys import receipt_key
+from gateway.store.tables import Receipt
+from gateway.store.tables.columns import columns
+
+GROUP = 64
+
+_Item = tuple[Filing | LogEntry, "Future[Outcome | None]"]
+_r = columns(Receipt)
+
+
+class Committer:
+    """`await file(filing)` returns when the message is on disk. `on_owed` is called after a group that owes mail."""
+
+    def __init__(self, store: Store, blobs: FileBlobs, commit: Commit, on_owed: Callable[[], None]) -> None:
+        self._store = store
+        self._blobs = blobs
+        self._commit = commit
+        self._on_owed = on_owed
+        self._waiting: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
+        self._log = log.get("committer")
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        """Commit what waits, then end."""
+        self._waiting.put(None)
+        self._thread.join()
+
+    async def file(self, filing: Filing) -> Outcome:
+        """Raises StoreUnavailable, StorageFull; any other exception is this filing's own fault."""
+        outcome = await asyncio.wrap_future(self._hand_over(filing))
+        if outcome is None:
+            raise AssertionError("a filing has an outcome")
+        return outcome
+
+    async def record(self, entry: LogEntry) -> None:
+        """Add a line to the delivery log. Raises StoreUnavailable, StorageFull."""
+        await asyncio.wrap_future(self._hand_over(entry))
+
+    def _hand_over(self, item: Filing | LogEntry) -> Future[Outcome | None]:
+        future: Future[Outcome | None] = Future()
+        self._waiting.put((item, future))
+        return future
+
+    def _run(self) -> None:
+        while True:
+            first = self._waiting.get()
+            if first is None:
+                return
+            group, ending = self._gather(first)
+            self._settle(group)
+            if ending:
+                return
+
+    def _gather(self, first: _Item) -> tuple[list[_Item], bool]:
+        group = [first]
+        while len(group) < GROUP:
+            try:
+                item = self._waiting.get_nowait()
+            except queue.Empty:
+                break
+            if item is None:
+                return group, True
+            group.append(item)
+        return group, False
+
+    def _settle(self, group: Sequence[_Item]) -> None:
+        """Commit together; on any error of the statements one by one, so that one bad member harms nobody else."""
+        try:
+            outcomes = self._write([item for item, _ in group])
+        except Surroundings as error:
+            self._settle_unknown(group, error)
+        except Exception as error:  # noqa: BLE001  the loop's one broad except: the thread outlives any member
+            if len(group) > 1:
+                for one in group:
+                    self._settle([one])
+                return
+            self._log.error("commit failed", exc_info=error)
+            _fail(group[0][1], error)
+        else:
+            for (_, future), outcome in zip(group, outcomes, strict=True):
+                _succeed(future, outcome)
+            self._on_owed()
+
+    def _write(self, items: Sequence[Filing | LogEntry]) -> list[Outcome | None]:
+        with self._store.write() as connection:
+            outcomes = self._commit(connection, items, now())
+        for filing, outcome in zip(items, outcomes, strict=True):
+            if isinstance(filing, Filing) and isinstance(outcome, Accepted) and outcome.duplicate and filing.blob:
+                self._blobs.remove(filing.account_id, filing.message_id)
+        return outcomes
+
+    def _settle_unknown(self, group: Sequence[_Item], error: Surroundings) -> None:
+        """The database failed, perhaps after it had committed: the receipts tell which messages are kept."""
+        for item, future in group:
+            outcome = self._kept_already(item) if isinstance(item, Filing) and not item.again else None
+            if outcome:
+                _succeed(future, outcome)
+            else:
+                _fail(future, error)
+
+    def _kept_already(self, filing: Filing) -> Outcome | None:
+        key = receipt_key(filing.envelope.recipients, filing.envelope.sha256)
+        mine = (_r.account_id == filing.account_id, _r.key == key, _r.message_id == filing.message_id)
+        try:
+            with self._store.read() as connection:
+                kept = connection.execute(select(_r.trace_id).where(*mine)).first()
+        except StoreUnavailable:
+            return None
+        if kept is None:
+            return None
+        if filing.kept is Kept.PARKED:
+            return Parked(filing.reason, filing.message_id)
+        return Accepted(filing.envelope.trace_id, filing.message_id, reason=filing.reason)
+
+
+def _succeed(future: Future[Outcome | None], outcome: Outcome | None) -> None:
+    if future.set_running_or_notify_cancel():
+        future.set_result(outcome)
+
+
+def _fail(future: Future[Outcome | None], error: BaseException) -> None:
+    if future.set_running_or_notify_cancel():
+        future.set_exception(error)

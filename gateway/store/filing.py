@@ -1,0 +1,63 @@
+"""What the line hands to the committer: one judged message to keep, or one line of the delivery log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gateway.core.decision import Decision, Disposition, Facts
+from gateway.core.envelope import Envelope
+from gateway.core.outcome import Reason
+from gateway.core.trace import Step, TransactionRecord
+
+
+class Kept(StrEnum):
+    """The one visible state a kept message is in."""
+
+    TICKETED = "ticketed"
+    IGNORED = "ignored"
+    QUARANTINED = "quarantined"
+    PARKED = "parked"
+
+
+_KEPT_AS = {
+    Disposition.ACCEPT: Kept.TICKETED,
+    Disposition.IGNORE: Kept.IGNORED,
+    Disposition.QUARANTINE: Kept.QUARANTINED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Filing:
+    """One message to keep. Without `decision` it is parked for `parked`.
+
+    `blob` says that the content lies in the blob store already. `again`: the row exists (re-run, release) and is brought
+    up to date; retries and copies were settled when it first came.
+    """
+
+    message_id: str
+    account_id: str
+    envelope: Envelope
+    facts: Facts | None
+    decision: Decision | None
+    parked: Reason | None
+    results_header: str
+    blob: bool
+    steps: tuple[Step, ...]
+    again: bool = False
+
+    @property
+    def kept(self) -> Kept:
+        return _KEPT_AS[self.decision.disposition] if self.decision else Kept.PARKED
+
+    @property
+    def reason(self) -> Reason:
+        return self.decision.reason if self.decision else (self.parked or Reason.CRASHED)
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """A transaction that keeps nothing: refused, deferred."""
+
+    record: TransactionRecord
+    steps: tuple[Step, ...] = ()

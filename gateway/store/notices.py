@@ -1,0 +1,114 @@
+"""Who is told of a committed message: the usual notices, the policy's own, and the acknowledgement within its budgets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, func, select
+
+from gateway.core.addresses import canonical
+from gateway.core.decision import Acknowledge, Decision, Notify, TicketChoice
+from gateway.core.message import Address
+from gateway.core.notice import NoticeKind
+from gateway.store.assignment import AgentState, Staff
+from gateway.store.tables import Outbox
+from gateway.store.tables.columns import columns
+
+ACKNOWLEDGEMENTS_PER_HOUR = 2
+ACKNOWLEDGEMENTS_PER_DAY = 6
+ACKNOWLEDGEMENTS_PER_ACCOUNT_HOUR = 600
+"""Budgets of automatic answers (RFC 3834 section 2): per address and hour, per address and day, per account and hour."""
+
+_o = columns(Outbox)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One outbox row to be: what kind, to whom."""
+
+    kind: NoticeKind
+    address: str
+    name: str = ""
+    agent_id: str | None = None
+
+
+@dataclass(slots=True)
+class Budget:
+    """Acknowledgements sent so far, per address and in all; moves as the group's messages are answered."""
+
+    hour: dict[str, int] = field(default_factory=dict)
+    day: dict[str, int] = field(default_factory=dict)
+    account_hour: int = 0
+
+    def spend(self, address_key: str) -> str:
+        """Count one acknowledgement; the reason when the budget does not allow it, else empty."""
+        if self.hour.get(address_key, 0) >= ACKNOWLEDGEMENTS_PER_HOUR:
+            return "budget: two an hour to one address"
+        if self.day.get(address_key, 0) >= ACKNOWLEDGEMENTS_PER_DAY:
+            return "budget: six a day to one address"
+        if self.account_hour >= ACKNOWLEDGEMENTS_PER_ACCOUNT_HOUR:
+            return "budget: the account's acknowledgements of this hour are spent"
+        self.hour[address_key] = self.hour.get(address_key, 0) + 1
+        self.day[address_key] = self.day.get(address_key, 0) + 1
+        self.account_hour += 1
+        return ""
+
+
+def load_budget(connection: Connection, account_id: str, addresses: Iterable[str], now: datetime) -> Budget:
+    """What was acknowledged in the last hour and day."""
+    budget = Budget()
+    mine = (_o.account_id == account_id, _o.kind == NoticeKind.ACKNOWLEDGEMENT.value)
+    hour, day = now - timedelta(hours=1), now - timedelta(days=1)
+    counted = select(_o.recipient_key, _o.created_at).where(
+        *mine, _o.recipient_key.in_(sorted(set(addresses))), _o.created_at > day
+    )
+    for key, at in connection.execute(counted):
+        budget.day[key] = budget.day.get(key, 0) + 1
+        if at > hour:
+            budget.hour[key] = budget.hour.get(key, 0) + 1
+    in_hour = select(func.count()).select_from(Outbox).where(*mine, _o.created_at > hour)
+    budget.account_hour = connection.execute(in_hour).scalar() or 0
+    return budget
+
+
+def who_is_told(
+    decision: Decision, author: Address | None, staff: Staff, team_id: str | None, assignee: AgentState | None
+) -> list[Told]:
+    """The notices to agents and others; nobody is told twice, and nobody of what they wrote themselves."""
+    wanted = [e for e in decision.effects if isinstance(e, Notify)]
+    told: list[Told] = []
+    if not any(e.only for e in wanted):
+        told += _usual(decision, staff, team_id, assignee)
+    kind = NoticeKind.NEW_TICKET if decision.ticket is TicketChoice.NEW else NoticeKind.CUSTOMER_ANSWERED
+    for effect in wanted:
+        for to in effect.to:
+            told += _named(to, kind, staff, assignee)
+    own = canonical(author.address) if author else ""
+    return list({canonical(t.address): t for t in reversed(told) if canonical(t.address) != own}.values())[::-1]
+
+
+def _usual(decision: Decision, staff: Staff, team_id: str | None, assignee: AgentState | None) -> list[Told]:
+    if decision.ticket is TicketChoice.NEW and assignee:
+        return [_agent(NoticeKind.ASSIGNED, assignee)]
+    kind = NoticeKind.NEW_TICKET if decision.ticket is TicketChoice.NEW else NoticeKind.CUSTOMER_ANSWERED
+    readers = [assignee] if assignee else staff.of_team(team_id)
+    return [_agent(kind, a) for a in readers]
+
+
+def _named(to: str, kind: NoticeKind, staff: Staff, assignee: AgentState | None) -> list[Told]:
+    if to == "assignee":
+        return [_agent(kind, assignee)] if assignee else []
+    if to.startswith("team:"):
+        return [_agent(kind, a) for a in staff.of_team(staff.team_ids.get(to.removeprefix("team:")))]
+    agent = staff.by_address(canonical(to))
+    return [_agent(kind, agent)] if agent else [Told(kind, to)]
+
+
+def _agent(kind: NoticeKind, agent: AgentState) -> Told:
+    return Told(kind, agent.address, agent.name, agent.id)
+
+
+def wants_acknowledgement(decision: Decision) -> bool:
+    return any(isinstance(e, Acknowledge) for e in decision.effects)
