@@ -1,0 +1,39 @@
+"""The body of a notification: `multipart/alternative` of text and HTML, all of it 7-bit (RFC 2045, RFC 2046)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def alternative(text: str, html: str, seed: str) -> tuple[list[str], bytes]:
+    """The words of Content-Type, and the body. `seed` makes the boundary: the same notice gives the same bytes.
+
+    `=_` occurs in no quoted-printable and in no base64, so no part can hold the boundary.
+    """
+    boundary = "=_" + hashlib.sha256(seed.encode("utf-8")).hexdigest()[:32]
+    mark = b"--" + boundary.encode("ascii")
+    parts = [_part("plain", text), _part("html", html)]
+    body = b"".join(mark + b"\r\n" + part + b"\r\n" for part in parts) + mark + b"--\r\n"
+    return ["multipart/alternative;", f'boundary="{boundary}"'], body
+
+
+def _part(subtype: str, text: str) -> bytes:
+    encoding, body = _encoded(text)
+    head = f"Content-Type: text/{subtype}; charset=utf-8\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n"
+    return head.encode("ascii") + body
+
+
+def _encoded(text: str) -> tuple[str, bytes]:
+    """Quoted-printable, which people can read in the source, unless it is much the longer one: then base64."""
+    lines = re.sub("\r\n?|[\x85\u2028\u2029]", "\n", text)
+    washed = _CONTROLS.sub("", lines).rstrip("\n") + "\n"
+    # Line ends are CR LF before anything is encoded (RFC 2045 sections 6.7 and 6.8): inside base64 too.
+    octets = washed.replace("\n", "\r\n").encode("utf-8", "replace")
+    printable = binascii.b2a_qp(octets, istext=True)
+    packed = base64.encodebytes(octets).replace(b"\n", b"\r\n")
+    return ("quoted-printable", printable) if 2 * len(printable) <= 3 * len(packed) else ("base64", packed)
