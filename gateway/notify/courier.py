@@ -43,12 +43,11 @@ async def deliver(
 
     What must not leave us at all (stray line ends, lines too long, an address that is none) is `failed` unsent.
     """
-    fault = _fault(content)
     try:
-        sender, receiver = reverse_path and exact_address(reverse_path), exact_address(recipient)
-    except InvalidInput as error:
-        fault = fault or str(error)
-    if fault:
+        receiver = exact_address(recipient)
+        sender = exact_address(reverse_path) if reverse_path else None
+        _check(content)
+    except InvalidInput as fault:
         return Delivery(DeliveryResult.FAILED, 0, f"not sent: {fault}", relay.name)
     return await relay.deliver(
         reverse_path=sender, recipient=receiver, content=content, timeout_seconds=timeout_seconds
@@ -124,10 +123,9 @@ def _credentials(parts: SplitResult, security: Security) -> tuple[str | None, st
     return unquote(parts.username), unquote(parts.password)
 
 
-def _fault(content: bytes) -> str:
-    """Why these octets must not go out, empty when they may: the last look, whoever made them (T02)."""
+def _check(content: bytes) -> None:
+    """Raises InvalidInput for octets that must not go out: the last look, whoever made them (T02)."""
     if not content.endswith(b"\r\n") or _STRAY_LINE_END.search(content):
-        return "the message has line ends that are not CR LF"
+        raise InvalidInput("the message has line ends that are not CR LF")
     if _LONG_LINE.search(content):
-        return f"the message has a line of more than {LINE_OCTETS} octets"
-    return ""
+        raise InvalidInput(f"the message has a line of more than {LINE_OCTETS} octets")
