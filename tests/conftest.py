@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers.clamd import clamd  # noqa: F401 - a fixture
+
 ROOT = Path(__file__).resolve().parent.parent
 
 

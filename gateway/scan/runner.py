@@ -1,0 +1,136 @@
+"""Runs all scanners over a message and says what each of its files is: the `ScanReport`."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+
+from gateway import log
+from gateway.core.message import ParsedMessage, Part
+from gateway.core.ports import Scanner, ScannerResult
+from gateway.core.reports import Finding, PartReport, ScanReport, ScanStatus
+from gateway.offload import INLINE_BYTES, Offload
+from gateway.parse import decode_part
+from gateway.scan import filetypes
+
+PARTS_SEARCHED = 50
+"""How many attachments are scanned one by one to find the infected one; more than that and it is `message` alone."""
+
+_log = log.get("scan")
+
+
+class ScanRunner:
+    """`offload` runs judging the files in a thread; content of at most 64 KB is judged on the spot."""
+
+    def __init__(self, scanners: Sequence[Scanner], offload: Offload) -> None:
+        self._scanners = tuple(scanners)
+        self._offload = offload
+
+    async def scan(self, content: bytes, message: ParsedMessage) -> ScanReport:
+        """All scanners over the whole raw message, and meanwhile each attachment by itself. Never raises for mail."""
+        attachments = [p for p in message.parts if p.is_attachment]
+        results, parts = await asyncio.gather(self._ask_all(content), self._judge(content, attachments))
+        status, reason = combined([result for _, result in results])
+        findings = tuple(f for _, result in results for f in result.findings)
+        if status is ScanStatus.INFECTED:
+            guilty = [scanner for scanner, result in results if result.status is ScanStatus.INFECTED]
+            findings += await self._where(content, attachments, guilty)
+        if _says_encrypted(results):
+            parts = _at_least_one_encrypted(parts)
+        facts = tuple(fact for _, result in results for fact in result.facts)
+        return ScanReport(status, reason, findings, facts, parts)
+
+    async def _ask_all(self, content: bytes) -> list[tuple[Scanner, ScannerResult]]:
+        results = await asyncio.gather(*(ask(scanner, content) for scanner in self._scanners))
+        return list(zip(self._scanners, results, strict=True))
+
+    async def _judge(self, content: bytes, attachments: list[Part]) -> tuple[PartReport, ...]:
+        if not attachments:
+            return ()
+        if len(content) <= INLINE_BYTES:
+            return judge_parts(content, attachments)
+        return await self._offload(judge_parts, content, attachments)
+
+    async def _where(self, content: bytes, attachments: list[Part], guilty: list[Scanner]) -> tuple[Finding, ...]:
+        """The attachments that are infected when scanned by themselves; none when it is the message as a whole."""
+        found: list[Finding] = []
+        for part in attachments[:PARTS_SEARCHED]:
+            data = await self._offload(decode_part, content, part)
+            for scanner in guilty:
+                result = await ask(scanner, data)
+                if result.status is ScanStatus.INFECTED:
+                    found += [replace(f, where=str(part.n)) for f in result.findings]
+        return tuple(found)
+
+
+async def ask(scanner: Scanner, content: bytes) -> ScannerResult:
+    """One scanner's result; one that raises has not scanned."""
+    try:
+        return await scanner.scan(content)
+    except TimeoutError:
+        return ScannerResult(ScanStatus.UNSCANNED, "timeout")
+    except OSError as error:
+        _log.warning("scanner is down", scanner=scanner.name, error=str(error))
+        return ScannerResult(ScanStatus.UNSCANNED, "down")
+    except Exception:  # noqa: BLE001 - see below
+        # The port's promise: raising means unscanned. A scanner's bug must neither pass mail as clean nor park it.
+        _log.exception("scanner failed", scanner=scanner.name)
+        return ScannerResult(ScanStatus.UNSCANNED, "protocol")
+
+
+def combined(results: Sequence[ScannerResult]) -> tuple[ScanStatus, str]:
+    """The gravest state of all scanners with its reason; without any scanner, unscanned (`scanner-off`)."""
+    if not results:
+        return ScanStatus.UNSCANNED, "scanner-off"
+    worst = max(results, key=_gravity)
+    return worst.status, worst.reason
+
+
+def _gravity(result: ScannerResult) -> int:
+    """By the port: infected, unscannable, unscanned, clean. `encrypted` weighs less than not scanned at all, because policies
+    judge it by the encrypted files alone and would let the rest of a message pass that another scanner never saw.
+    """
+    if result.status is ScanStatus.UNSCANNABLE and result.reason == "encrypted":
+        return 1
+    order = (ScanStatus.CLEAN, None, ScanStatus.UNSCANNED, ScanStatus.UNSCANNABLE, ScanStatus.INFECTED)
+    return order.index(result.status)
+
+
+def judge_parts(content: bytes, attachments: Sequence[Part]) -> tuple[PartReport, ...]:
+    """What each attachment is."""
+    return tuple(judge(part, decode_part(content, part)) for part in attachments)
+
+
+def judge(part: Part, data: bytes) -> PartReport:
+    """What one file is, by its content, its declared type and each of its names."""
+    looked = filetypes.look(data)
+    return PartReport(
+        n=part.n,
+        name=filetypes.shown(part.names[0]) if part.names else "",
+        declared_type=part.declared_type,
+        detected_type=looked.detected,
+        media_class=filetypes.media_class(looked.detected, part.declared_type, part.names),
+        types=filetypes.all_types(looked, part.declared_type, part.names),
+        size_bytes=len(data),
+        sha256=hashlib.sha256(data).hexdigest(),
+        inline=part.inline,
+        encrypted=looked.encrypted,
+        macros=looked.macros,
+        inner=looked.inner,
+    )
+
+
+def _says_encrypted(results: list[tuple[Scanner, ScannerResult]]) -> bool:
+    return any(result.reason == "encrypted" for _, result in results)
+
+
+def _at_least_one_encrypted(parts: tuple[PartReport, ...]) -> tuple[PartReport, ...]:
+    """A scanner saw encryption where we saw none (an archive in an archive, a 7z with a packed header): then every file
+    that can hide something counts as encrypted, or all do when none looks so.
+    """
+    if any(part.encrypted for part in parts):
+        return parts
+    suspects = [part.n for part in parts if part.media_class == "other"] or [part.n for part in parts]
+    return tuple(replace(part, encrypted=part.n in suspects) for part in parts)

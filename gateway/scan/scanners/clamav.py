@@ -1,0 +1,159 @@
+"""ClamAV's clamd over its socket: the whole raw message by INSTREAM, and what its reply means to us.
+
+clamd says OK to what exceeds its limits unless AlertExceedsMax is set; where it does tell, that is `unscannable`, which
+no retry cures. What a retry can cure (down, slow, talking nonsense) is `unscanned`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import re
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import clamd
+
+from gateway import log
+from gateway.core.addresses import without_controls
+from gateway.core.ports import ScannerResult
+from gateway.core.reports import Finding, ScanStatus
+from gateway.scan.scanners import _instream
+from gateway.scan.scanners._address import Auto, ClamdAddress, Off, TcpAddress, UnixAddress, parse_address, usual_socket
+
+NAME = "clamav"
+SCANS_AT_ONCE = 4
+PING_SECONDS = 5.0
+
+_LIMIT = re.compile(r"limit (exceeded|reached)|level exceeded|size exceeded", re.IGNORECASE)
+T = TypeVar("T")
+_log = log.get("scan")
+
+
+class ClamAv:
+    """A `Scanner`. `timeout_seconds` covers waiting for a free thread, connecting, sending and the answer."""
+
+    name = NAME
+
+    def __init__(
+        self, address: ClamdAddress, timeout_seconds: float, seen_marker: Path, *, at_once: int = SCANS_AT_ONCE
+    ) -> None:
+        self._address = address
+        self._timeout_seconds = timeout_seconds
+        self._seen_marker = seen_marker
+        self._seen = False
+        self._pool = ThreadPoolExecutor(at_once, thread_name_prefix="clamd")
+
+    async def scan(self, content: bytes) -> ScannerResult:
+        """What clamd says of `content`. Never raises for what clamd does or fails to do."""
+        where = self._where()
+        if where is None:
+            return ScannerResult(ScanStatus.UNSCANNED, "down" if self._was_seen() else "scanner-off")
+        try:
+            reply = await self._in_pool(self._timeout_seconds, lambda deadline: _scan(where, content, deadline))
+        except clamd.BufferTooLongError:
+            result = ScannerResult(ScanStatus.UNSCANNABLE, "over-limit")
+        except clamd.ResponseError as error:
+            _log.warning("clamd talks nonsense", address=str(where), error=str(error))
+            return ScannerResult(ScanStatus.UNSCANNED, "protocol")
+        except TimeoutError:
+            return ScannerResult(ScanStatus.UNSCANNED, "timeout")
+        except OSError as error:
+            _log.warning("clamd is down", address=str(where), error=str(error))
+            return ScannerResult(ScanStatus.UNSCANNED, "down")
+        else:
+            result = _meaning(*reply)
+        self._remember()
+        return result
+
+    async def ping(self) -> bool:
+        """Whether clamd answers now."""
+        where = self._where()
+        if where is None:
+            return False
+        try:
+            seconds = min(PING_SECONDS, self._timeout_seconds)
+            reply = await self._in_pool(seconds, lambda deadline: _instream.client(where, deadline).ping())
+        except (OSError, clamd.ResponseError):
+            return False
+        return reply == "PONG"
+
+    def close(self) -> None:
+        """Take no more work; what is being scanned ends by its own deadline."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _in_pool(self, seconds: float, function: Callable[[float], T]) -> T:
+        """Run `function(deadline)` in one of our own threads: clamd's slowness must not occupy anybody else's."""
+        async with asyncio.timeout(seconds):
+            deadline = time.monotonic() + seconds
+            return await asyncio.get_running_loop().run_in_executor(self._pool, function, deadline)
+
+    def _where(self) -> UnixAddress | TcpAddress | None:
+        if isinstance(self._address, Auto):
+            return usual_socket()
+        return None if isinstance(self._address, Off) else self._address
+
+    def _was_seen(self) -> bool:
+        """A clamd that once answered here is missed when it is gone; one that never did was never there."""
+        if isinstance(self._address, Off):
+            return False
+        self._seen = self._seen or self._seen_marker.exists()
+        return self._seen
+
+    def _remember(self) -> None:
+        if self._seen or not isinstance(self._address, Auto):
+            return
+        try:
+            self._seen_marker.touch()
+        except OSError as error:  # a full disk must not undo a scan that went well
+            _log.warning("cannot remember that clamd was seen", path=str(self._seen_marker), error=str(error))
+            return
+        self._seen = True
+
+
+def make(address: str, timeout_seconds: float, seen_marker: Path) -> ClamAv:
+    """The scanner for the settings `clamav.address` and `clamav.timeout_seconds`.
+
+    `seen_marker` is a file in the data directory; it comes to be when a clamd found by `auto` first answers, and from
+    then on its absence means "down" instead of "there is none". Raises InvalidInput for an address of no known form.
+    """
+    return ClamAv(parse_address(address), timeout_seconds, seen_marker)
+
+
+def describe(address: str, seen_marker: Path | None = None) -> str:
+    """One sentence for the start: where mail will be scanned, loud when nowhere. Raises InvalidInput."""
+    parsed = parse_address(address)
+    if isinstance(parsed, Off):
+        return 'NO VIRUS SCANNER: clamav.address is "off", so mail is taken unscanned and every report says so.'
+    if not isinstance(parsed, Auto):
+        return f"Virus scanner: clamd at {parsed}."
+    found = usual_socket()
+    if found:
+        return f"Virus scanner: clamd at {found}, found by itself."
+    if seen_marker and seen_marker.exists():
+        return "VIRUS SCANNER DOWN: clamd was here before and its socket is gone; mail is treated as policies say."
+    return "NO VIRUS SCANNER: no clamd socket in the usual places, so mail is taken unscanned until one appears."
+
+
+def _scan(where: UnixAddress | TcpAddress, content: bytes, deadline: float) -> tuple[str, str]:
+    """The status clamd gave (OK, FOUND, ERROR) and what it named."""
+    replies = _instream.client(where, deadline).instream(io.BytesIO(content))
+    status, name = next(iter(replies.values()))
+    return status, without_controls(name or "")
+
+
+def _meaning(status: str, name: str) -> ScannerResult:
+    if status == "OK":
+        return ScannerResult(ScanStatus.CLEAN)
+    findings = (Finding(NAME, name),)
+    if name.startswith("Heuristics.Limits.Exceeded") or (status == "ERROR" and _LIMIT.search(name)):
+        return ScannerResult(ScanStatus.UNSCANNABLE, "over-limit", findings)
+    if status == "ERROR":
+        # Not the message's fault as far as anybody can tell (no room for its temporary files, no memory): try again.
+        return ScannerResult(ScanStatus.UNSCANNED, "error", findings)
+    if name.startswith("Heuristics.Encrypted"):
+        return ScannerResult(ScanStatus.UNSCANNABLE, "encrypted", findings)
+    return ScannerResult(ScanStatus.INFECTED, "", findings)

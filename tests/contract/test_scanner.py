@@ -1,0 +1,263 @@
+"""What every scanner owes the line, tried on a real clamd and on liars."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+import os
+import socket
+import tempfile
+import time
+import zipfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import clamd as clamd_package
+import pytest
+
+from gateway.core.ports import ScannerResult
+from gateway.core.reports import ScanStatus
+from gateway.scan.scanners import _address, clamav
+from gateway.scan.scanners.clamav import ClamAv, describe, make
+from tests.servers import fake_clamd
+from tests.servers.clamd import MARKER, ClamdServer
+from tests.servers.fake_clamd import FakeClamd
+
+CLEAN = b"From: a@example.org\r\nSubject: hello\r\n\r\nGood morning.\r\n"
+EICAR_MAIL = (
+    b"From: a@example.org\r\nSubject: look\r\nMIME-Version: 1.0\r\n"
+    b'Content-Type: multipart/mixed; boundary="b"\r\n\r\n--b\r\nContent-Type: text/plain\r\n\r\nsee file\r\n'
+    b'--b\r\nContent-Type: application/pdf; name="a.pdf"\r\nContent-Transfer-Encoding: base64\r\n\r\n'
+    + base64.encodebytes(clamd_package.EICAR).replace(b"\n", b"\r\n")
+    + b"--b--\r\n"
+)
+
+
+class Bench:
+    """Makes scanners and closes them."""
+
+    def __init__(self, directory: Path) -> None:
+        self.marker = directory / "clamd.seen"
+        self.made: list[ClamAv] = []
+
+    def scanner(self, address: str, seconds: float = 20) -> ClamAv:
+        self.made.append(make(address, seconds, self.marker))
+        return self.made[-1]
+
+    async def scan(self, address: str, content: bytes = CLEAN, seconds: float = 20) -> ScannerResult:
+        return await self.scanner(address, seconds).scan(content)
+
+
+@pytest.fixture
+def bench(tmp_path: Path):
+    bench = Bench(tmp_path)
+    yield bench
+    for scanner in bench.made:
+        scanner.close()
+
+
+@pytest.fixture
+async def running(clamd: ClamdServer) -> AsyncIterator[ClamdServer]:
+    yield clamd
+    clamd.resume()
+
+
+def addresses(server: ClamdServer) -> list[str]:
+    return [server.address, f"tcp://127.0.0.1:{server.tcp_port}"]
+
+
+async def test_clean_mail_is_clean_on_both_kinds_of_socket(clamd, bench):
+    for address in addresses(clamd):
+        assert await bench.scan(address) == ScannerResult(ScanStatus.CLEAN)
+        assert await bench.scan(address, b"") == ScannerResult(ScanStatus.CLEAN)
+
+
+async def test_a_virus_in_an_attachment_is_named(clamd, bench):
+    for address in addresses(clamd):
+        result = await bench.scan(address, EICAR_MAIL)
+        assert result.status is ScanStatus.INFECTED
+        assert [f.name for f in result.findings] == ["Eicar-Test-Signature.UNOFFICIAL"]
+
+
+@pytest.mark.parametrize("size", [131_071, 131_072, 131_073, 262_144, 3_000_000])
+async def test_every_byte_arrives_whatever_the_chunks(clamd, bench, size):
+    """The marker stands at the very end, across and around the borders of chunks."""
+    content = b"x" * (size - len(MARKER)) + MARKER
+    assert (await bench.scan(clamd.address, content)).status is ScanStatus.INFECTED
+
+
+async def test_over_the_stream_limit_is_unscannable_and_no_broken_pipe(clamd, bench):
+    for address in addresses(clamd):
+        result = await bench.scan(address, bytes(40 << 20))
+        assert (result.status, result.reason) == (ScanStatus.UNSCANNABLE, "over-limit")
+
+
+async def test_limits_inside_clamd_are_unscannable_not_infected(bench):
+    server = small_limits()
+    try:
+        result = await bench.scan(server.address, os.urandom(3 << 20))
+        assert (result.status, result.reason) == (ScanStatus.UNSCANNABLE, "over-limit")
+        assert result.findings[0].name.startswith("Heuristics.Limits.Exceeded")
+    finally:
+        server.remove()
+
+
+def small_limits() -> ClamdServer:
+    from tests.servers.clamd import program
+
+    if not program():
+        from tests.conftest import missing
+
+        missing("clamd: apt-get install clamav-daemon")
+    return ClamdServer(settings="MaxFileSize 1M\nMaxScanSize 2M").start()
+
+
+async def test_an_encrypted_archive_is_unscannable_and_says_why(clamd, bench):
+    result = await bench.scan(clamd.address, encrypted_zip())
+    assert (result.status, result.reason) == (ScanStatus.UNSCANNABLE, "encrypted")
+    assert result.findings[0].name.startswith("Heuristics.Encrypted")
+
+
+def encrypted_zip() -> bytes:
+    """zipfile writes no encryption, but the flag in both headers is all that a scanner can see."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("secret.txt", os.urandom(64))
+    data = bytearray(out.getvalue())
+    data[6] |= 1
+    data[data.index(b"PK\x01\x02") + 8] |= 1
+    return bytes(data)
+
+
+async def test_nobody_listening_is_down(bench, tmp_path):
+    assert (await bench.scan(f"unix:{tmp_path}/none")).reason == "down"
+    assert (await bench.scan("tcp://127.0.0.1:1")).reason == "down"
+
+
+async def test_a_stopped_clamd_is_a_timeout_and_recovers_by_itself(running, bench):
+    scanner = bench.scanner(running.address, seconds=0.3)
+    running.pause()
+    began = time.monotonic()
+    assert await scanner.scan(CLEAN) == ScannerResult(ScanStatus.UNSCANNED, "timeout")
+    assert await scanner.scan(bytes(20 << 20)) == ScannerResult(ScanStatus.UNSCANNED, "timeout")
+    assert not await scanner.ping()
+    assert time.monotonic() - began < 5
+    running.resume()
+    assert (await bench.scan(running.address)).status is ScanStatus.CLEAN
+
+
+async def test_a_killed_clamd_is_down_and_found_again(bench):
+    server = small_limits()
+    try:
+        scanner = bench.scanner(server.address)
+        assert await scanner.ping()
+        server.kill()
+        assert (await scanner.scan(CLEAN)).reason == "down"
+        server.start()
+        assert (await scanner.scan(CLEAN)).status is ScanStatus.CLEAN
+    finally:
+        server.remove()
+
+
+async def test_a_clamd_killed_in_the_middle_of_a_scan_is_down(bench):
+    server = small_limits()
+    try:
+        server.pause()
+        scanning = asyncio.create_task(bench.scan(server.address, bytes(20 << 20)))
+        await asyncio.sleep(0)  # lets the scan begin; clamd is frozen, so it cannot have ended
+        await asyncio.to_thread(server.kill)
+        assert (await scanning).reason == "down"
+    finally:
+        server.remove()
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "status", "reason"),
+    [
+        pytest.param(fake_clamd.hang, "unscanned", "timeout", id="hangs"),
+        pytest.param(fake_clamd.deaf, "unscanned", "timeout", id="never reads"),
+        pytest.param(fake_clamd.close, "unscanned", "down", id="hangs up"),
+        pytest.param(fake_clamd.answer(b""), "unscanned", "down", id="says nothing"),
+        pytest.param(fake_clamd.answer(b"stream: O"), "unscanned", "protocol", id="half a reply"),
+        pytest.param(fake_clamd.answer(b"stream: OK"), "unscanned", "protocol", id="reply without its end"),
+        pytest.param(fake_clamd.answer(b"HTTP/1.1 200 OK\r\n\r\n\0"), "unscanned", "protocol", id="another protocol"),
+        pytest.param(fake_clamd.answer(b"x" * 100_000 + b"\0"), "unscanned", "protocol", id="endless reply"),
+        pytest.param(fake_clamd.answer(b"stream: OK\0stream: X FOUND\0"), "unscanned", "protocol", id="two replies"),
+        pytest.param(fake_clamd.answer(b"\xff\xfe\0"), "unscanned", "protocol", id="no text"),
+        pytest.param(fake_clamd.early(b"stream: OK\0"), "unscanned", "protocol", id="clean before it had all"),
+        pytest.param(
+            fake_clamd.early(b"INSTREAM size limit exceeded. ERROR\0"), "unscannable", "over-limit", id="limit"
+        ),
+        pytest.param(fake_clamd.answer(b"stream: No space left ERROR\0"), "unscanned", "error", id="error"),
+        pytest.param(fake_clamd.answer(b"stream: Time limit reached ERROR\0"), "unscannable", "over-limit", id="time"),
+        pytest.param(fake_clamd.answer(b"stream: OK\0"), "clean", "", id="honest"),
+    ],
+)
+async def test_a_liar_is_never_clean(bench, behaviour, status, reason):
+    with FakeClamd(behaviour) as liar:
+        result = await bench.scan(liar.address, bytes(8 << 20), seconds=0.5 if reason == "timeout" else 20)
+    assert (result.status.value, result.reason) == (status, reason)
+
+
+async def test_a_name_from_clamd_carries_no_control_characters(bench):
+    with FakeClamd(fake_clamd.answer(b"stream: Evil\rX-Injected: \x1b[31m FOUND\0")) as liar:
+        result = await bench.scan(liar.address)
+    assert result.findings[0].name.isprintable()
+
+
+async def test_waiting_for_a_free_thread_counts_against_the_timeout(bench):
+    with FakeClamd(fake_clamd.hang) as liar:
+        scanner = bench.scanner(liar.address, seconds=0.3)
+        began = time.monotonic()
+        results = await asyncio.gather(*(scanner.scan(CLEAN) for _ in range(12)))
+    assert {r.reason for r in results} == {"timeout"}
+    assert time.monotonic() - began < 2
+
+
+async def test_at_most_four_scans_run_at_once(bench):
+    with FakeClamd(fake_clamd.answer(b"stream: OK\0")) as fake:
+        scanner = bench.scanner(fake.address)
+        results = await asyncio.gather(*(scanner.scan(CLEAN) for _ in range(40)))
+        assert fake.connections == 40
+    assert {r.status for r in results} == {ScanStatus.CLEAN}
+    assert len(scanner._pool._threads) <= clamav.SCANS_AT_ONCE
+
+
+async def test_auto_finds_a_clamd_remembers_it_and_then_misses_it(bench, monkeypatch, tmp_path):
+    with FakeClamd(fake_clamd.answer(b"stream: OK\0")) as fake:
+        monkeypatch.setattr(_address, "USUAL_SOCKETS", (f"{tmp_path}/none", str(fake.socket_path)))
+        scanner = bench.scanner("auto")
+        assert "found by itself" in describe("auto")
+        assert not bench.marker.exists()
+        assert (await scanner.scan(CLEAN)).status is ScanStatus.CLEAN
+        assert bench.marker.exists()
+    assert (await scanner.scan(CLEAN)).reason == "down"
+    assert (await bench.scan("auto")).reason == "down", "another process of this data directory misses it too"
+    assert "DOWN" in describe("auto", bench.marker)
+
+
+async def test_auto_without_any_clamd_is_off_until_one_comes(bench, monkeypatch, tmp_path):
+    monkeypatch.setattr(_address, "USUAL_SOCKETS", ())
+    scanner = bench.scanner("auto")
+    assert (await scanner.scan(CLEAN)) == ScannerResult(ScanStatus.UNSCANNED, "scanner-off")
+    assert "NO VIRUS SCANNER" in describe("auto", bench.marker)
+    with FakeClamd(fake_clamd.answer(b"stream: OK\0")) as fake:
+        monkeypatch.setattr(_address, "USUAL_SOCKETS", (str(fake.socket_path),))
+        assert (await scanner.scan(CLEAN)).status is ScanStatus.CLEAN
+
+
+async def test_a_socket_file_nobody_listens_on_is_down_not_off(bench, monkeypatch):
+    with tempfile.TemporaryDirectory(prefix="stale-") as directory:
+        path = f"{directory}/clamd.sock"
+        with socket.socket(socket.AF_UNIX) as stale:
+            stale.bind(path)
+        monkeypatch.setattr(_address, "USUAL_SOCKETS", (path,))
+        assert (await bench.scan("auto")).reason == "down"
+    assert not bench.marker.exists()
+
+
+async def test_off_is_off_and_loud(bench):
+    assert (await bench.scan("off")) == ScannerResult(ScanStatus.UNSCANNED, "scanner-off")
+    assert "NO VIRUS SCANNER" in describe("off")
+    assert not await bench.scanner("off").ping()
