@@ -24,7 +24,8 @@ def context(notice: Notice) -> Context:
         "company": one_line(notice.company_name),
         "mailbox_name": one_line(notice.mailbox.name),
         "mailbox_address": one_line(notice.mailbox.address),
-        "ticket": one_line(notice.ticket_label),
+        "ticket": one_line(f"{notice.mailbox.name} #{notice.ticket_label}"),
+        "ticket_label": one_line(notice.ticket_label),
         "ticket_number": notice.ticket_number,
     }
     return company if notice.kind.to_customer else company | _for_agents(notice)

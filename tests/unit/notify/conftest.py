@@ -38,7 +38,7 @@ def notice() -> Notice:
         mailbox=NoticeMailbox("support@acme.example", "Acme Support", "support"),
         ticket_id="2" * 32,
         ticket_number=1001,
-        ticket_label="Acme Support #1001",
+        ticket_label="1001",
         ticket_subject="Printer on fire",
         ticket_state="open",
         ticket_priority="high",
