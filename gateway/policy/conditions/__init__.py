@@ -1,0 +1,1 @@
+"""The conditions of the language, one file each: `CONDITION` with `name`, `Params` and `test`."""

@@ -1,0 +1,204 @@
+"""The policy document: typed, immutable, and the source of its JSON Schema.
+
+Conditions and actions are found by scanning, so that a new one is a key of the language by being a file.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field, create_model, model_validator
+
+from gateway.core.addresses import canonical
+from gateway.policy import actions, conditions
+from gateway.policy.action import Action
+from gateway.policy.condition import Condition
+from gateway.policy.file_kinds import FileTypeList
+from gateway.policy.values import Bytes, MailboxAddress, Model, Seconds, Text, as_list, mistake, not_available
+from gateway.registry import plugins_of
+
+
+@cache
+def all_conditions() -> dict[str, Condition]:
+    """The conditions found, by name."""
+    return plugins_of(conditions, "CONDITION", Condition)  # type: ignore[type-abstract]  # the port is what is asked for
+
+
+@cache
+def all_actions() -> dict[str, Action]:
+    """The actions found, by name."""
+    return plugins_of(actions, "ACTION", Action)  # type: ignore[type-abstract]  # the port is what is asked for
+
+
+def _not_joining(value: Any) -> Any:
+    if value is not False:
+        raise mistake(f"{not_available('join_open_ticket')}: write false, or remove it")
+    return value
+
+
+class Accept(Model):
+    """Whose mail is taken, and what of it."""
+
+    later: ClassVar[frozenset[str]] = frozenset({"spam"})
+    senders: Literal["anyone", "contacts"] = "anyone"
+    messages: Literal["all", "new", "answers"] = "all"
+    unverified: Literal["accept", "quarantine", "reject"] = "accept"
+    forged: Literal["accept", "quarantine", "reject"] = "reject"
+    indeterminate: Literal["accept", "quarantine", "defer"] = "accept"
+    refuse_forwarded: bool = False
+    tell_refused: bool = True
+    join_open_ticket: Annotated[bool, BeforeValidator(_not_joining)] = False
+    acknowledge: bool = True
+
+
+class Allow(Model):
+    """For each class of media, the types that are taken (`product.md` C19-C21); all others of the class are violations."""
+
+    image: FileTypeList = ("jpeg", "png", "gif", "tiff", "raw", "webp", "heic", "heif")
+    video: FileTypeList = ("mp4", "mov", "avi", "wmv", "webm")
+    audio: FileTypeList = ("mp3", "wav", "m4a", "ogg")
+
+
+class Attachments(Model):
+    """Which files are taken, and what happens to those that are not."""
+
+    allow: Allow = Allow()
+    deny: FileTypeList = ("exe", "dll", "bat", "zip", "rar", "scr", "bin")
+    violation: Literal["strip", "hold", "quarantine", "reject"] = "strip"
+    encrypted: Literal["accept", "hold", "strip", "quarantine", "reject"] = "hold"
+    macros: Literal["accept", "hold", "strip", "quarantine", "reject"] = "accept"
+    max_files: Annotated[int, Field(ge=0, le=10_000)] = 10
+    max_bytes: Bytes = 25 * 1024 * 1024
+    max_inline_files: Annotated[int, Field(ge=0, le=10_000)] = 10
+    max_inline_bytes: Bytes = 25 * 1024 * 1024
+
+
+class Virus(Model):
+    """What follows from the scanner's findings. With the scanner off it is not asked."""
+
+    infected: Literal["reject", "quarantine", "strip"] = "reject"
+    unscannable: Literal["hold", "quarantine", "reject", "accept"] = "hold"
+    scanner_down: Literal["defer", "hold", "quarantine", "accept"] = "defer"
+    defer_at_most: Seconds = 4 * 3600
+
+
+class Overrides(Model):
+    """What is different for one mailbox; keys not written are as for the account."""
+
+    later: ClassVar[frozenset[str]] = frozenset({"body", "import_cc"})
+    accept: Accept = Accept()
+    attachments: Attachments = Attachments()
+    virus: Virus = Virus()
+
+
+class IfBase(Model):
+    """Several keys mean all of them."""
+
+    later: ClassVar[frozenset[str]] = frozenset({"ticket", "language", "spam", "time"})
+
+    @model_validator(mode="after")
+    def _something(self) -> IfBase:
+        if not self.model_fields_set:
+            raise mistake("this is empty: write a condition, for example {subject: {contains: urgent}}")
+        return self
+
+
+class ThenBase(Model):
+    """One action, or several."""
+
+    later: ClassVar[frozenset[str]] = frozenset({"new_ticket", "mailbox", "note", "remind", "forward", "push"})
+
+    @model_validator(mode="after")
+    def _something(self) -> ThenBase:
+        if not self.model_fields_set:
+            raise mistake("this is empty: write an action, for example {route: support}")
+        return self
+
+
+def _conditions(value: Any) -> Any:
+    """`all`, `any` and `none` take a list: a mapping would read as if its keys were alternatives."""
+    if isinstance(value, dict):
+        raise mistake("write a list of conditions: [{subject: …}, {sender: …}]")
+    return as_list(value)
+
+
+def _bare_action(value: Any) -> Any:
+    """`- ignore` and `- ignore:` are the action without parameters."""
+    bare = {name for name, action in all_actions().items() if action.bare}
+    if isinstance(value, str) and value in bare:
+        return {value: True}
+    if isinstance(value, dict):
+        return {key: True if item is None and key in bare else item for key, item in value.items()}
+    return value
+
+
+def _action_list(value: Any) -> Any:
+    if isinstance(value, dict | str):
+        raise mistake("write a list of actions: then: [{route: support}, {tag: [vip]}]")
+    return as_list(value)
+
+
+if TYPE_CHECKING:
+
+    class If(IfBase):
+        """`all`, `any`, `none`, and every condition found."""
+
+    class Then(ThenBase):
+        """Every action found."""
+else:
+    _Nested = Annotated[tuple["If", ...] | None, BeforeValidator(_conditions, json_schema_input_type=list["If"])]
+    If = create_model(
+        "If",
+        __base__=IfBase,
+        __module__=__name__,
+        **dict.fromkeys(("all", "any", "none"), (_Nested, None)),
+        **{name: (condition.Params | None, None) for name, condition in all_conditions().items()},
+    )
+    If.model_rebuild(_types_namespace={"If": If})
+    Then = create_model(
+        "Then",
+        __base__=ThenBase,
+        __module__=__name__,
+        **{name: (action.Params | None, None) for name, action in all_actions().items()},
+    )
+
+_BARE = tuple(sorted(name for name, action in all_actions().items() if action.bare))
+Action_ = Annotated[Then, BeforeValidator(_bare_action, json_schema_input_type=Literal[_BARE] | Then)]
+
+
+class Rule(Model):
+    """`if` what, `then` what; without `if` it holds for all mail that would open a ticket. `stop` ends the list."""
+
+    name: Text | None = None
+    if_: Annotated[If | None, Field(alias="if")] = None
+    then: Annotated[tuple[Action_, ...], BeforeValidator(_action_list, json_schema_input_type=list[Action_])] = ()
+    stop: bool = False
+
+    @model_validator(mode="after")
+    def _does_something(self) -> Rule:
+        if not self.then and not self.stop:
+            raise mistake("this rule does nothing: give it `then: […]`, or `stop: true`")
+        return self
+
+
+class PolicyDocument(Model):
+    """A whole policy; every key is optional, and an empty document is a good one."""
+
+    later: ClassVar[frozenset[str]] = frozenset({"author_from", "body", "import_cc", "teams"})
+    accept: Accept = Accept()
+    attachments: Attachments = Attachments()
+    virus: Virus = Virus()
+    block: tuple[If, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    mailboxes: dict[MailboxAddress, Overrides] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _mailboxes_once(self) -> PolicyDocument:
+        if len({canonical(m) for m in self.mailboxes}) < len(self.mailboxes):
+            raise mistake("a mailbox stands under `mailboxes` twice, in two spellings: join the two")
+        return self
+
+    def rule_name(self, index: int) -> str:
+        """The name of a rule, or its place (`rule 3`)."""
+        return self.rules[index].name or f"rule {index + 1}"

@@ -1,0 +1,208 @@
+"""The judgement: `decide(facts, policy)`, pure. Live mail, `policy test` and `policy replay` all come through here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gateway.core.addresses import canonical
+from gateway.core.decision import Acknowledge, Decision, Disposition, Effect, Facts, Kind, TicketChoice
+from gateway.core.outcome import Reason
+from gateway.core.place import Place
+from gateway.core.reports import Path, Sender
+from gateway.policy.action import Verdict
+from gateway.policy.attachments import PartJudgement, judge_parts, verdict_of_parts
+from gateway.policy.belonging import belonging
+from gateway.policy.document import PolicyDocument
+from gateway.policy.patterns import FieldPatterns, PatternBook
+from gateway.policy.reading import Reading
+from gateway.policy.rules import Clause, CompiledRule, RuleRun, compile_clause, compile_rule, run_rules
+from gateway.policy.strictness import Settings, settings_of, settings_with, strictest
+from gateway.policy.viruses import unproven_files, verdict_of_scan, wanted_by_scan
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A published document, ready to judge; may be shared between threads."""
+
+    version: int
+    document: PolicyDocument
+    settings: Settings
+    overrides: Mapping[str, Settings]
+    block: tuple[Clause, ...]
+    rules: tuple[CompiledRule, ...]
+    patterns: Mapping[str, FieldPatterns]
+
+    def settings_for(self, place: Place) -> Settings:
+        """The settings for the mailboxes of one transaction; the strictest of several."""
+        return strictest([self.overrides.get(canonical(m.address), self.settings) for m in place.mailboxes])
+
+
+def compile_policy(document: PolicyDocument, version: int) -> Policy:
+    """Make a document ready: settings merged, all patterns in RE2 sets."""
+    book = PatternBook()
+    block = tuple(compile_clause(entry, book) for entry in document.block)
+    rules = tuple(compile_rule(document.rule_name(i), rule, book) for i, rule in enumerate(document.rules))
+    overrides = {canonical(a): settings_with(document, o) for a, o in document.mailboxes.items()}
+    return Policy(version, document, settings_of(document), overrides, block, rules, book.compile())
+
+
+def decide(facts: Facts, policy: Policy) -> Decision:
+    """What becomes of a message. Pure: the same facts and policy give the same decision."""
+    settings = policy.settings_for(facts.place)
+    reading = read(facts, policy)
+    parts = _parts(facts, settings)
+    verdict = verdict_before_rules(reading, policy, settings, parts)
+    run = RuleRun() if verdict else run_rules(policy.rules, reading)
+    verdict = softened(verdict or run.verdict, facts, settings)
+    return _decision(reading, policy, settings, parts, run, verdict)
+
+
+def read(facts: Facts, policy: Policy) -> Reading:
+    """The message as the conditions of this policy see it."""
+    return Reading(facts, belonging(facts), policy.patterns)
+
+
+def verdict_before_rules(
+    reading: Reading, policy: Policy, settings: Settings, parts: tuple[PartJudgement, ...]
+) -> Verdict | None:
+    """What is said of the whole message before any rule sees it; None lets it go on to the rules."""
+    facts = reading.facts
+    scanned = verdict_of_scan(facts, wanted_by_scan(facts, settings.virus))
+    if scanned:
+        return scanned
+    if facts.context.bounce_of is not None:
+        # it came to an address only we can make: no proof of its author is needed, and a refusal would lose the news
+        return Verdict(Disposition.IGNORE, Reason.DELIVERY_REPORT, "a delivery report for mail of ours")
+    if not facts.place.exempt:
+        outcast = _unproven_sender(facts, settings) or _blocked(reading, policy)
+        if outcast:
+            return outcast
+    refused_file = verdict_of_parts(parts)
+    if refused_file:
+        return refused_file
+    return None if facts.place.exempt else _not_taken(reading, settings)
+
+
+def softened(verdict: Verdict | None, facts: Facts, settings: Settings) -> Verdict | None:
+    """A refusal behind a forwarder would become its bounce to a perhaps forged author: such mail waits instead."""
+    if verdict is None or verdict.disposition is not Disposition.REJECT:
+        return verdict
+    forwarded = facts.auth.path in (Path.FORWARDER, Path.PROBABLE)
+    if not forwarded or settings.accept.refuse_forwarded:
+        return verdict
+    return Verdict(Disposition.QUARANTINE, verdict.reason, verdict.text)
+
+
+def _parts(facts: Facts, settings: Settings) -> tuple[PartJudgement, ...]:
+    return judge_parts(facts, settings, unproven_files(facts, wanted_by_scan(facts, settings.virus)))
+
+
+def _unproven_sender(facts: Facts, settings: Settings) -> Verdict | None:
+    sender, accept = facts.auth.sender, settings.accept
+    if sender is Sender.FORGED:
+        wanted = accept.forged
+        if wanted == "reject" and facts.auth.published_policy == "quarantine":
+            wanted = "quarantine"
+        return _sender_verdict(wanted, Reason.FORGED, "the author's domain disowns this message (DMARC)")
+    if sender is Sender.UNVERIFIED:
+        return _sender_verdict(accept.unverified, Reason.UNVERIFIED, "the author of this message is not proven")
+    if sender is Sender.INDETERMINATE:
+        if accept.indeterminate == "defer":
+            return Verdict(Disposition.DEFER, Reason.DNS_UNAVAILABLE)
+        return _sender_verdict(accept.indeterminate, Reason.INDETERMINATE, "DNS would not say who the author is")
+    return None
+
+
+def _sender_verdict(wanted: str, reason: Reason, text: str) -> Verdict | None:
+    return None if wanted == "accept" else Verdict(Disposition(wanted), reason, text)
+
+
+def _blocked(reading: Reading, policy: Policy) -> Verdict | None:
+    if any(clause.holds(reading) for clause in policy.block):
+        return Verdict(Disposition.REJECT, Reason.BLOCKED, "this message is not taken here")
+    return None
+
+
+def _not_taken(reading: Reading, settings: Settings) -> Verdict | None:
+    """`accept.senders` and `accept.messages`: kept without a ticket, never refused. Agents' own answers pass."""
+    if reading.belonging.from_agent:
+        return None
+    opens_ticket = reading.belonging.ticket is TicketChoice.NEW
+    if opens_ticket and "answers" in settings.messages:
+        return Verdict(Disposition.IGNORE, Reason.ANSWERS_ONLY, "only answers to tickets are taken here")
+    if not opens_ticket and "new" in settings.messages:
+        return Verdict(Disposition.IGNORE, Reason.NEW_ONLY, "answers to tickets are not taken here")
+    if opens_ticket and settings.accept.senders == "contacts" and reading.facts.context.contact is None:
+        return Verdict(Disposition.IGNORE, Reason.SENDERS_CONTACTS_ONLY, "only known contacts are taken here")
+    return None
+
+
+def _decision(
+    reading: Reading,
+    policy: Policy,
+    settings: Settings,
+    parts: tuple[PartJudgement, ...],
+    run: RuleRun,
+    verdict: Verdict | None,
+) -> Decision:
+    """Nothing but an accepted message has a ticket or effects: what waits or is refused must cause no mail."""
+    belongs = reading.belonging
+    accepted = verdict is None
+    effects, silence = _effects(reading, settings, run) if accepted else ((), "the message opens no ticket")
+    return Decision(
+        disposition=verdict.disposition if verdict else Disposition.ACCEPT,
+        reason=verdict.reason if verdict else Reason.ACCEPTED,
+        text=verdict.text if verdict else "",
+        kind=belongs.kind,
+        ticket=belongs.ticket if accepted else TicketChoice.NONE,
+        join=belongs.candidate.ticket_id if accepted and belongs.candidate else None,
+        parts=tuple(p.decision() for p in parts),
+        hits=tuple(run.hits),
+        effects=effects,
+        policy_version=policy.version,
+        silence=silence,
+    )
+
+
+def _effects(reading: Reading, settings: Settings, run: RuleRun) -> tuple[tuple[Effect, ...], str]:
+    """The rules' effects with the confirmation where one is due, and why not where it is not."""
+    wanted = run.effects()
+    silence = _silence(reading, settings, run)
+    if silence:
+        return tuple(e for e in wanted if not isinstance(e, Acknowledge)), silence
+    if any(isinstance(e, Acknowledge) for e in wanted):
+        return wanted, ""
+    return (*wanted, Acknowledge()), ""
+
+
+def _silence(reading: Reading, settings: Settings, run: RuleRun) -> str:
+    """Why the author gets no confirmation (RFC 3834 section 2: what never to answer); empty when one is due."""
+    facts = reading.facts
+    if reading.belonging.ticket is not TicketChoice.NEW:
+        return "not a new ticket"
+    if facts.envelope.reverse_path is None:
+        return "null reverse-path"
+    if reading.belonging.kind is not Kind.NEW:
+        return f"{reading.belonging.kind.value} mail is not answered"
+    if facts.auth.sender is not Sender.VERIFIED:
+        return f"the author is {facts.auth.sender.value}"
+    if run.silenced_by:
+        return f"rule {run.silenced_by}: acknowledge: false"
+    if not settings.accept.acknowledge:
+        return "accept.acknowledge is false"
+    return _silence_to_ourselves(facts)
+
+
+def _silence_to_ourselves(facts: Facts) -> str:
+    author, place = facts.message.author, facts.place
+    if author is None:
+        return "no single author"
+    address = canonical(author.address)
+    if address in {canonical(a) for a in place.own_addresses}:
+        return "the author is an address of this account"
+    if address in {canonical(a) for a in place.agent_addresses}:
+        return "the author is an agent"
+    if address.rpartition("@")[2] == canonical(f"x@{place.account_domain}").rpartition("@")[2]:
+        return "the author is at the gateway's own domain"
+    return ""

@@ -1,0 +1,104 @@
+"""The strict loader: a document, or a list of what is wrong with it and how to mend that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from gateway.policy.cures import comment_instead_of_value
+from gateway.policy.document import PolicyDocument, all_actions
+from gateway.policy.problems import PolicyError, Problem
+from gateway.policy.translate import problem_of
+from gateway.policy.values import Known
+from gateway.policy.yaml_tree import Entry, Node, read_tree, shorten
+
+
+def load(text: str, known: Known | None = None) -> PolicyDocument:
+    """Read a policy. With `known`, teams, mailboxes and agents that do not exist are mistakes.
+
+    Raises PolicyError with all problems found, and never anything else.
+    """
+    root = read_tree(text)
+    if root.entries is None:
+        message = "a policy is a mapping: begin with a key such as `rules:`"
+        raise PolicyError([Problem(root.line, root.column, "", message)])
+    empty = _Empty(text)
+    empty.take_out(root, "")
+    try:
+        document = PolicyDocument.model_validate(root.value(), context=known)
+    except ValidationError as error:
+        found = [problem_of(detail, root) for detail in error.errors(include_url=False, include_input=False)]
+        raise PolicyError([*empty.problems, *(p for p in found if not empty.explains(p))]) from None
+    problems = [*empty.problems, *_names_twice(document, root)]
+    if problems:
+        raise PolicyError(problems)
+    return document
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of the document."""
+    written = PolicyDocument.model_json_schema(mode="validation")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **written}
+
+
+@dataclass(slots=True)
+class _Empty:
+    """Takes out keys and list items without a value: each is told once, and the rest can still be checked."""
+
+    text: str
+    problems: list[Problem] = field(default_factory=list)
+    places: set[tuple[int, int]] = field(default_factory=set)
+
+    def explains(self, problem: Problem) -> bool:
+        """True when the problem is only that nothing was left at a place."""
+        return (problem.line, problem.column) in self.places
+
+    def take_out(self, node: Node, path: str) -> None:
+        for key, entry in list((node.entries or {}).items()):
+            where = f"{path}.{key}".lstrip(".")
+            if entry.node.is_null and key not in _bare_actions():
+                self.problems.append(_empty_value(key, entry, where, self.text))
+                self.places.add((node.line, node.column))
+                del node.entries[key]  # type: ignore[union-attr]  # the loop has no step without entries
+            self.take_out(entry.node, where)
+        for index, item in enumerate(node.items or []):
+            if item.is_null:
+                message = "this list item is empty: write it, or remove it"
+                self.problems.append(Problem(item.line, item.column, f"{path}[{index}]", message))
+                self.places |= {(node.line, node.column), (item.line, item.column)}
+            self.take_out(item, f"{path}[{index}]")
+
+
+def _bare_actions() -> frozenset[str]:
+    return frozenset(name for name, action in all_actions().items() if action.bare)
+
+
+def _empty_value(key: str, entry: Entry, where: str, text: str) -> Problem:
+    cure = comment_instead_of_value(text, entry.line, entry.column)
+    if cure:
+        line = text.split("\n")[entry.line - 1]
+        return Problem(entry.line, line.index("#", entry.column) + 1, where, cure)
+    message = f"`{shorten(key)}` has no value: give it one, or remove the key"
+    return Problem(entry.line, entry.column, where, message)
+
+
+def _names_twice(document: PolicyDocument, root: Node) -> list[Problem]:
+    """Rules are known by their names: a name that two of them bear would explain nothing."""
+    problems: list[Problem] = []
+    seen: set[str] = set()
+    for index in range(len(document.rules)):
+        name = document.rule_name(index)
+        if name in seen:
+            node = _rule_node(root, index)
+            message = f"there is another rule called `{shorten(name)}`: give each its own name"
+            problems.append(Problem(node.line, node.column, f"rules[{index}]", message))
+        seen.add(name)
+    return problems
+
+
+def _rule_node(root: Node, index: int) -> Node:
+    assert root.entries is not None
+    item = (root.entries["rules"].node.items or [])[index]
+    return item.entries["name"].node if item.entries and "name" in item.entries else item

@@ -1,0 +1,111 @@
+"""Matchers: a plain string (exact), `exact`, `wildcard`, `contains`, `regex`, or a list of these (any of)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import re2
+from pydantic import AfterValidator, BeforeValidator, ValidationInfo, model_validator
+
+from gateway.policy.cures import quote
+from gateway.policy.patterns import BadPattern, Field, PatternBook, check_regex, fold_text
+from gateway.policy.values import Model, Text, as_list, check_mailbox, mistake
+
+LONGEST_PATTERN = 2000
+"""Characters. A longer wildcard could need more memory than RE2 may take; nobody reads it either."""
+
+
+def _regex(pattern: str) -> str:
+    try:
+        check_regex(pattern)
+    except BadPattern as error:
+        raise mistake(str(error)) from None
+    return pattern
+
+
+def _pattern(value: str) -> str:
+    if len(value) > LONGEST_PATTERN:
+        raise mistake(f"a pattern has at most {LONGEST_PATTERN} characters, this has {len(value)}: shorten it")
+    return value
+
+
+Pattern = Annotated[Text, AfterValidator(_pattern)]
+Patterns = Annotated[tuple[Pattern, ...], BeforeValidator(as_list, json_schema_input_type=str | tuple[str, ...])]
+Regex = Annotated[Pattern, AfterValidator(_regex)]
+Regexes = Annotated[tuple[Regex, ...], BeforeValidator(as_list, json_schema_input_type=str | tuple[str, ...])]
+
+
+class Matcher(Model):
+    """One way to compare text. Case does not matter, but in `regex`. `plain` says it was written without a key."""
+
+    exact: Patterns | None = None
+    wildcard: Patterns | None = None
+    contains: Patterns | None = None
+    regex: Regexes | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Matcher:
+        if len(self.model_fields_set) != 1:
+            raise mistake("a matcher has one of exact, wildcard, contains, regex: write a list for several of them")
+        return self
+
+    @property
+    def kind(self) -> str:
+        """`exact`, `wildcard`, `contains` or `regex`."""
+        return next(iter(self.model_fields_set))
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        return self.exact or self.wildcard or self.contains or self.regex or ()
+
+
+def _matchers(value: Any) -> Any:
+    return tuple(x if isinstance(x, dict | tuple) else {"exact": x} for x in as_list(value))
+
+
+def _address_matchers(value: Any) -> Any:
+    for item in as_list(value):
+        if isinstance(item, str) and "*" in item:
+            raise mistake(f"a plain text is compared exactly; for a pattern write {{wildcard: {quote(item)}}}")
+        if isinstance(item, str) and item.strip() and "@" not in item:
+            raise mistake(f'an address has an @; for a whole domain write {{wildcard: "*@{item.lstrip(".")}"}}')
+    return _matchers(value)
+
+
+def _known_mailboxes(value: tuple[Matcher, ...], info: ValidationInfo) -> tuple[Matcher, ...]:
+    for address in (a for m in value if m.kind == "exact" for a in m.patterns):
+        check_mailbox(address, info)
+    return value
+
+
+_Written = str | Matcher | tuple[str | Matcher, ...]
+Matchers = Annotated[tuple[Matcher, ...], BeforeValidator(_matchers, json_schema_input_type=_Written)]
+AddressMatchers = Annotated[tuple[Matcher, ...], BeforeValidator(_address_matchers, json_schema_input_type=_Written)]
+MailboxMatchers = Annotated[AddressMatchers, AfterValidator(_known_mailboxes)]
+
+
+class Wanted:
+    """Matchers of one condition, entered in the book: whether and where they hold."""
+
+    __slots__ = ("_matchers", "numbers", "text")
+
+    def __init__(self, matchers: tuple[Matcher, ...], where: Field, book: PatternBook) -> None:
+        self._matchers = matchers
+        self.numbers = frozenset(book.add(where, m.kind, p) for m in matchers for p in m.patterns)
+        self.text = " or ".join(f"{m.kind} {quote(p)}" for m in matchers for p in m.patterns)
+
+    def place_in(self, text: str) -> int:
+        """Where in `text` the first matcher holds that can say so, 0 otherwise: for showing the words around it."""
+        for matcher in self._matchers:
+            for pattern in matcher.patterns:
+                place = _place(matcher.kind, pattern, text)
+                if place > 0:
+                    return place
+        return 0
+
+
+def _place(kind: str, pattern: str, text: str) -> int:
+    if kind == "contains":
+        return fold_text(text).find(fold_text(pattern))
+    found = re2.search(pattern, text.encode("utf-8", "replace").decode()) if kind == "regex" else None
+    return int(found.start()) if found else 0

@@ -1,0 +1,198 @@
+"""All patterns of a policy as RE2 sets, one per field: the cost grows with the message, not with the number of rules.
+
+RE2 matches in linear time, so no pattern an admin can write stalls the line (Cloudflare's outage of July 2019).
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import re2
+
+from gateway.core.addresses import BadAddress, canonical, normal_domain
+from gateway.core.decision import Facts
+
+BODY_CHARACTERS = 65536
+"""How much of a text conditions read. Stored facts keep as much: a replay must see what the first decision saw."""
+
+_PATTERN_MEMORY_BYTES = 8 * 1024 * 1024
+_SET_MEMORY_BYTES = 16 * 1024 * 1024
+
+
+class BadPattern(ValueError):
+    """A regular expression RE2 does not take; the text says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A part of the message that patterns look at. `fold` gives the form in which case does not matter."""
+
+    key: str
+    read: Callable[[Facts], tuple[str, ...]]
+    fold: Callable[[str], str]
+    fold_pattern: Callable[[str], str]
+
+
+def fold_text(text: str) -> str:
+    """Text in the form in which case does not matter: NFC, case-folded."""
+    if text.isascii():
+        return text.lower()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+
+
+def fold_address_pattern(pattern: str) -> str:
+    """A wildcard or a piece of an address in the form of `canonical`: local part case-folded, domain as A-labels."""
+    local, at, domain = pattern.rpartition("@")
+    folded = fold_text(pattern)
+    if not domain or domain.isascii():
+        return folded
+    try:
+        # `*` and `?` are no characters of a domain: the labels between the wildcards are converted one by one
+        labels = [x if set(x) & set("*?") or not x else normal_domain(x) for x in domain.split(".")]
+    except BadAddress:
+        return folded
+    return fold_text(local) + at + ".".join(labels)
+
+
+def text_field(key: str, read: Callable[[Facts], tuple[str, ...]]) -> Field:
+    """A field of text."""
+    return Field(key, read, fold_text, fold_text)
+
+
+def address_field(key: str, read: Callable[[Facts], tuple[str, ...]]) -> Field:
+    """A field of addresses, compared by the one grammar."""
+    return Field(key, read, canonical, fold_address_pattern)
+
+
+def check_regex(pattern: str) -> None:
+    """Raises BadPattern when RE2 does not take the pattern (look-around, backreferences, repetitions over 1000)."""
+    try:
+        re2.compile(pattern.encode("utf-8", "replace"), options=_options())
+    except re2.error as error:
+        raise BadPattern(_why(error, pattern)) from None
+
+
+def _why(error: re2.error, pattern: str) -> str:
+    said = error.args[0] if error.args else ""
+    reason = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
+    if any(x in pattern for x in ("(?=", "(?!", "(?<=", "(?<!")):
+        return f"look-around is not taken ({reason}): use a second condition, under `all` or `none`"
+    if "escape sequence" in reason:
+        return f"this escape is not taken ({reason}): there are no backreferences; `\\z` is the end of the text"
+    return f"this is no regular expression of RE2 ({reason}): see https://github.com/google/re2/wiki/Syntax"
+
+
+def wildcard_regex(pattern: str) -> str:
+    """`*` is any text, `?` one character; a `*` at an end is left out with its anchor, which spares the automaton."""
+    start = "" if pattern.startswith("*") else r"\A"
+    end = "" if pattern.endswith("*") else r"\z"
+    inner = pattern.strip("*")
+    pieces = [".*" if c == "*" else "." if c == "?" else re2.escape(c) for c in inner]
+    return f"(?s){start}{''.join(pieces)}{end}"
+
+
+@dataclass(slots=True)
+class PatternBook:
+    """Collects the patterns of a policy; each gets a number within its field."""
+
+    _fields: dict[str, _Collected] = field(default_factory=dict)
+
+    def add(self, where: Field, kind: str, pattern: str) -> int:
+        """The number of a pattern; `kind` is exact, wildcard, contains or regex."""
+        return self._fields.setdefault(where.key, _Collected(where)).add(kind, pattern)
+
+    def compile(self) -> dict[str, FieldPatterns]:
+        """The patterns by the key of their field, ready to match."""
+        return {key: collected.compile() for key, collected in self._fields.items()}
+
+
+@dataclass(slots=True)
+class _Collected:
+    where: Field
+    numbers: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def add(self, kind: str, pattern: str) -> int:
+        return self.numbers.setdefault((kind, pattern), len(self.numbers))
+
+    def compile(self) -> FieldPatterns:
+        fold = self.where.fold_pattern
+        exact: dict[str, set[int]] = {}
+        folded: list[tuple[int, str]] = []
+        written: list[tuple[int, str]] = []
+        for (kind, pattern), number in self.numbers.items():
+            if kind == "exact":
+                exact.setdefault(self.where.fold(pattern), set()).add(number)
+            elif kind == "wildcard":
+                folded.append((number, wildcard_regex(fold(pattern))))
+            elif kind == "contains":
+                folded.append((number, re2.escape(fold(pattern))))
+            else:
+                written.append((number, pattern))
+        exact_numbers = {key: frozenset(numbers) for key, numbers in exact.items()}
+        return FieldPatterns(self.where, exact_numbers, Matching.of(folded), Matching.of(written))
+
+
+@dataclass(frozen=True, slots=True)
+class FieldPatterns:
+    """The patterns of one field: exact values by look-up, the case-blind and the regular expressions as sets."""
+
+    where: Field
+    exact: dict[str, frozenset[int]]
+    folded: Matching
+    written: Matching
+
+    def match(self, value: str) -> frozenset[int]:
+        """The numbers of all patterns that hold for this value."""
+        shown = value[:BODY_CHARACTERS]
+        folded = self.where.fold(shown)
+        found = self.folded.match(folded) | self.written.match(shown)
+        return found | self.exact.get(folded, frozenset())
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """Regular expressions and their numbers: a set where RE2 has the memory for it, else each by itself.
+
+    The last pattern of every set is the empty one, which always matches: RE2::Set reports "out of memory" as no match,
+    and a rule must never fall silent because of that.
+    """
+
+    patterns: tuple[tuple[int, re2._Regexp], ...]
+    together: re2.Set | None
+
+    @classmethod
+    def of(cls, patterns: Iterable[tuple[int, str]]) -> Matching:
+        listed = [(number, p.encode("utf-8", "replace")) for number, p in patterns]
+        compiled = tuple((number, re2.compile(p, options=_options())) for number, p in listed)
+        return cls(compiled, _set_of([p for _, p in listed]) if len(listed) > 1 else None)
+
+    def match(self, text: str) -> frozenset[int]:
+        if not self.patterns:
+            return frozenset()
+        raw = text.encode("utf-8", "replace")
+        if self.together is not None:
+            found = self.together.Match(raw) or []
+            if len(self.patterns) in found:
+                return frozenset(self.patterns[i][0] for i in found if i < len(self.patterns))
+        return frozenset(number for number, pattern in self.patterns if pattern.search(raw))
+
+
+def _set_of(patterns: list[bytes]) -> re2.Set | None:
+    together = re2.Set.SearchSet(_options(_SET_MEMORY_BYTES))
+    try:
+        for pattern in [*patterns, b""]:
+            together.Add(pattern)
+        together.Compile()
+    except re2.error:  # more memory than a set may take: correct all the same, only slower
+        return None
+    return together
+
+
+def _options(memory_bytes: int = _PATTERN_MEMORY_BYTES) -> re2.Options:
+    options = re2.Options()
+    options.log_errors = False  # RE2 would print to stderr
+    options.max_mem = memory_bytes
+    options.never_capture = True
+    return options

@@ -1,0 +1,142 @@
+"""The small values of the document: what each may hold, and what is said to a person when it does not."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Annotated, Any, ClassVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationInfo
+from pydantic_core import PydanticCustomError
+
+from gateway.core.addresses import BadAddress, canonical, parse_addr_spec
+from gateway.policy.cures import quote
+
+_SIZE = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)\s*(B|KB|MB|GB|KiB|MiB|GiB)?", re.IGNORECASE)
+_FACTORS = {"": 1, "b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
+_DURATION = re.compile(r"(\d{1,6})\s*(s|m|h|d)")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+class Model(BaseModel):
+    """Base of every mapping of the document: immutable, no unknown keys, no conversions.
+
+    `later` names keys that are part of the language but not available in this version.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=False)
+    later: ClassVar[frozenset[str]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The names that exist in the account; a document that speaks of others is refused."""
+
+    teams: frozenset[str] = frozenset()
+    mailboxes: frozenset[str] = frozenset()
+    agents: frozenset[str] = frozenset()
+
+
+def mistake(message: str) -> PydanticCustomError:
+    """An error whose text is already meant for the writer; braces are pydantic's formatting, so they go in as context."""
+    return PydanticCustomError("mistake", "{message}", {"message": message})
+
+
+def suggestion(word: str, known: frozenset[str] | set[str] | list[str]) -> str:
+    """`: did you mean ...?`, the known words when there are few, or nothing."""
+    close = get_close_matches(word[:100].lower(), sorted(known), n=1, cutoff=0.6)
+    if close:
+        return f": did you mean `{close[0]}`?"
+    return f": known are {', '.join(sorted(known))}" if 0 < len(known) <= 30 else ""
+
+
+def not_available(key: str) -> str:
+    """What is said of a key that a later version will take."""
+    return f"`{key}` is part of the language but not available in this version"
+
+
+def non_empty(value: str) -> str:
+    """Text with something in it."""
+    if not value.strip():
+        raise mistake("this is empty: write a text, or remove the key")
+    return value
+
+
+def _bytes(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool):
+        if value < 0:
+            raise mistake("a size is not negative")
+        return value
+    found = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if not found:
+        raise mistake("a size is a number of bytes, or has a unit: 25MB (KB, MB, GB; 1 MB is 1,048,576 bytes)")
+    return int(float(found.group(1)) * _FACTORS[(found.group(2) or "")[:1].lower()])
+
+
+def _seconds(value: Any) -> Any:
+    found = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
+    if not found:
+        raise mistake("a duration is a number and a unit: 30s, 90m, 4h or 2d")
+    return int(found.group(1)) * _SECONDS[found.group(2)]
+
+
+def _address(value: str) -> str:
+    try:
+        parse_addr_spec(value)
+    except BadAddress as error:
+        raise mistake(f"{quote(value)} is no e-mail address ({error}): write name@domain") from None
+    return value
+
+
+def check_team(value: str, info: ValidationInfo) -> str:
+    """A team that exists, where the caller said which do."""
+    known = _known(info)
+    if known is not None and value not in known.teams:
+        raise mistake(f"there is no team {quote(value)}{suggestion(value, known.teams)}")
+    return value
+
+
+def check_agent(value: str, info: ValidationInfo) -> str:
+    """An agent that exists, where the caller said which do."""
+    known = _known(info)
+    if known is not None and canonical(value) not in {canonical(x) for x in known.agents}:
+        raise mistake(f"there is no agent {quote(value)}{suggestion(value, known.agents)}")
+    return value
+
+
+def check_mailbox(value: str, info: ValidationInfo) -> str:
+    """A mailbox that exists, where the caller said which do."""
+    known = _known(info)
+    if known is not None and canonical(value) not in {canonical(x) for x in known.mailboxes}:
+        raise mistake(f"there is no mailbox {quote(value)}{suggestion(value, known.mailboxes)}")
+    return value
+
+
+def _known(info: ValidationInfo) -> Known | None:
+    known = info.context
+    return known if isinstance(known, Known) else None
+
+
+def as_list(value: Any) -> Any:
+    """One thing where a list may stand is a list of one."""
+    if isinstance(value, tuple) and not value:
+        raise mistake("this list is empty: write something into it, or remove the key")
+    return value if isinstance(value, tuple) else (value,)
+
+
+def _scalar_text(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int | float) else value
+
+
+Text = Annotated[str, AfterValidator(non_empty)]
+Texts = Annotated[tuple[Text, ...], BeforeValidator(as_list, json_schema_input_type=str | tuple[str, ...])]
+ScalarText = Annotated[str, BeforeValidator(_scalar_text, json_schema_input_type=str | int | float | bool)]
+Bytes = Annotated[int, BeforeValidator(_bytes, json_schema_input_type=str | int)]
+Seconds = Annotated[int, BeforeValidator(_seconds, json_schema_input_type=str)]
+EmailAddress = Annotated[Text, AfterValidator(_address)]
+TeamName = Annotated[Text, AfterValidator(check_team)]
+AgentAddress = Annotated[EmailAddress, AfterValidator(check_agent)]
+MailboxAddress = Annotated[EmailAddress, AfterValidator(check_mailbox)]
