@@ -21,7 +21,8 @@ class Envelope:
 
     `reverse_path` is RFC5321.MailFrom without angle brackets, None for the null reverse-path `<>`.
     `recipients` are forward-paths in the order given. `content` is what followed DATA, dot-unstuffed,
-    byte for byte. `source` names the driver: `smtp`, `receive`, `pull:<name>`.
+    byte for byte. `source` names the driver: `smtp`, `receive`, `pull:<name>`. `refused` are the forward-paths of the
+    same transaction that were not taken, each with its reason.
     """
 
     trace_id: str
@@ -34,3 +35,4 @@ class Envelope:
     smtputf8: bool
     content: bytes
     sha256: str
+    refused: tuple[tuple[str, str], ...] = ()

@@ -27,6 +27,7 @@ from gateway.store.keys import TWIN_AGE, receipt_key, twin_key, twin_rank
 from gateway.store.notices import Told, wants_acknowledgement, who_is_told
 from gateway.store.tables import (
     Account,
+    Deferral,
     Event,
     Membership,
     MessageRow,
@@ -58,12 +59,18 @@ class Commit:
         filings = [i for i in items if isinstance(i, Filing)]
         row_lock(connection, sorted({f.account_id for f in filings}))
         group = Group.load(connection, filings, now)
-        outcomes = [self._log(group, i) if isinstance(i, LogEntry) else self._file(group, i) for i in items]
+        outcomes = [self._settle(group, item) for item in items]
         _write(connection, group)
         return outcomes
 
-    def _log(self, group: Group, entry: LogEntry) -> None:
-        group.log(entry.record, group.account_id_of(entry.record.account), entry.steps)
+    def _settle(self, group: Group, item: Filing | LogEntry) -> Outcome | None:
+        if isinstance(item, Filing):
+            return self._file(group, item)
+        account_id = group.account_id_of(item.record.account)
+        group.log(item.record, account_id, item.steps)
+        if item.deferral:
+            group.note_deferral(account_id, item.deferral, item.record.at)
+        return None
 
     def _file(self, group: Group, filing: Filing) -> Outcome:
         key = receipt_key(filing.envelope.recipients, filing.envelope.sha256)
@@ -214,7 +221,7 @@ def _fields(decision: Decision) -> dict[str, object]:
 
 def _write(connection: Connection, group: Group) -> None:
     """One statement a table; parents before children."""
-    for table in (MessageRow, Receipt, Twin, Ticket, Participant, Outbox, Transaction, Event):
+    for table in (MessageRow, Receipt, Twin, Ticket, Participant, Outbox, Transaction, Event, Deferral):
         rows = group.inserts.get(str(table.__tablename__))
         if rows:
             connection.execute(insert(table), rows)

@@ -57,6 +57,9 @@ class Directory:
         """The gateway's own names, where only postmaster and abuse live."""
         return domain in self._system_domains
 
+    def is_below_gateway_domain(self, domain: str) -> bool:
+        return domain.endswith(f".{self._domain}")
+
     def cached(self, domain: str) -> AccountEntry | None:
         """The account that receives at `domain`, if it is known already; no I/O."""
         return self._by_domain.get(domain)

@@ -57,7 +57,10 @@ class Filing:
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """A transaction that keeps nothing: refused, deferred."""
+    """A transaction that keeps nothing: refused, deferred. `deferral` is the receipt key of a deferred message, so that
+    its next attempt knows when the first was (`virus.defer_at_most`).
+    """
 
     record: TransactionRecord
     steps: tuple[Step, ...] = ()
+    deferral: str | None = None

@@ -22,13 +22,19 @@ from gateway.store.facts import dump_decision, dump_facts
 from gateway.store.filing import Filing, Kept
 from gateway.store.keys import receipt_key, twin_key
 from gateway.store.notices import Budget, Told, load_budget
-from gateway.store.tables import Account, MailboxRow, Outbox, Receipt, Ticket, Twin
+from gateway.store.tables import Account, Deferral, MailboxRow, Outbox, Receipt, Ticket, Twin
 from gateway.store.tables.columns import columns
 
 _a, _r, _w, _t = columns(Account), columns(Receipt), columns(Twin), columns(Ticket)
-_o, _b = columns(Outbox), columns(MailboxRow)
+_o, _b, _d = columns(Outbox), columns(MailboxRow), columns(Deferral)
 
 Row = dict[str, Any]
+
+_SETTLED_WHEN_IT_CAME = frozenset(
+    {"account_id", "id", "trace_id", "source", "direction", "reverse_path", "recipients", "received_at", "size_bytes"}
+    | {"sha256", "content"}
+)
+"""Columns of a message row that a re-run leaves alone."""
 
 
 @dataclass(slots=True)
@@ -272,8 +278,7 @@ class Group:
     def add_message(self, filing: Filing, ticket_id: str | None, *, internal: bool) -> None:
         row = _message_row(filing) | {"ticket_id": ticket_id, "internal": internal}
         if filing.again:
-            keep = ("ticket_id", "mailbox_id", "internal", "disposition", "reason", "author_name", "author_address")
-            keep += ("subject", "message_id", "results_header", "facts", "decision", "policy_version")
+            keep = [k for k in row if k not in _SETTLED_WHEN_IT_CAME]
             changed = {f"new_{k}": row[k] for k in keep}
             self.message_changes.append({"of_account": filing.account_id, "of_id": filing.message_id} | changed)
         else:
@@ -297,7 +302,7 @@ class Group:
             helo=client.helo if client else None,
             tls=client.tls if client else None,
             reverse_path=envelope.reverse_path,
-            recipients=envelope.recipients,
+            recipients=(*envelope.recipients, *(r for r, _ in envelope.refused)),
             reply=reply,
             message_id=message_id,
         )
@@ -307,6 +312,13 @@ class Group:
         row = {name: getattr(record, name) for name in TransactionRecord.__slots__ if name != "account"}
         self._insert("transaction_log", row | {"account_id": account_id, "recipients": list(record.recipients)})
         self._events(record.trace_id, account_id, steps)
+
+    def note_deferral(self, account_id: str, key: str, at: datetime) -> None:
+        """Only the first try is remembered."""
+        known = select(_d.key).where(_d.account_id == account_id, _d.key == key)
+        fresh = [r for r in self.inserts.get("deferral", ()) if (r["account_id"], r["key"]) == (account_id, key)]
+        if not fresh and self.connection.execute(known).scalar() is None:
+            self._insert("deferral", {"account_id": account_id, "key": key, "first_at": at})
 
     def _events(self, trace_id: str, account_id: str, steps: Sequence[Step]) -> None:
         for number, step in enumerate(steps):

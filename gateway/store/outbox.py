@@ -196,7 +196,7 @@ def notice_of(store: Store, claim_: Claim, gateway_domain: str) -> Notice:
         return _notice(connection, row, claim_.account_id, gateway_domain)
 
 
-def _notice(connection: Connection, row: Row[Any], account_id: str, gateway_domain: str) -> Notice:
+def _notice(connection: Connection, row: Any, account_id: str, gateway_domain: str) -> Notice:
     facts = load_facts(row.facts)
     kind = NoticeKind(row.kind)
     domain = f"{row.account}.{gateway_domain}"
@@ -229,7 +229,7 @@ def _notice(connection: Connection, row: Row[Any], account_id: str, gateway_doma
     )
 
 
-def _language(connection: Connection, account_id: str, row: Row[Any]) -> str:
+def _language(connection: Connection, account_id: str, row: Any) -> str:
     """Contact (or agent), then mailbox, then account, then English."""
     asked = (
         connection.execute(
@@ -249,7 +249,7 @@ def _agent_number(connection: Connection, account_id: str, recipient_key: str) -
     return found
 
 
-def _inbound(row: Row[Any], account_domain: str) -> str:
+def _inbound(row: Any, account_domain: str) -> str:
     """The local part at the account's domain that mail for this mailbox arrives at."""
     local, _, domain = row.address_key.partition("@")
     return str(row.inbound or (local if domain == account_domain else "support"))

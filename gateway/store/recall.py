@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from sqlalchemy import Connection, select
 
@@ -12,7 +13,8 @@ from gateway.core.message import ParsedMessage
 from gateway.core.place import Candidate, Contact, Context, Evidence, Place
 from gateway.core.tokens import AnswerToken, Tokens
 from gateway.store.engine import Store
-from gateway.store.tables import Agent, ContactRow, MessageRow, Outbox, Participant, Team, Ticket
+from gateway.store.keys import receipt_key
+from gateway.store.tables import Agent, ContactRow, Deferral, MessageRow, Outbox, Participant, Team, Ticket
 from gateway.store.tables.columns import columns
 
 _REFERENCES_LOOKED_AT = 50
@@ -22,6 +24,7 @@ _t = columns(Ticket)
 _p = columns(Participant)
 _a = columns(Agent)
 _o = columns(Outbox)
+_d = columns(Deferral)
 _team = columns(Team)
 
 
@@ -40,6 +43,7 @@ class Recall:
                 contact=_contact(connection, place.account_id, author) if author else None,
                 candidates=tuple(self._candidates(connection, place, message, author, locals_)),
                 bounce_of=self._bounce_of(connection, place.account_id, locals_),
+                first_tried_at=_first_tried(connection, place.account_id, envelope),
             )
 
     def _candidates(
@@ -68,6 +72,14 @@ class Recall:
             if connection.execute(known).scalar():
                 return outbox_id
         return None
+
+
+def _first_tried(connection: Connection, account_id: str, envelope: Envelope) -> datetime | None:
+    key = receipt_key(envelope.recipients, envelope.sha256)
+    found: datetime | None = connection.execute(
+        select(_d.first_at).where(_d.account_id == account_id, _d.key == key)
+    ).scalar()
+    return found
 
 
 def _local(recipient: str) -> str:

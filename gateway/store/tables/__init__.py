@@ -12,7 +12,7 @@ from gateway.store.tables.accounts import (
     PolicyVersion,
     Team,
 )
-from gateway.store.tables.mail import Event, MessageRow, Receipt, Transaction, Twin
+from gateway.store.tables.mail import Deferral, Event, MessageRow, Receipt, Transaction, Twin
 from gateway.store.tables.tickets import Outbox, Participant, Ticket
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "ApiKey",
     "Change",
     "ContactRow",
+    "Deferral",
     "Domain",
     "Event",
     "MailboxRow",

@@ -61,6 +61,15 @@ class Receipt(SQLModel, table=True):
     at: datetime = moment(index=True)
 
 
+class Deferral(SQLModel, table=True):
+    """When a message that was deferred was first tried: the receipt key it would have had."""
+
+    __tablename__ = "deferral"
+    account_id: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    first_at: datetime = moment()
+
+
 class Twin(SQLModel, table=True):
     """The key of a message as a reader would know it again, whichever mailbox brought it: one ticket for all copies."""
 

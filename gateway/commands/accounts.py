@@ -1,0 +1,182 @@
+"""Setting up accounts, mailboxes, teams, agents and contacts: what people type is checked here, with the cure named."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from zoneinfo import available_timezones
+
+from email_validator import EmailNotValidError, validate_email
+
+from gateway.core.addresses import BadAddress, base_local, normal_domain, parse_addr_spec
+from gateway.core.clock import new_id
+from gateway.core.errors import InvalidInput
+from gateway.notify.sign import new_key
+from gateway.settings import Settings
+from gateway.store import changes
+from gateway.store.changes import NewAccount, NewAgent, NewContact, NewMailbox
+from gateway.store.directory import SYSTEM
+from gateway.store.engine import Store
+from gateway.store.secret import Secret
+
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_TEAM = re.compile(r"[\w][\w .-]{0,62}")
+_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+_SERVICE_LOCALS = frozenset({"answer", "bounce", "notice", "postmaster", "abuse"})
+STATUSES = ("available", "in-email", "in-call", "in-chat", "away", "offline")
+DKIM_SELECTOR = "gw1"
+
+
+@dataclass(frozen=True, slots=True)
+class DkimRecord:
+    """What the operator publishes so that an account's own domain signs: a TXT record."""
+
+    name: str
+    value: str
+
+
+def reserved_names(settings: Settings) -> set[str]:
+    """Names that are ours: labels of our hostname below the domain, and what we use ourselves."""
+    return {SYSTEM, "www", "bounce"} | set(settings.hostname.split("."))
+
+
+def add_account(store: Store, secret: Secret, settings: Settings, new: NewAccount) -> DkimRecord:
+    """Check, make the DKIM key of the account's own domain, and store. `id`, `dkim_*` and `default_address` are filled
+    in here. Raises InvalidInput.
+    """
+    name = new.name.strip().lower()
+    if not _LABEL.fullmatch(name):
+        raise InvalidInput(f"{new.name!r} cannot be an account's name: it is a DNS label (letters, digits, hyphens)")
+    if name in reserved_names(settings):
+        raise InvalidInput(f"{name!r} is reserved: it is part of the gateway's own names; choose another")
+    return _make_account(store, secret, settings, new, name)
+
+
+def ensure_system_account(store: Store, secret: Secret, settings: Settings) -> None:
+    """The operator's own account, where postmaster and abuse of the gateway's names arrive."""
+    new = NewAccount("", SYSTEM, "Mail gateway", "", b"", "")
+    _make_account(store, secret, settings, new, SYSTEM, default_local="postmaster")
+
+
+def _make_account(
+    store: Store, secret: Secret, settings: Settings, new: NewAccount, name: str, default_local: str = "support"
+) -> DkimRecord:
+    domain = f"{name}.{settings.domain}"
+    domains = tuple(_own_domain(d, settings) for d in new.domains)
+    check_language(new.language)
+    check_timezone(new.timezone)
+    if new.first_number < 1:
+        raise InvalidInput("--first-number: ticket numbers begin at 1 or above")
+    account_id = new_id()
+    private_pem, record = new_key()
+    changes.add_account(
+        store,
+        NewAccount(
+            id=account_id,
+            name=name,
+            company_name=new.company_name or name.capitalize(),
+            dkim_selector=DKIM_SELECTOR,
+            dkim_key=secret.encrypt(private_pem, f"dkim:{account_id}"),
+            default_address=f"{default_local}@{domain}",
+            domains=domains,
+            listen_only=new.listen_only,
+            first_number=new.first_number,
+            number_prefix=new.number_prefix,
+            language=new.language,
+            timezone=new.timezone,
+        ),
+    )
+    return DkimRecord(f"{DKIM_SELECTOR}._domainkey.{domain}", record)
+
+
+def _own_domain(text: str, settings: Settings) -> str:
+    try:
+        domain = normal_domain(text)
+    except BadAddress as error:
+        raise InvalidInput(f"--domain {text!r}: {error}; write for example mail.acme.example") from None
+    if "." not in domain or domain.startswith("["):
+        raise InvalidInput(f"--domain {text!r}: a whole domain name is needed, for example mail.acme.example")
+    if domain == settings.domain or domain.endswith(f".{settings.domain}") or domain == settings.hostname:
+        raise InvalidInput(f"--domain {domain}: names at or below {settings.domain} are the gateway's own")
+    return domain
+
+
+def check_language(language: str | None) -> None:
+    if language and not _LANGUAGE.fullmatch(language):
+        raise InvalidInput(f"{language!r} is no language tag; write for example en, de or pt-BR")
+
+
+def check_timezone(timezone: str) -> None:
+    if timezone not in available_timezones():
+        raise InvalidInput(f"{timezone!r} is no time zone; write for example Europe/Berlin or UTC")
+
+
+def typed_address(text: str) -> str:
+    """An address as an admin typed it: syntax by email-validator where it can judge, else by our own grammar.
+
+    email-validator refuses special-use domains (.test, .local) and deliverability is nobody's question here.
+    Raises InvalidInput.
+    """
+    try:
+        spec = parse_addr_spec(text.strip())
+    except BadAddress as error:
+        raise InvalidInput(f"{text!r} is no mail address: {error}; write for example support@acme.example") from None
+    if spec.domain.startswith("[") or "." not in spec.domain:
+        raise InvalidInput(f"{text!r}: a mail address needs a whole domain, for example support@acme.example")
+    try:
+        validate_email(str(spec), check_deliverability=False, test_environment=True, allow_quoted_local=True)
+    except EmailNotValidError as error:
+        if "special-use" not in str(error):
+            raise InvalidInput(f"{text!r} is no mail address: {error}") from None
+    return str(spec)
+
+
+def add_mailbox(store: Store, settings: Settings, account_id: str, account: str, new: NewMailbox) -> None:
+    """Raises InvalidInput, UnknownThing."""
+    address = typed_address(new.address)
+    spec = parse_addr_spec(address)
+    if not new.name.strip():
+        raise InvalidInput('--name: a mailbox needs a display name, for example --name "Acme Support"')
+    check_language(new.language)
+    if spec.domain.endswith(f".{settings.domain}") and spec.domain != f"{account}.{settings.domain}":
+        raise InvalidInput(f"{address}: that is an address of another account at this gateway")
+    inbound = base_local(new.inbound if new.inbound is not None else spec.local)
+    try:
+        parse_addr_spec(f"{inbound}@{account}.{settings.domain}")
+    except BadAddress as error:
+        raise InvalidInput(f"--inbound {inbound!r}: {error}; write for example support") from None
+    if inbound in _SERVICE_LOCALS:
+        raise InvalidInput(
+            f"{inbound}@{account}.{settings.domain} is used by the gateway itself; name another with --inbound"
+        )
+    changes.add_mailbox(
+        store, account_id, NewMailbox(address, new.name.strip(), inbound, new.language, new.team, new.default)
+    )
+
+
+def add_team(store: Store, account_id: str, name: str) -> None:
+    if not _TEAM.fullmatch(name):
+        raise InvalidInput(f"{name!r} cannot be a team's name: letters, digits, blanks, dots and hyphens, at most 63")
+    changes.add_team(store, account_id, name)
+
+
+def add_agent(store: Store, account_id: str, new: NewAgent) -> None:
+    """Raises InvalidInput, UnknownThing."""
+    check_language(new.language)
+    if not new.teams:
+        raise InvalidInput("--team: an agent belongs to at least one team")
+    address = typed_address(new.address)
+    changes.add_agent(store, account_id, NewAgent(address, new.name.strip(), new.teams, new.language))
+
+
+def set_agent_status(store: Store, account_id: str, address: str, status: str) -> None:
+    if status not in STATUSES:
+        raise InvalidInput(f"{status!r} is no status; write one of {', '.join(STATUSES)}")
+    changes.set_agent_status(store, account_id, address, status)
+
+
+def add_contact(store: Store, account_id: str, new: NewContact) -> None:
+    check_language(new.language)
+    address = typed_address(new.address)
+    contact = NewContact(address, new.name.strip(), new.language, new.company, new.tags)
+    changes.add_contacts(store, account_id, [contact])

@@ -1,0 +1,331 @@
+"""The way of one message: parse -> locate -> verify ‖ scan -> recall -> decide -> commit. This file is the whole story.
+
+Whoever has an `Envelope` (SMTP, the pipe) calls `Intake.take`; a stored message goes the same way again by
+`Intake.again`. Every stage is a room of its own and answers one question; only this file knows their order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from time import perf_counter
+from typing import Any, Protocol
+
+from gateway import log
+from gateway.core.clock import new_id, now
+from gateway.core.decision import Decision, Disposition, EnvelopeFacts, Facts
+from gateway.core.envelope import Envelope
+from gateway.core.errors import StorageFull, StoreUnavailable, Surroundings, TooComplex
+from gateway.core.message import ParsedMessage
+from gateway.core.outcome import Deferred, Outcome, Reason, Refused
+from gateway.core.place import Place
+from gateway.core.reports import AuthReport, ScanReport
+from gateway.core.trace import Step, TransactionRecord
+from gateway.offload import INLINE_BYTES, Offload
+from gateway.parse import parse
+from gateway.policy.engine import Policy, decide
+from gateway.store.blobs import INLINE_BYTES as ROW_BYTES
+from gateway.store.blobs import FileBlobs
+from gateway.store.committer import Committer
+from gateway.store.directory import AccountEntry, Directory
+from gateway.store.filing import Filing, LogEntry
+from gateway.store.keys import receipt_key
+from gateway.store.locate import locate
+from gateway.store.recall import Recall
+from gateway.verify.results import authentication_results
+
+RECEIVED_LIMIT = 50
+"""More Received fields than this is a loop (RFC 5321 section 6.3 asks for at least 100 hops; T34 for 50)."""
+
+
+class Verifies(Protocol):
+    async def verify(self, envelope: Envelope, message: ParsedMessage, place: Place) -> AuthReport: ...
+
+
+class Scans(Protocol):
+    async def scan(self, content: bytes, message: ParsedMessage) -> ScanReport: ...
+
+
+class Begun(Protocol):
+    """Marks content that is being worked on, so that content which ends processes is known again."""
+
+    def ended_processes(self, sha256: str) -> bool: ...
+
+    def mark(self, sha256: str) -> None: ...
+
+    def clear(self, sha256: str) -> None: ...
+
+
+@dataclass(slots=True)
+class Journey:
+    """One message on its way: the steps of its trace, and the stage it is in."""
+
+    envelope: Envelope
+    message_id: str
+    stage: str = "receive"
+    steps: list[Step] = field(default_factory=list)
+
+    @contextmanager
+    def in_stage(self, name: str) -> Iterator[dict[str, Any]]:
+        """A stage of the line: its duration and what it put into the detail become a step of the trace."""
+        self.stage = name
+        detail: dict[str, Any] = {}
+        began = perf_counter()
+        yield detail
+        # only a stage that ended well leaves a step; one that broke is told by the step that parks or defers
+        outcome = str(detail.pop("outcome", "done"))
+        reason = str(detail.pop("reason", ""))
+        detail["milliseconds"] = round((perf_counter() - began) * 1000, 2)
+        self.steps.append(Step(now(), name, outcome, reason, detail))
+
+
+class Intake:
+    """Takes messages. Its parts are handed in by `app.py`; it holds no state of its own."""
+
+    def __init__(
+        self,
+        *,
+        authserv_id: str,
+        directory: Directory,
+        verifier: Verifies,
+        scanner: Scans,
+        recall: Recall,
+        policy_of: Callable[[str, int], Policy],
+        reply_line: Callable[[Outcome, str], str],
+        committer: Committer,
+        blobs: FileBlobs,
+        begun: Begun,
+        store_pool: Offload,
+        cpu_pool: Offload,
+    ) -> None:
+        self._authserv_id = authserv_id
+        self._directory = directory
+        self._verifier = verifier
+        self._scanner = scanner
+        self._recall = recall
+        self._policy_of = policy_of
+        self._reply_line = reply_line
+        self._committer = committer
+        self._blobs = blobs
+        self._begun = begun
+        self._store_pool = store_pool
+        self._cpu_pool = cpu_pool
+        self._log = log.get("intake")
+
+    async def take(self, envelope: Envelope) -> Outcome:
+        """Judge and keep one message. Never raises: a fault of the message parks it, one of our surroundings defers it."""
+        log.trace_id.set(envelope.trace_id)
+        journey = Journey(envelope, new_id())
+        journey.steps.append(_received(envelope))
+        return await self._guarded(journey)
+
+    async def again(self, envelope: Envelope, message_id: str, *, facts: Facts | None = None) -> Outcome:
+        """Take a stored message along the line once more and bring its row up to date. With `facts` (release from
+        quarantine) nothing is judged anew: they are decided on, with quarantine off.
+        """
+        log.trace_id.set(envelope.trace_id)
+        journey = Journey(envelope, message_id)
+        return await self._guarded(journey, again=True, facts=facts)
+
+    async def _guarded(self, journey: Journey, *, again: bool = False, facts: Facts | None = None) -> Outcome:
+        try:
+            if facts:
+                return await self._release(journey, facts)
+            return await self._line(journey, again=again)
+        except Surroundings as error:
+            return await self._deferred(journey, error)
+        except TooComplex as error:
+            return await self._park(journey, Reason.TOO_COMPLEX, str(error), again=again)
+        except Exception as error:  # noqa: BLE001  the line's one broad except: whatever breaks on this message parks it
+            self._log.error("message parked", stage=journey.stage, exc_info=error)
+            text = f"{type(error).__name__} in stage {journey.stage}"
+            return await self._park(journey, Reason.CRASHED, text, again=again)
+
+    async def _line(self, journey: Journey, *, again: bool) -> Outcome:
+        envelope = journey.envelope
+        if not again and self._begun.ended_processes(envelope.sha256):
+            return await self._park(journey, Reason.ENDED_PROCESSES, "this content ended processes before", again=False)
+        self._begun.mark(envelope.sha256)
+        try:
+            message = await self._parse(journey)
+            if message.received_count > RECEIVED_LIMIT and not again:
+                return await self._unkept(journey, Refused(Reason.MAIL_LOOP))
+            facts = await self._find_facts(journey, message)
+            decision = self._decide(journey, facts)
+        finally:
+            self._begun.clear(envelope.sha256)
+        if again and decision.disposition in (Disposition.REJECT, Disposition.DEFER):
+            # it was answered 250 long ago: what would be refused today waits for a person instead
+            decision = replace(decision, disposition=Disposition.QUARANTINE)
+        if decision.disposition is Disposition.REJECT:
+            return await self._unkept(journey, Refused(decision.reason, decision.text))
+        if decision.disposition is Disposition.DEFER:
+            return await self._unkept(journey, Deferred(decision.reason))
+        return await self._commit(journey, facts, decision, again=again)
+
+    async def _find_facts(self, journey: Journey, message: ParsedMessage) -> Facts:
+        """Everything a decision may read: whose the message is, what the checks found, what we remember."""
+        envelope = journey.envelope
+        with journey.in_stage("locate") as detail:
+            place = locate(await self._account(envelope.account), envelope.recipients, message)
+            detail |= {"account": place.account, "mailboxes": [m.address for m in place.mailboxes]}
+        auth, scan = await asyncio.gather(self._verify(journey, message, place), self._scan(journey, message))
+        with journey.in_stage("recall") as detail:
+            context = await self._store_pool(self._recall, envelope, message, place)
+            detail |= {"contact": bool(context.contact), "tickets": [c.number for c in context.candidates]}
+        return Facts(_facts_of(envelope), message, place, auth, scan, context, envelope.received_at)
+
+    async def _parse(self, journey: Journey) -> ParsedMessage:
+        content = journey.envelope.content
+        with journey.in_stage("parse") as detail:
+            message = parse(content) if len(content) <= INLINE_BYTES else await self._cpu_pool(parse, content)
+            detail |= {"parts": len(message.parts), "defects": list(message.defects)}
+        return message
+
+    async def _account(self, name: str) -> AccountEntry:
+        domain = self._directory.domain_of(name)
+        account = self._directory.cached(domain) or await self._store_pool(self._directory.look_up, domain)
+        if account is None:
+            raise StoreUnavailable(f"account {name} is not there any more")
+        return account
+
+    async def _verify(self, journey: Journey, message: ParsedMessage, place: Place) -> AuthReport:
+        with journey.in_stage("verify") as detail:
+            auth = await self._verifier.verify(journey.envelope, message, place)
+            detail |= {"outcome": auth.sender.value, "reason": auth.reason, "by": auth.by, "path": auth.path.value}
+            detail["results"] = [_plain_result(r.method, r.result, r.properties, r.detail) for r in auth.results]
+        return auth
+
+    async def _scan(self, journey: Journey, message: ParsedMessage) -> ScanReport:
+        with journey.in_stage("scan") as detail:
+            scan = await self._scanner.scan(journey.envelope.content, message)
+            detail |= {"outcome": scan.status.value, "reason": scan.reason}
+            detail["findings"] = [{"scanner": f.scanner, "name": f.name, "where": f.where} for f in scan.findings]
+        return scan
+
+    def _decide(self, journey: Journey, facts: Facts, *, released: bool = False) -> Decision:
+        with journey.in_stage("decide") as detail:
+            policy = self._policy_of(facts.place.account_id, facts.place.policy_version)
+            decision = decide(facts, policy, released=released)
+            detail |= {"outcome": decision.disposition.value, "reason": decision.reason.value}
+            detail |= {"policy_version": decision.policy_version, "kind": decision.kind.value}
+            detail["rules"] = [h.rule for h in decision.hits]
+            if decision.text:
+                detail["text"] = decision.text
+        return decision
+
+    async def _release(self, journey: Journey, facts: Facts) -> Outcome:
+        place = locate(await self._account(journey.envelope.account), journey.envelope.recipients, facts.message)
+        facts = replace(facts, place=place)
+        decision = self._decide(journey, facts, released=True)
+        return await self._commit(journey, facts, decision, again=True)
+
+    async def _commit(self, journey: Journey, facts: Facts, decision: Decision, *, again: bool) -> Outcome:
+        journey.stage = "commit"
+        envelope = journey.envelope
+        filing = Filing(
+            message_id=journey.message_id,
+            account_id=facts.place.account_id,
+            envelope=envelope,
+            facts=facts,
+            decision=decision,
+            parked=None,
+            results_header=authentication_results(facts.auth, self._authserv_id),
+            blob=await self._store_large(journey, facts.place.account_id, again=again),
+            steps=tuple(journey.steps),
+            again=again,
+        )
+        return await self._committer.file(filing)
+
+    async def _store_large(self, journey: Journey, account_id: str, *, again: bool) -> bool:
+        """Large content is on disk before the commit that names it."""
+        content = journey.envelope.content
+        if len(content) <= ROW_BYTES:
+            return False
+        if not again:
+            await self._store_pool(self._blobs.put, account_id, journey.message_id, content)
+        return True
+
+    async def _park(self, journey: Journey, reason: Reason, text: str, *, again: bool) -> Outcome:
+        """Keep the bytes for a person, with as little of our code as can be; if even that fails, the client comes again."""
+        journey.steps.append(Step(now(), journey.stage, "parked", reason.value, {"detail": text}))
+        try:
+            account = await self._account(journey.envelope.account)
+            blob = await self._store_large(journey, account.id, again=again)
+            filing = Filing(
+                message_id=journey.message_id,
+                account_id=account.id,
+                envelope=journey.envelope,
+                facts=None,
+                decision=None,
+                parked=reason,
+                results_header="",
+                blob=blob,
+                steps=tuple(journey.steps),
+                again=again,
+            )
+            return await self._committer.file(filing)
+        except Surroundings as error:
+            return await self._deferred(journey, error)
+        except Exception as error:  # noqa: BLE001  parking is the last resort: where it fails too, 451
+            self._log.error("parking failed", exc_info=error)
+            return Deferred(Reason.INTERNAL)
+
+    async def _deferred(self, journey: Journey, error: Surroundings) -> Outcome:
+        self._log.warning("message deferred", stage=journey.stage, error=str(error))
+        reason = Reason.STORAGE_FULL if isinstance(error, StorageFull) else Reason.STORE_UNAVAILABLE
+        return await self._unkept(journey, Deferred(reason))
+
+    async def _unkept(self, journey: Journey, outcome: Refused | Deferred) -> Outcome:
+        """Nothing of the message stays but its line in the delivery log."""
+        envelope = journey.envelope
+        client = envelope.client
+        record = TransactionRecord(
+            trace_id=envelope.trace_id,
+            account=envelope.account,
+            at=envelope.received_at,
+            outcome="refused" if isinstance(outcome, Refused) else "deferred",
+            reason=outcome.reason.value,
+            client_ip=client.ip if client else None,
+            helo=client.helo if client else None,
+            tls=client.tls if client else None,
+            reverse_path=envelope.reverse_path,
+            recipients=(*envelope.recipients, *(r for r, _ in envelope.refused)),
+            reply=self._reply_line(outcome, envelope.trace_id),
+        )
+        deferral = receipt_key(envelope.recipients, envelope.sha256) if isinstance(outcome, Deferred) else None
+        try:
+            await self._committer.record(LogEntry(record, tuple(journey.steps), deferral))
+        except Surroundings as error:
+            self._log.warning("delivery log not written", outcome=record.outcome, reply=record.reply, error=str(error))
+        return outcome
+
+
+def _received(envelope: Envelope) -> Step:
+    client = envelope.client
+    detail: dict[str, Any] = {"source": envelope.source, "size_bytes": len(envelope.content), "sha256": envelope.sha256}
+    if client:
+        detail |= {"client": client.ip, "helo": client.helo, "tls": client.tls}
+    if envelope.refused:
+        detail["refused_recipients"] = [{"recipient": r, "reason": why} for r, why in envelope.refused]
+    return Step(envelope.received_at, "receive", "done", "", detail)
+
+
+def _facts_of(envelope: Envelope) -> EnvelopeFacts:
+    return EnvelopeFacts(
+        trace_id=envelope.trace_id,
+        source=envelope.source,
+        received_at=envelope.received_at,
+        client=envelope.client,
+        reverse_path=envelope.reverse_path,
+        recipients=envelope.recipients,
+        smtputf8=envelope.smtputf8,
+        size_bytes=len(envelope.content),
+        sha256=envelope.sha256,
+    )
+
+
+def _plain_result(method: str, result: str, properties: tuple[tuple[str, str], ...], detail: str) -> Mapping[str, str]:
+    return {"method": method, "result": result, **dict(properties), **({"detail": detail} if detail else {})}

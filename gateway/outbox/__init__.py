@@ -1,0 +1,1 @@
+"""Delivers what the committer owes: claim, render once, attempt, record."""

@@ -1,0 +1,177 @@
+"""The outbox worker: claims what is due, sends it, records every attempt. Polling is the guarantee, `wake` only hurries."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+
+from gateway import log
+from gateway.core.clock import now
+from gateway.core.errors import GatewayError, Surroundings
+from gateway.core.notice import Delivery, DeliveryResult, Rendered
+from gateway.core.tokens import Tokens
+from gateway.notify.compose import compose
+from gateway.notify.courier import Relay, deliver
+from gateway.notify.render import Templates
+from gateway.notify.sign import sign
+from gateway.offload import Offload
+from gateway.outbox.schedule import next_attempt
+from gateway.store import outbox
+from gateway.store.engine import Store
+from gateway.store.outbox import Claim, Settlement, SigningKey
+from gateway.store.secret import Secret
+
+BATCH = 32
+AT_ONCE = 16
+"""Attempts under way at once: a relay that hangs holds its own slots, not the queue."""
+POLL_SECONDS = 1.0
+ATTEMPT_SECONDS = 60.0
+
+
+class OutboxWorker:
+    """One task. Without a relay the outbox holds: rows wait, visible, until one is configured."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        secret: Secret,
+        tokens: Tokens,
+        templates: Templates,
+        relays: Sequence[Relay],
+        gateway_domain: str,
+        store_pool: Offload,
+        cpu_pool: Offload,
+        attempt_seconds: float = ATTEMPT_SECONDS,
+    ) -> None:
+        self._store = store
+        self._secret = secret
+        self._tokens = tokens
+        self._templates = templates
+        self._relays = tuple(relays)
+        self._domain = gateway_domain
+        self._store_pool = store_pool
+        self._cpu_pool = cpu_pool
+        self._attempt_seconds = attempt_seconds
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._keys: dict[str, SigningKey] = {}
+        self._log = log.get("outbox")
+
+    def wake(self) -> None:
+        """Something was committed: look now."""
+        self._wake.set()
+
+    def forget(self) -> None:
+        """An admin changed something: keys are read anew."""
+        self._keys = {}
+
+    async def run(self) -> None:
+        """Until `stop`; ends when the attempts under way have been recorded."""
+        if not self._relays:
+            self._log.warning("no relay configured: notifications are held", key="relay.url")
+        while not self._stopping:
+            busy = False
+            try:
+                busy = await self._round()
+            except Surroundings as error:
+                self._log.warning("outbox waits", error=str(error))
+            except Exception as error:  # noqa: BLE001  the loop's one broad except: one bad row stops nobody's mail
+                self._log.error("outbox round failed", exc_info=error)
+            if not busy:
+                await self._sleep()
+        if self._under_way:
+            await asyncio.wait(self._under_way)
+
+    async def stop(self) -> None:
+        self._stopping = True
+        self._wake.set()
+
+    async def _sleep(self) -> None:
+        try:
+            await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
+        except TimeoutError:
+            return
+        finally:
+            self._wake.clear()
+
+    async def _round(self) -> bool:
+        """Claim as many as there are free slots; True when there may be more at once."""
+        free = AT_ONCE - len(self._under_way)
+        if not self._relays or free <= 0:
+            return False
+        claims = await self._store_pool(outbox.claim, self._store, now(), min(BATCH, free))
+        for claim in claims:
+            task = asyncio.get_running_loop().create_task(self._deliver(claim))
+            self._under_way.add(task)
+            task.add_done_callback(self._done)
+        return False
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        self._wake.set()
+
+    async def _deliver(self, claim: Claim) -> None:
+        """One attempt, from rendering (the first time) to its record. Whatever happens is recorded; it never raises."""
+        try:
+            delivery = await self._attempt(claim)
+            await self._store_pool(outbox.settle, self._store, [_settlement(claim, delivery, now())], now())
+        except Surroundings as error:
+            # the lease runs out by itself and the row is tried again
+            self._log.warning("attempt not recorded", outbox=claim.id, error=str(error))
+        except Exception as error:  # noqa: BLE001  a row that breaks our code fails visibly, it never stops the worker
+            self._log.error("notification failed", outbox=claim.id, exc_info=error)
+            await self._give_up(claim, f"{type(error).__name__}: see the log")
+
+    async def _give_up(self, claim: Claim, why: str) -> None:
+        delivery = Delivery(DeliveryResult.FAILED, 0, why, "gateway")
+        try:
+            await self._store_pool(outbox.settle, self._store, [_settlement(claim, delivery, now())], now())
+        except Surroundings as error:
+            self._log.warning("failure not recorded", outbox=claim.id, error=str(error))
+
+    async def _attempt(self, claim: Claim) -> Delivery:
+        try:
+            rendered: Rendered = claim.rendered or await self._store_pool(self._render, claim)
+        except Surroundings:
+            raise
+        except GatewayError as error:
+            return Delivery(DeliveryResult.FAILED, 0, f"not sent: {error}", "gateway")
+        content = await self._cpu_pool(self._signed, claim, rendered)
+        delivery = Delivery(DeliveryResult.RETRY, 0, "no relay", "")
+        for relay in self._relays:
+            delivery = await deliver(
+                relay,
+                reverse_path=rendered.reverse_path,
+                recipient=claim.recipient,
+                content=content,
+                timeout_seconds=self._attempt_seconds,
+            )
+            # only a relay that took no word of it is passed over; after an uncertain end another would double it
+            if delivery.result is not DeliveryResult.RETRY or delivery.uncertain or delivery.code:
+                break
+        return delivery
+
+    def _render(self, claim: Claim) -> Rendered:
+        notice = outbox.notice_of(self._store, claim, self._domain)
+        rendered = compose(notice, tokens=self._tokens, templates=self._templates)
+        outbox.keep_rendered(self._store, claim, rendered)
+        return rendered
+
+    def _signed(self, claim: Claim, rendered: Rendered) -> bytes:
+        key = self._keys.get(claim.account_id)
+        if key is None:
+            key = outbox.signing_key(self._store, self._secret, claim.account_id, self._domain)
+            self._keys[claim.account_id] = key
+        return sign(rendered.content, domain=key.domain, selector=key.selector, private_key_pem=key.private_key_pem)
+
+
+def _settlement(claim: Claim, delivery: Delivery, at: datetime) -> Settlement:
+    if delivery.result is DeliveryResult.DELIVERED:
+        return Settlement(claim, delivery, "delivered", at)
+    if delivery.result is DeliveryResult.FAILED:
+        return Settlement(claim, delivery, "failed", at)
+    due = next_attempt(claim.attempts + 1, claim.created_at, at)
+    return Settlement(claim, delivery, "pending", due) if due else Settlement(claim, delivery, "failed", at)

@@ -1,0 +1,352 @@
+"""Admin changes: each is one transaction that also raises the change number, so that every process sees it within 2 s."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from gateway.core.addresses import canonical
+from gateway.core.clock import new_id, now
+from gateway.core.errors import InvalidInput, UnknownThing
+from gateway.core.trace import Step
+from gateway.store.engine import Store
+from gateway.store.group import event_row
+from gateway.store.tables import (
+    Account,
+    Agent,
+    ApiKey,
+    Change,
+    ContactRow,
+    Domain,
+    Event,
+    MailboxRow,
+    Membership,
+    MessageRow,
+    Outbox,
+    PolicyVersion,
+    Team,
+    Ticket,
+)
+from gateway.store.tables.columns import columns
+
+_a, _d, _b, _team, _g = columns(Account), columns(Domain), columns(MailboxRow), columns(Team), columns(Agent)
+_s, _c, _v, _k, _t = columns(Membership), columns(ContactRow), columns(PolicyVersion), columns(ApiKey), columns(Ticket)
+_o, _m = columns(Outbox), columns(MessageRow)
+
+Values = dict[str, Any]
+
+
+@contextmanager
+def changing(store: Store) -> Iterator[Connection]:
+    """A write transaction whose end other processes notice. The account rows are taken before anything they guard."""
+    with store.write() as connection:
+        changed = connection.execute(update(Change).values(number=columns(Change).number + 1))
+        if not changed.rowcount:
+            connection.execute(insert(Change).values(id=1, number=1))
+        yield connection
+
+
+# --- accounts ---
+
+
+@dataclass(frozen=True, slots=True)
+class NewAccount:
+    """What an account begins with; `dkim_key` is encrypted already."""
+
+    id: str
+    name: str
+    company_name: str
+    dkim_selector: str
+    dkim_key: bytes
+    default_address: str
+    default_team: str = "support"
+    domains: tuple[str, ...] = ()
+    listen_only: bool = False
+    first_number: int = 1
+    number_prefix: str = ""
+    language: str = "en"
+    timezone: str = "UTC"
+
+
+def add_account(store: Store, new: NewAccount) -> None:
+    """With its team and its default mailbox, which claims no local part. Raises InvalidInput when a name is taken."""
+    with changing(store) as connection:
+        _free(connection, select(_a.id).where(_a.name == new.name), f"account {new.name} exists already")
+        for domain in new.domains:
+            _free(
+                connection,
+                select(_d.domain).where(_d.domain == domain),
+                f"domain {domain} belongs to an account already",
+            )
+        at = now()
+        team_id = new_id()
+        connection.execute(
+            insert(Account).values(
+                id=new.id, name=new.name, company_name=new.company_name, language=new.language, timezone=new.timezone,
+                listen_only=new.listen_only, number_prefix=new.number_prefix, next_number=new.first_number,
+                next_agent_number=1, turn=0, policy_version=0, dkim_selector=new.dkim_selector,
+                dkim_key=new.dkim_key, created_at=at,
+            )
+        )  # fmt: skip
+        for domain in new.domains:
+            connection.execute(insert(Domain).values(domain=domain, account_id=new.id))
+        connection.execute(insert(Team).values(account_id=new.id, id=team_id, name=new.default_team))
+        connection.execute(
+            insert(MailboxRow).values(
+                account_id=new.id, id=new_id(), address=new.default_address,
+                address_key=canonical(new.default_address), name=new.company_name, inbound=None, language=None,
+                team_id=team_id, is_default=True, is_account_own=True, created_at=at,
+            )
+        )  # fmt: skip
+
+
+def edit_account(store: Store, account_id: str, values: Values) -> None:
+    with changing(store) as connection:
+        connection.execute(update(Account).where(_a.id == account_id).values(**values))
+
+
+def go_live(store: Store, account_id: str) -> int:
+    """End listen-only: what was withheld is dropped (cancelled, visible). Returns how many notices that were."""
+    with changing(store) as connection:
+        connection.execute(update(Account).where(_a.id == account_id).values(listen_only=False))
+        dropped = connection.execute(
+            update(Outbox)
+            .where(_o.account_id == account_id, _o.state == "withheld")
+            .values(state="cancelled", settled_at=now(), last_reply="dropped when the account went live")
+        )
+    return dropped.rowcount
+
+
+def _free(connection: Connection, query: Any, taken: str) -> None:
+    if connection.execute(query).first() is not None:
+        raise InvalidInput(taken)
+
+
+def _one(connection: Connection, query: Any, missing: str) -> Any:
+    row = connection.execute(query).first()
+    if row is None:
+        raise UnknownThing(missing)
+    return row
+
+
+# --- mailboxes ---
+
+
+@dataclass(frozen=True, slots=True)
+class NewMailbox:
+    address: str
+    name: str
+    inbound: str | None
+    language: str | None = None
+    team: str | None = None
+    default: bool = False
+
+
+def add_mailbox(store: Store, account_id: str, new: NewMailbox) -> None:
+    """Raises InvalidInput when the address or the inbound local part is taken, UnknownThing for an unknown team."""
+    key = canonical(new.address)
+    with changing(store) as connection:
+        _address_is_free(connection, key)
+        if new.inbound:
+            query = select(_b.address).where(_b.account_id == account_id, _b.inbound == new.inbound)
+            if holder := connection.execute(query).scalar():
+                cure = "name another with --inbound LOCALPART"
+                raise InvalidInput(f"mail to {new.inbound}@ is for the mailbox {holder} already; {cure}")
+        team_id = _team_id(connection, account_id, new.team) if new.team else None
+        if new.default:
+            connection.execute(update(MailboxRow).where(_b.account_id == account_id).values(is_default=False))
+        connection.execute(
+            insert(MailboxRow).values(
+                account_id=account_id, id=new_id(), address=new.address, address_key=key, name=new.name,
+                inbound=new.inbound, language=new.language, team_id=team_id, is_default=new.default,
+                is_account_own=False, created_at=now(),
+            )
+        )  # fmt: skip
+
+
+def edit_mailbox(store: Store, account_id: str, address: str, values: Values, *, team: str | None = None) -> None:
+    """Raises UnknownThing."""
+    with changing(store) as connection:
+        mine = (_b.account_id == account_id, _b.address_key == canonical(address))
+        _one(connection, select(_b.id).where(*mine), f"there is no mailbox {address} in this account")
+        if team:
+            values = values | {"team_id": _team_id(connection, account_id, team)}
+        if values.get("is_default"):
+            connection.execute(update(MailboxRow).where(_b.account_id == account_id).values(is_default=False))
+        connection.execute(update(MailboxRow).where(*mine).values(**values))
+
+
+def _address_is_free(connection: Connection, key: str) -> None:
+    """An address belongs to one account, and is a mailbox or an agent, never both."""
+    mailbox = select(_b.id).where(_b.address_key == key)
+    agent = select(_g.id).where(_g.address_key == key)
+    _free(connection, mailbox, f"{key} is a mailbox already; an address belongs to one account")
+    _free(connection, agent, f"{key} is an agent's address; an address is a mailbox or an agent, never both")
+
+
+# --- teams and agents ---
+
+
+def _team_id(connection: Connection, account_id: str, name: str) -> str:
+    found = connection.execute(select(_team.id).where(_team.account_id == account_id, _team.name == name)).scalar()
+    if found is None:
+        query = select(_team.name).where(_team.account_id == account_id).order_by(_team.name)
+        names = ", ".join(connection.execute(query).scalars())
+        raise UnknownThing(f"there is no team {name!r} in this account; teams: {names}")
+    return str(found)
+
+
+def add_team(store: Store, account_id: str, name: str) -> None:
+    with changing(store) as connection:
+        query = select(_team.id).where(_team.account_id == account_id, _team.name == name)
+        _free(connection, query, f"team {name} exists already")
+        connection.execute(insert(Team).values(account_id=account_id, id=new_id(), name=name))
+
+
+@dataclass(frozen=True, slots=True)
+class NewAgent:
+    address: str
+    name: str
+    teams: tuple[str, ...]
+    language: str | None = None
+
+
+def add_agent(store: Store, account_id: str, new: NewAgent) -> None:
+    """A new agent is available. Raises InvalidInput, UnknownThing."""
+    key = canonical(new.address)
+    with changing(store) as connection:
+        _address_is_free(connection, key)
+        teams = [_team_id(connection, account_id, t) for t in new.teams]
+        number = connection.execute(select(_a.next_agent_number).where(_a.id == account_id)).scalar_one()
+        connection.execute(update(Account).where(_a.id == account_id).values(next_agent_number=number + 1))
+        agent_id = new_id()
+        connection.execute(
+            insert(Agent).values(
+                account_id=account_id, id=agent_id, number=number, address=new.address, address_key=key,
+                name=new.name, language=new.language, status="available", created_at=now(),
+            )
+        )  # fmt: skip
+        for team in teams:
+            connection.execute(
+                insert(Membership).values(account_id=account_id, team_id=team, agent_id=agent_id, last_turn=0)
+            )
+
+
+def set_agent_status(store: Store, account_id: str, address: str, status: str) -> None:
+    """Raises UnknownThing."""
+    with changing(store) as connection:
+        mine = (_g.account_id == account_id, _g.address_key == canonical(address))
+        _one(connection, select(_g.id).where(*mine), f"there is no agent {address} in this account")
+        connection.execute(update(Agent).where(*mine).values(status=status))
+
+
+# --- contacts ---
+
+
+@dataclass(frozen=True, slots=True)
+class NewContact:
+    address: str
+    name: str = ""
+    language: str | None = None
+    company: str | None = None
+    tags: tuple[str, ...] = field(default=())
+
+
+def add_contacts(store: Store, account_id: str, contacts: list[NewContact]) -> tuple[int, int]:
+    """Add, or bring up to date where the address is known; all or none. Returns (added, updated)."""
+    added = 0
+    with changing(store) as connection:
+        for one in contacts:
+            key = canonical(one.address)
+            values = {"name": one.name, "language": one.language, "company": one.company, "tags": list(one.tags)}
+            mine = (_c.account_id == account_id, _c.address_key == key)
+            if connection.execute(update(ContactRow).where(*mine).values(**values)).rowcount:
+                continue
+            added += 1
+            fixed = {"account_id": account_id, "id": new_id(), "address": one.address, "address_key": key}
+            connection.execute(insert(ContactRow).values(**fixed, **values, created_at=now()))
+    return added, len(contacts) - added
+
+
+# --- policies ---
+
+
+def publish_policy(
+    store: Store, account_id: str, text: str, *, note: str = "", author: str = "", rolled_back_from: int | None = None
+) -> int:
+    """A new immutable version becomes the live one; returns its number. The text was checked by the caller."""
+    with changing(store) as connection:
+        newest = connection.execute(select(func.max(_v.version)).where(_v.account_id == account_id)).scalar()
+        version = int(newest or 0) + 1
+        connection.execute(
+            insert(PolicyVersion).values(
+                account_id=account_id, version=version, text=text, note=note, author=author,
+                rolled_back_from=rolled_back_from, created_at=now(),
+            )
+        )  # fmt: skip
+        connection.execute(update(Account).where(_a.id == account_id).values(policy_version=version))
+    return version
+
+
+# --- keys ---
+
+
+def add_key(store: Store, account_id: str, *, scope: str, digest: str, note: str = "") -> str:
+    """Returns the key's id; the key itself never comes here."""
+    key_id = new_id()
+    with changing(store) as connection:
+        connection.execute(
+            insert(ApiKey).values(
+                id=key_id,
+                account_id=account_id,
+                scope=scope,
+                digest=digest,
+                note=note,
+                created_at=now(),
+                revoked_at=None,
+            )
+        )
+    return key_id
+
+
+def revoke_key(store: Store, account_id: str, key_id: str) -> None:
+    """Raises UnknownThing."""
+    with changing(store) as connection:
+        mine = (_k.account_id == account_id, _k.id == key_id, _k.revoked_at.is_(None))
+        if not connection.execute(update(ApiKey).where(*mine).values(revoked_at=now())).rowcount:
+            raise UnknownThing(f"there is no valid key {key_id} in this account; `gateway key list` shows them")
+
+
+# --- tickets and the outbox ---
+
+
+def set_ticket_state(store: Store, account_id: str, number: int, state: str, *, by: str) -> str:
+    """Returns the state before. Raises UnknownThing."""
+    with changing(store) as connection:
+        query = select(_t.id, _t.state).where(_t.account_id == account_id, _t.number == number)
+        row = _one(connection, query, f"there is no ticket {number} in this account")
+        at = now()
+        connection.execute(
+            update(Ticket).where(_t.account_id == account_id, _t.id == row.id).values(state=state, updated_at=at)
+        )
+        trace = select(_m.trace_id).where(_m.account_id == account_id, _m.ticket_id == row.id).order_by(_m.id).limit(1)
+        detail = {"ticket": number, "by": by, "from": row.state}
+        step = Step(at, "ticket", state, "", detail)
+        connection.execute(insert(Event).values(event_row(connection.execute(trace).scalar() or "", account_id, step)))
+    return str(row.state)
+
+
+def retry_outbox(store: Store, account_id: str, outbox_id: str | None) -> int:
+    """Make a pending or failed row (or all that are pending) due now; returns how many. Raises UnknownThing."""
+    with changing(store) as connection:
+        mine = [_o.account_id == account_id]
+        mine += [_o.id == outbox_id, _o.state.in_(("pending", "failed"))] if outbox_id else [_o.state == "pending"]
+        values: Values = {"state": "pending", "next_at": now(), "settled_at": None}
+        moved = connection.execute(update(Outbox).where(*mine).values(**values)).rowcount
+    if outbox_id and not moved:
+        raise UnknownThing(f"there is no pending or failed notification {outbox_id}; `gateway outbox list` shows them")
+    return moved
