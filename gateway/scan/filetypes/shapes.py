@@ -28,7 +28,7 @@ def _cafebabe(data: bytes) -> tuple[str, ...]:
 
 
 def _swf(data: bytes) -> tuple[str, ...]:
-    return ("swf",) if len(data) > 8 and 1 <= data[3] <= 50 else ()
+    return ("swf",) if len(data) > 8 and 1 <= data[3] <= 50 and data[7] < 0x10 else ()  # 256 MB unpacked at most
 
 
 def _bz2(data: bytes) -> tuple[str, ...]:

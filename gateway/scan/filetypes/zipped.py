@@ -78,6 +78,7 @@ class Entry:
     name: str
     flags: int
     method: int
+    stored_bytes: int
     offset: int
 
 
@@ -98,7 +99,7 @@ def look(data: bytes) -> Zip:
         return Zip(("zip",))
     start, end = directory
     entries = list(_entries(data, start, end))
-    inner = tuple(shown(e.name)[:255] for e in entries[:INNER_NAMES])
+    inner = tuple(shown(e.name[:255]) for e in entries[:INNER_NAMES])
     encrypted = any(e.flags & 0x41 or e.method == 99 for e in entries)  # 4.4.4 bits 0 and 6; 99 is AES
     if not entries or len(entries) >= ENTRIES_READ:
         return Zip(("zip",), encrypted, inner=inner)
@@ -109,7 +110,7 @@ def look(data: bytes) -> Zip:
     document, locked, macros = _document(data, by_name)
     if not document:
         return Zip(("zip",), encrypted, inner=inner)
-    stowaways = any(extension_of(name) in _NEVER_IN_DOCUMENTS for name in by_name)
+    stowaways = any(extension_of(name[-100:]) in _NEVER_IN_DOCUMENTS for name in by_name)
     return Zip((document, "zip") if stowaways else (document,), encrypted or locked, macros, inner)
 
 
@@ -152,7 +153,7 @@ def _entries(data: bytes, start: int, end: int) -> Iterator[Entry]:
         flags, method, length, extra, comment = fields[3], fields[4], fields[10], fields[11], fields[12]
         start += _HEADER.size
         raw = data[start : start + length]
-        yield Entry(raw.decode("utf-8" if flags & 0x800 else "cp437", "replace"), flags, method, fields[16])
+        yield Entry(raw.decode("utf-8" if flags & 0x800 else "cp437", "replace"), flags, method, fields[8], fields[16])
         start += length + extra + comment
 
 
@@ -214,7 +215,7 @@ def _head_of(data: bytes, entry: Entry) -> bytes:
     name_bytes, extra_bytes = struct.unpack_from("<2H", data, entry.offset + 26)
     body = memoryview(data)[entry.offset + 30 + name_bytes + extra_bytes :]
     if entry.method == 0:
-        return bytes(body[:_ENTRY_BYTES])
+        return bytes(body[: min(entry.stored_bytes, _ENTRY_BYTES)])
     if entry.method != 8:
         return b""
     try:

@@ -1,0 +1,168 @@
+"""Scanners' answers are combined without losing the gravest; files are judged beside them."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from gateway.core.ports import ScannerResult
+from gateway.core.reports import Finding, ScanStatus
+from gateway.parse import parse
+from gateway.scan.runner import ScanRunner, combined
+from tests.unit.scan.filetypes import samples as make
+
+
+class Says:
+    """A scanner with a ready answer; `infected_when` makes it answer only to content that holds these bytes."""
+
+    name = "says"
+
+    def __init__(
+        self, status: ScanStatus, reason: str = "", *, infected_when: bytes = b"", raises: Exception | None = None
+    ):
+        self.result = ScannerResult(status, reason, (Finding("says", "X"),) if status is ScanStatus.INFECTED else ())
+        self.infected_when, self.raises = infected_when, raises
+
+    async def scan(self, content: bytes) -> ScannerResult:
+        if self.raises:
+            raise self.raises
+        return self.result if self.infected_when in content else ScannerResult(ScanStatus.CLEAN)
+
+
+async def thread(function, *args):
+    return await asyncio.to_thread(function, *args)
+
+
+def mail(*files: tuple[str, str, bytes]) -> bytes:
+    parts = [b"--b\r\nContent-Type: text/plain\r\n\r\nhello\r\n"]
+    for declared, name, content in files:
+        head = f'--b\r\nContent-Type: {declared}\r\nContent-Disposition: attachment; filename="{name}"\r\n'
+        encoded = base64.encodebytes(content).replace(b"\n", b"\r\n")
+        parts.append(head.encode() + b"Content-Transfer-Encoding: base64\r\n\r\n" + encoded)
+    head = (
+        b'From: a@b.example\r\nSubject: x\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary="b"\r\n\r\n'
+    )
+    return head + b"".join(parts) + b"--b--\r\n"
+
+
+async def report_of(content: bytes, *scanners: Says):
+    return await ScanRunner(scanners, thread).scan(content, parse(content))
+
+
+async def test_a_program_dressed_as_a_pdf_is_both():
+    report = await report_of(mail(("application/pdf", "invoice.pdf", make.pe())), Says(ScanStatus.CLEAN))
+    (part,) = report.parts
+    assert (part.detected_type, part.types, part.media_class) == ("exe", ("exe", "pdf"), "other")
+    assert (part.size_bytes, part.sha256) == (len(make.pe()), hashlib.sha256(make.pe()).hexdigest())
+    assert (part.name, part.declared_type) == ("invoice.pdf", "application/pdf")
+
+
+async def test_a_text_called_bat_is_a_bat():
+    report = await report_of(mail(("text/plain", "run.bat", b"dir\r\n")))
+    assert report.parts[0].types == ("bat",)
+
+
+async def test_a_document_declared_as_zip_is_no_zip():
+    """Windows without Office declares .docx as application/x-zip-compressed."""
+    docx = make.ooxml(make.OOXML + "wordprocessingml.document.main+xml", "word")
+    report = await report_of(
+        mail(("application/x-zip-compressed", "a.docx", docx), ("application/zip", "a.zip", docx)),
+        Says(ScanStatus.CLEAN),
+    )
+    assert [p.types for p in report.parts] == [("docx",), ("docx", "zip")]
+
+
+async def test_large_mail_is_judged_in_a_thread():
+    threads = []
+
+    async def offload(function, *args):
+        threads.append(function)
+        return await asyncio.to_thread(function, *args)
+
+    for size in (100, 100_000):
+        content = mail(("image/png", "a.png", make.png() + bytes(size)))
+        report = await ScanRunner([], offload).scan(content, parse(content))
+        assert report.parts[0].detected_type == "png"
+    assert len(threads) == 1
+
+
+async def test_mail_without_files_has_no_part_reports():
+    assert (await report_of(mail(), Says(ScanStatus.CLEAN))).parts == ()
+
+
+INFECTED, UNSCANNABLE, UNSCANNED, CLEAN = (
+    ScannerResult(ScanStatus.INFECTED),
+    ScannerResult(ScanStatus.UNSCANNABLE, "over-limit"),
+    ScannerResult(ScanStatus.UNSCANNED, "down"),
+    ScannerResult(ScanStatus.CLEAN),
+)
+ENCRYPTED = ScannerResult(ScanStatus.UNSCANNABLE, "encrypted")
+
+
+@pytest.mark.parametrize(
+    ("results", "expected"),
+    [
+        ([CLEAN, UNSCANNED, UNSCANNABLE, INFECTED], INFECTED),
+        ([CLEAN, UNSCANNED, UNSCANNABLE], UNSCANNABLE),
+        ([CLEAN, UNSCANNED], UNSCANNED),
+        ([CLEAN, CLEAN], CLEAN),
+        ([ENCRYPTED, CLEAN], ENCRYPTED),
+        ([ENCRYPTED, UNSCANNED], UNSCANNED),
+        ([ENCRYPTED, UNSCANNABLE], UNSCANNABLE),
+        ([], ScannerResult(ScanStatus.UNSCANNED, "scanner-off")),
+    ],
+)
+def test_the_gravest_answer_counts(results, expected):
+    assert combined(results) == (expected.status, expected.reason)
+    assert combined(results[::-1]) == (expected.status, expected.reason)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (TimeoutError(), "timeout"),
+        (ConnectionRefusedError(), "down"),
+        (FileNotFoundError(), "down"),
+        (ValueError("a bug"), "protocol"),
+    ],
+)
+async def test_a_scanner_that_raises_has_not_scanned(error, reason):
+    report = await report_of(mail(), Says(ScanStatus.CLEAN, raises=error), Says(ScanStatus.CLEAN))
+    assert (report.status, report.reason) == (ScanStatus.UNSCANNED, reason)
+
+
+async def test_the_infected_file_is_named_beside_the_message():
+    files = [("image/png", "a.png", make.png()), ("application/pdf", "b.pdf", b"%PDF-1.4 EVIL")]
+    scanner = Says(ScanStatus.INFECTED, infected_when=b"EVIL")
+    scanner_of_raw = Says(ScanStatus.INFECTED, infected_when=base64.b64encode(b"%PDF-1.4 EVIL"))
+    report = await report_of(mail(*files), scanner, scanner_of_raw)
+    assert report.status is ScanStatus.INFECTED
+    assert [f.where for f in report.findings] == ["message"]
+    raw = mail(*files).replace(b"hello", b"EVIL")
+    report = await report_of(raw, scanner)
+    assert [f.where for f in report.findings] == ["message", "3"]
+
+
+async def test_encryption_only_the_scanner_sees_holds_every_file_that_may_hide_it():
+    content = mail(("image/png", "a.png", make.png()), ("application/zip", "b.zip", make.zipped({"a": "b"})))
+    report = await report_of(content, Says(ScanStatus.UNSCANNABLE, "encrypted"))
+    assert [p.encrypted for p in report.parts] == [False, True]
+
+
+async def test_encryption_we_see_ourselves_is_enough():
+    content = mail(("application/zip", "a.zip", make.encrypted_zip()), ("application/pdf", "b.pdf", make.pdf()))
+    report = await report_of(content, Says(ScanStatus.UNSCANNABLE, "encrypted"))
+    assert [p.encrypted for p in report.parts] == [True, False]
+
+
+async def test_every_attachment_of_the_corpora_is_judged(corpora: Path):
+    seen = set()
+    for path in sorted((corpora / "messages").rglob("*.eml")):
+        content = path.read_bytes()
+        report = await report_of(content, Says(ScanStatus.CLEAN))
+        seen |= {p.detected_type for p in report.parts}
+    assert {"png", "jpeg", "pdf", "eml"} <= seen
