@@ -9,13 +9,14 @@ from collections.abc import AsyncIterator
 
 import dns.flags
 import dns.message
+import dns.name
 import dns.rcode
 import dns.rdatatype
 import dns.rrset
 
 
 class NameServer:
-    """Answers `zone` ({(name, kind): [values]}); names in `broken` answer SERVFAIL, those in `silent` never."""
+    """Answers `zone` ({(name, kind): [values]}); names in `broken` answer SERVFAIL, those in `silent` never (but for the records they have)."""
 
     def __init__(
         self, zone: dict[tuple[str, str], list[str]] | None = None, *, ttl: int = 60, soa: bool = False
@@ -35,11 +36,12 @@ class NameServer:
 
     def answer(self, wire: bytes, transport: str) -> bytes | None:
         query = dns.message.from_wire(wire)
-        name = query.question[0].name.to_text(omit_final_dot=True).lower()
+        # Octets as they are, not as master files escape them: hostile names hold blanks and worse.
+        name = b".".join(query.question[0].name.labels[:-1]).decode("latin-1").lower()
         kind = dns.rdatatype.to_text(query.question[0].rdtype)
         self.asked.append((name, kind, transport))
         self.question_came.set()
-        if name in self.silent:
+        if name in self.silent and (name, kind) not in self.zone:
             return None
         response = dns.message.make_response(query)
         response.flags |= dns.flags.AA | dns.flags.RA
@@ -56,12 +58,15 @@ class NameServer:
 
     def _fill(self, response: dns.message.Message, name: str, kind: str) -> None:
         for _ in range(12):
+            owner = (
+                dns.name.Name([label.encode("latin-1") for label in name.split(".")] + [b""]) if name else dns.name.root
+            )
             if values := self.zone.get((name, kind)):
-                response.answer.append(dns.rrset.from_text(f"{name}.", self.ttl, "IN", kind, *values))
+                response.answer.append(dns.rrset.from_text(owner, self.ttl, "IN", kind, *values))
                 return
             if not (alias := self.zone.get((name, "CNAME"))):
                 break
-            response.answer.append(dns.rrset.from_text(f"{name}.", self.ttl, "IN", "CNAME", *alias))
+            response.answer.append(dns.rrset.from_text(owner, self.ttl, "IN", "CNAME", *alias))
             name = alias[0].lower().rstrip(".")
         if not any(known == name or known.endswith("." + name) for known, _ in self.zone):
             response.set_rcode(dns.rcode.NXDOMAIN)

@@ -66,10 +66,10 @@ async def test_a_truncated_answer_is_fetched_over_tcp(server):
 
 @pytest.mark.parametrize("how", ["broken", "refused", "silent"])
 async def test_what_nobody_can_say_is_a_dns_failure(server, how):
-    getattr(server, how).add("customer.test")
+    getattr(server, how).add("sick.test")
     started = time.monotonic()
-    with pytest.raises(DnsFailure, match=r"TXT customer\.test"):
-        await resolver_of(server, timeout=0.4).txt("customer.test")
+    with pytest.raises(DnsFailure, match=r"TXT sick\.test"):
+        await resolver_of(server, timeout=0.4).txt("sick.test")
     assert time.monotonic() - started < 1.5
 
 
@@ -168,9 +168,9 @@ async def test_names_that_cannot_be_asked_have_no_records(server, name):
     assert await resolver_of(server).txt(name) == ()
 
 
-async def test_a_backslash_does_not_join_labels(server):
-    server.zone[("evil\\.test", "TXT")] = ['"x"']
-    assert await resolver_of(server).txt("evil\\.test") == ()
+async def test_a_backslash_is_itself_and_does_not_join_labels(server):
+    server.zone[("evil\\.test", "TXT")] = ['"two labels"']
+    assert await resolver_of(server).txt("evil\\.test") == (b"two labels",)
 
 
 async def test_international_names_are_asked_as_a_labels(server):

@@ -1,0 +1,1 @@
+"""Who really wrote this: SPF, DKIM, DMARC and the path, told as one `AuthReport`."""

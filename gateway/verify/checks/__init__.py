@@ -1,0 +1,1 @@
+"""One authentication method per module, each offering a `CHECK` (`core.ports.AuthCheck`)."""

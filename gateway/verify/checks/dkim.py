@@ -1,0 +1,177 @@
+"""DKIM: which domains signed this message, and do their signatures hold? (RFC 6376)"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from gateway.core.errors import DnsFailure
+from gateway.core.ports import AuthEvidence, Resolver
+from gateway.core.reports import AuthResult
+from gateway.verify.dkim_message import BodyForm, BodyHash, Field, Message, body_hashes, header_octets, read_message
+from gateway.verify.dkim_signature import Key, Signature, Unusable, properties_of, read_key, read_signature
+from gateway.verify.evidence import compute
+
+MAX_SIGNATURES = 10
+MAX_KEY_RECORDS = 4
+
+_ONCE = (
+    *(b"from", b"sender", b"reply-to", b"to", b"cc", b"subject", b"date", b"message-id", b"in-reply-to", b"references"),
+    *(b"mime-version", b"content-type", b"content-transfer-encoding"),
+)
+"""Fields a message has once (RFC 5322 section 3.6, RFC 2045): a second one may be shown in place of the signed one."""
+
+_WORTH_SIGNING = {b"subject": "Subject", b"content-type": "Content-Type"}
+
+KeyRecords = tuple[bytes, ...] | DnsFailure
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A DKIM-Signature field with its reading, or the reason why it has none."""
+
+    field: Field
+    reading: Signature | Unusable
+
+
+class DkimCheck:
+    """One result per signature, topmost first, up to a cap."""
+
+    name = "dkim"
+
+    async def check(self, evidence: AuthEvidence) -> tuple[AuthResult, ...]:
+        """Judge every signature on the bytes received; what DNS or the time left would not say is temperror."""
+        envelope = evidence.envelope
+        try:
+            message = await compute(evidence, read_message, envelope.content)
+            found = message.named(b"dkim-signature")
+            if not found:
+                return (AuthResult("dkim", "none", (), "no signature"),)
+            candidates = [
+                _candidate(message, field, envelope.received_at.timestamp()) for field in found[:MAX_SIGNATURES]
+            ]
+            signatures = [c.reading for c in candidates if isinstance(c.reading, Signature)]
+            keys, hashes = await asyncio.gather(
+                _fetch_keys(signatures, evidence.resolver),
+                compute(evidence, body_hashes, message.body, [s.form for s in signatures]),
+            )
+            results = await compute(evidence, _judge_all, message, candidates, keys, hashes)
+        except TimeoutError:
+            return (AuthResult("dkim", "temperror", (), "no time left to verify the signatures"),)
+        return results + _beyond(len(found) - MAX_SIGNATURES)
+
+
+def _candidate(message: Message, field: Field, received_at: float) -> _Candidate:
+    if message.fault:
+        return _Candidate(field, Unusable("permerror", message.fault))
+    try:
+        return _Candidate(field, read_signature(field.value, received_at))
+    except Unusable as reason:
+        return _Candidate(field, reason)
+
+
+def _beyond(number: int) -> tuple[AuthResult, ...]:
+    if number <= 0:
+        return ()
+    return (AuthResult("dkim", "policy", (), f"{number} more signatures were not looked at"),)
+
+
+async def _fetch_keys(signatures: Sequence[Signature], resolver: Resolver) -> dict[str, KeyRecords]:
+    names = sorted({s.key_name for s in signatures})
+    return dict(zip(names, await asyncio.gather(*(_key_records(name, resolver) for name in names)), strict=True))
+
+
+async def _key_records(name: str, resolver: Resolver) -> KeyRecords:
+    try:
+        return await resolver.txt(name)
+    except DnsFailure as failure:
+        return failure
+
+
+def _judge_all(
+    message: Message,
+    candidates: Sequence[_Candidate],
+    keys: Mapping[str, KeyRecords],
+    hashes: Mapping[BodyForm, BodyHash],
+) -> tuple[AuthResult, ...]:
+    results = []
+    for candidate in candidates:
+        try:
+            result, detail = _judge(message, candidate, keys, hashes)
+        except Unusable as reason:
+            result, detail = reason.result, reason.detail
+        except Exception as error:  # noqa: BLE001 - the guard is the point: one hostile signature must not hide the others
+            result, detail = "permerror", f"the signature could not be evaluated ({type(error).__name__})"
+        results.append(AuthResult("dkim", result, properties_of(candidate.field.value), detail))
+    return tuple(results)
+
+
+def _judge(
+    message: Message, candidate: _Candidate, keys: Mapping[str, KeyRecords], hashes: Mapping[BodyForm, BodyHash]
+) -> tuple[str, str]:
+    """Result and detail. Raises Unusable."""
+    signature = candidate.reading
+    if isinstance(signature, Unusable):
+        raise signature
+    usable = _usable_keys(signature, keys[signature.key_name])
+    body = hashes[signature.form]
+    if body.digest != signature.body_hash:
+        return _failed(usable, "the body has changed")
+    octets = header_octets(message, signature.signed, candidate.field, relaxed=signature.relaxed_header)
+    digest = hashlib.sha256(octets).digest()
+    key = next((k for k in usable if k.verifies(signature.octets, digest)), None)
+    if key is None:
+        return _failed(usable, "the signature does not match the header")
+    _refuse_by_policy(message, signature, key, body)
+    return "pass", _unsigned(message, signature)
+
+
+def _usable_keys(signature: Signature, records: KeyRecords) -> list[Key]:
+    """The records that may verify this signature; several under one name are tried in turn. Raises Unusable."""
+    if isinstance(records, DnsFailure):
+        raise Unusable("temperror", "DNS would not give the key") from records
+    reason = Unusable("permerror", "no key in DNS")
+    usable = []
+    for record in records[:MAX_KEY_RECORDS]:
+        try:
+            key = read_key(record)
+            if key.algorithm == signature.algorithm:
+                usable.append(key)
+            else:
+                reason = Unusable("permerror", "the key is of another type")
+        except Unusable as why:
+            reason = why
+    if not usable:
+        raise reason
+    return usable
+
+
+def _failed(keys: Sequence[Key], detail: str) -> tuple[str, str]:
+    """A failure under a key in test mode is as no signature (RFC 6376 section 3.6.1, t=y)."""
+    return ("neutral", f"{detail}; the key is in test mode") if keys[0].testing else ("fail", detail)
+
+
+def _refuse_by_policy(message: Message, signature: Signature, key: Key, body: BodyHash) -> None:
+    """What verifies and still proves nothing (RFC 8601 section 2.7.1: `policy`). Raises Unusable."""
+    length = signature.form.length
+    if key.strict and signature.identity_domain != signature.domain:
+        raise Unusable("permerror", "the key's t=s forbids i= below d=")
+    if length is not None and length > body.body_octets:
+        raise Unusable("permerror", "l= is more than the body has")
+    if length is not None and length < body.body_octets:
+        raise Unusable("policy", f"l= covers {length} of the body's {body.body_octets} octets")
+    if repeated := [name for name in _ONCE if name in signature.signed and len(message.named(name)) > 1]:
+        raise Unusable("policy", f"more than one {repeated[0].decode().title()} field")
+    if key.testing:
+        raise Unusable("policy", "the key is in test mode (t=y)")
+
+
+def _unsigned(message: Message, signature: Signature) -> str:
+    """A weakness to show, no reason to doubt: most real signatures leave Content-Type out (T18)."""
+    names = [shown for name, shown in _WORTH_SIGNING.items() if message.named(name) and name not in signature.signed]
+    return f"{' and '.join(names)} not signed" if names else ""
+
+
+CHECK = DkimCheck()

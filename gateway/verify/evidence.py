@@ -1,0 +1,64 @@
+"""What every check is given: the message, a resolver that keeps to the budget, and a way off the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from gateway.core.errors import DnsFailure
+from gateway.core.ports import AuthEvidence, Resolver
+
+T = TypeVar("T")
+
+INLINE_OCTETS = 65_536
+"""CPU work on messages up to this size is cheaper than the way to a thread."""
+
+
+class Offload(Protocol):
+    """Runs CPU work in a thread and returns its result."""
+
+    async def __call__(self, function: Callable[..., T], *args: object) -> T: ...
+
+
+class BudgetedResolver:
+    """A resolver that gives up, as `DnsFailure`, when the message's budget is spent: late is temperror, never fail."""
+
+    def __init__(self, resolver: Resolver, deadline: float) -> None:
+        self._resolver = resolver
+        self._deadline = deadline
+
+    async def txt(self, name: str) -> tuple[bytes, ...]:
+        """As the resolver below. Raises DnsFailure, also when the budget is spent."""
+        return await self._bounded(self._resolver.txt(name), name)
+
+    async def records(self, name: str, kind: str) -> tuple[Any, ...]:
+        """As the resolver below. Raises DnsFailure, also when the budget is spent."""
+        return await self._bounded(self._resolver.records(name, kind), name)
+
+    async def _bounded(self, answer: Awaitable[T], name: str) -> T:
+        try:
+            async with asyncio.timeout(max(0.0, self._deadline - time.monotonic())):
+                return await answer
+        except TimeoutError as error:
+            raise DnsFailure(f"the time for this message was spent before {name} was answered") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence(AuthEvidence):
+    """`core.ports.AuthEvidence` with the way off the event loop."""
+
+    offload: Offload
+
+
+async def compute(evidence: AuthEvidence, function: Callable[..., T], *args: object) -> T:
+    """CPU work on this message: inline when it is small or there is no other way.
+
+    Raises TimeoutError when the budget is spent.
+    """
+    if not isinstance(evidence, Evidence) or len(evidence.envelope.content) <= INLINE_OCTETS:
+        return function(*args)
+    async with asyncio.timeout(max(0.0, evidence.deadline - time.monotonic())):
+        return await evidence.offload(function, *args)

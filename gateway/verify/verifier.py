@@ -1,0 +1,111 @@
+"""Runs the checks of one message together, under one deadline, and tells what they found."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+
+from gateway.core.addresses import BadAddress, normal_domain
+from gateway.core.envelope import Envelope
+from gateway.core.message import ParsedMessage
+from gateway.core.place import Place
+from gateway.core.ports import AuthCheck, Resolver
+from gateway.core.reports import AuthReport, AuthResult
+from gateway.registry import plugins_of
+from gateway.verify import checks, dmarc, forwarder, verdict
+from gateway.verify.evidence import BudgetedResolver, Evidence, Offload
+from gateway.verify.forwarder import Journey
+from gateway.verify.spf import identity_of
+
+GRACE_SECONDS = 1.0
+"""What a check may be late by itself before it is cut: its look-ups end at the deadline and its results are worth
+having."""
+
+NO_DOMAIN = "the author's address has no domain that could be asked"
+AMBIGUOUS = "ambiguous-author: From does not name exactly one address"
+
+
+class Verifier:
+    """Judges who wrote a message. One instance serves all messages; it keeps nothing between them."""
+
+    def __init__(self, resolver: Resolver, budget_seconds: float, offload: Offload) -> None:
+        """`budget_seconds` bounds all DNS and crypto of one message together; `offload` runs CPU work in a thread."""
+        self._resolver = resolver
+        self._budget_seconds = budget_seconds
+        self._offload = offload
+        self._checks = tuple(plugins_of(checks, "CHECK", AuthCheck).values())  # type: ignore[type-abstract]
+
+    async def verify(self, envelope: Envelope, message: ParsedMessage, place: Place) -> AuthReport:
+        """Judge one message. What is not ready within the budget is temperror; DNS trouble is never raised."""
+        deadline = time.monotonic() + self._budget_seconds
+        resolver = BudgetedResolver(self._resolver, deadline)
+        evidence = Evidence(envelope, message, place, resolver, deadline, self._offload)
+        author = _author_domain(message)
+        async with asyncio.TaskGroup() as group:
+            running = [group.create_task(_bounded(check, evidence)) for check in self._checks]
+            mailbox = group.create_task(forwarder.mailbox_evidence(envelope, place, resolver))
+            policy = group.create_task(dmarc.discover(author, resolver)) if author else None
+        found = {check.name: task.result() for check, task in zip(self._checks, running, strict=True)}
+        results = [result for check in sorted(found, key=_order) for result in found[check]]
+        journey = forwarder.judge(envelope, _spf_result(found), mailbox.result())
+        if policy is None:
+            return verdict.ambiguous_report(results, journey, AMBIGUOUS if message.author is None else NO_DOMAIN)
+        findings = await _findings(author, policy.result(), found, journey, evidence)
+        return verdict.report(results, findings, verdict.judge(findings))
+
+
+def _author_domain(message: ParsedMessage) -> str:
+    """The one author's domain in A-labels; empty when there is none, or it names no domain."""
+    if message.author is None:
+        return ""
+    try:
+        name = normal_domain(message.author.domain)
+    except BadAddress:
+        return ""
+    return "" if name.startswith("[") else name
+
+
+def _order(method: str) -> tuple[int, str]:
+    return ({"spf": 0, "dkim": 1}.get(method, 2), method)
+
+
+async def _bounded(check: AuthCheck, evidence: Evidence) -> tuple[AuthResult, ...]:
+    """A check that forgets the deadline is cut; it has found nothing then."""
+    try:
+        async with asyncio.timeout(max(0.0, evidence.deadline - time.monotonic()) + GRACE_SECONDS):
+            return await check.check(evidence)
+    except TimeoutError:
+        return (AuthResult(check.name, "temperror", (), "not ready in time"),)
+
+
+def _spf_result(found: Mapping[str, Sequence[AuthResult]]) -> str:
+    return found["spf"][0].result if found.get("spf") else "none"
+
+
+async def _findings(
+    author: str,
+    policy: dmarc.Policy,
+    found: Mapping[str, Sequence[AuthResult]],
+    journey: Journey,
+    evidence: Evidence,
+) -> verdict.Findings:
+    """Which of the authenticated domains are aligned with the author's."""
+    signatures = [r for r in found.get("dkim", ()) if r.result in ("pass", "temperror")]
+    dkim = await asyncio.gather(*(_dkim_candidate(r, policy, evidence.resolver) for r in signatures))
+    domain, result = identity_of(evidence.envelope).domain, _spf_result(found)
+    spf_aligned: bool | None = False
+    if domain and result in ("pass", "temperror"):
+        spf_aligned = await dmarc.aligned(policy, domain, evidence.resolver, strict=policy.strict_spf)
+    spf = verdict.Candidate("spf", domain, result, spf_aligned)
+    has_client = evidence.envelope.client is not None
+    return verdict.Findings(author, has_client, policy, tuple(dkim), spf, journey, evidence.place)
+
+
+async def _dkim_candidate(result: AuthResult, policy: dmarc.Policy, resolver: Resolver) -> verdict.Candidate:
+    properties = dict(result.properties)
+    domain = properties.get("header.d", "")
+    aligned: bool | None = None
+    if domain:
+        aligned = await dmarc.aligned(policy, domain, resolver, strict=policy.strict_dkim)
+    return verdict.Candidate("dkim", domain, result.result, aligned, properties.get("header.s", ""))
