@@ -46,7 +46,7 @@ def broken_syntax(text: str, line: int, column: int, problem: str) -> Problem:
         return Problem(line, start, "", f"put quotes around it: {quote(_unquoted(value.group('value')))}")
     if problem.startswith("expected ',' or"):
         return Problem(line, column, "", _inside_brackets(whole[: column - 1]))
-    if "unexpected end of stream" in problem and "quoted" not in problem:
+    if "end of stream" in problem or "stream end" in problem:
         problem = "a quote or a bracket is opened and never closed"
     return Problem(line, column, "", f"this is not YAML ({problem}): look at indentation, quotes and brackets here")
 

@@ -22,7 +22,6 @@ from ruamel.yaml.events import (
     NodeEvent,
     ScalarEvent,
     SequenceEndEvent,
-    SequenceStartEvent,
 )
 from ruamel.yaml.reader import ReaderError
 
@@ -123,7 +122,7 @@ class _Builder:
             self._add(Node(line, column, "", ""), is_key=self._wants_key())
         elif isinstance(event, MappingStartEvent):
             self._open(event, Node(line, column, entries={}))
-        elif isinstance(event, SequenceStartEvent):
+        else:  # a sequence
             self._open(event, Node(line, column, items=[]))
 
     def _open(self, event: NodeEvent, node: Node) -> None:
@@ -200,8 +199,6 @@ def _events(text: str) -> Iterator[Event]:
     r"""The parser's events. Its scanner lets errors of its conversions slip (`"\UFFFFFFFF"`: OverflowError)."""
     try:
         yield from YAML(typ="safe", pure=True).parse(text)
-    except PolicyError:
-        raise
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)

@@ -78,8 +78,11 @@ SCAN = ScanReport(ScanStatus.CLEAN)
 
 
 def facts(**changes: Any) -> Facts:
-    """Facts with fields replaced, whichever of their values the fields belong to."""
-    made = Facts(ENVELOPE, MESSAGE, PLACE, AUTH, SCAN, Context(), NOW)
+    """Facts with fields replaced, whichever of their values the fields belong to; `files` are the scan's parts,
+    `scan_reason` its reason.
+    """
+    scan = replace(SCAN, parts=changes.pop("files", ()), reason=changes.pop("scan_reason", ""))
+    made = Facts(ENVELOPE, MESSAGE, PLACE, AUTH, scan, Context(), NOW)
     whole: dict[str, Any] = {}
     for part in ("envelope", "message", "place", "auth", "scan", "context"):
         value = whole.get(part, getattr(made, part))
@@ -89,7 +92,9 @@ def facts(**changes: Any) -> Facts:
     return replace(made, **whole)
 
 
-def file(n: int, name: str, *types: str, detected: str = "", media: str = "other", size: int = 1000, **more: Any) -> PartReport:
+def file(
+    n: int, name: str, *types: str, detected: str = "", media: str = "other", size: int = 1000, **more: Any
+) -> PartReport:
     """A file as the scan reports it; `inline`, `encrypted` and `macros` as further words."""
     inline = more.pop("inline", False)
     return PartReport(n, name, "application/octet-stream", detected, media, types, size, str(n) * 64, inline, **more)
@@ -110,7 +115,7 @@ def rules(text: str) -> Policy:
     return compile_policy(load(dedent(text)), version=3)
 
 
-def judged(text: str, **changes: Any) -> Decision:
+def judged(text: str, /, **changes: Any) -> Decision:
     """The decision of a policy on mail that differs in these facts."""
     return decide(facts(**changes), rules(text))
 

@@ -66,8 +66,7 @@ def test_two_mailboxes_ignores_machines_writing_to_billing():
 
 def test_two_mailboxes_holds_files_sent_to_billing_and_strips_them_elsewhere():
     policy = compile_policy(load(read("two-mailboxes.yaml")), 1)
-    setup = {"parts": (leaf(1, "setup.exe"),)}
-    made = replace(facts(**setup), scan=replace(facts().scan, parts=(file(1, "setup.exe", "exe", detected="exe"),)))
+    made = facts(parts=(leaf(1, "setup.exe"),), files=(file(1, "setup.exe", "exe", detected="exe"),))
     assert decide(made, policy).parts[0].disposition is PartDisposition.STRIPPED
     billing = replace(made, place=replace(made.place, mailboxes=(BILLING,)))
     assert decide(billing, policy).parts[0].disposition is PartDisposition.HELD
