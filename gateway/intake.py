@@ -129,6 +129,11 @@ class Intake:
         journey = Journey(envelope, message_id)
         return await self._guarded(journey, again=True, facts=facts)
 
+    async def facts_of(self, envelope: Envelope) -> Facts:
+        """What the line would find out about a message; nothing is stored. Raises what the stages raise."""
+        journey = Journey(envelope, "")
+        return await self._find_facts(journey, await self._parse(journey))
+
     async def _guarded(self, journey: Journey, *, again: bool = False, facts: Facts | None = None) -> Outcome:
         try:
             if facts:

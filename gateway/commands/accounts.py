@@ -53,7 +53,9 @@ def add_account(store: Store, secret: Secret, settings: Settings, new: NewAccoun
 
 
 def ensure_system_account(store: Store, secret: Secret, settings: Settings) -> None:
-    """The operator's own account, where postmaster and abuse of the gateway's names arrive."""
+    """The operator's own account, where postmaster and abuse of the gateway's names arrive; made once."""
+    if changes.has_account(store, SYSTEM):
+        return
     new = NewAccount("", SYSTEM, "Mail gateway", "", b"", "")
     _make_account(store, secret, settings, new, SYSTEM, default_local="postmaster")
 

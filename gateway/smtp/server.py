@@ -52,6 +52,10 @@ class SmtpServer:
             make = loop.create_unix_server if listening.family == socket.AF_UNIX else loop.create_server
             self._servers.append(await make(lambda: GatewaySmtp(self, loop), sock=listening, backlog=512))
 
+    @property
+    def is_serving(self) -> bool:
+        return bool(self._servers) and all(s.is_serving() for s in self._servers)
+
     async def drain(self, grace_seconds: float) -> bool:
         """Stop accepting, send idle sessions away (421), finish begun transactions. False when the grace ran out."""
         for server in self._servers:

@@ -104,6 +104,11 @@ def add_account(store: Store, new: NewAccount) -> None:
         )  # fmt: skip
 
 
+def has_account(store: Store, name: str) -> bool:
+    with store.read() as connection:
+        return connection.execute(select(_a.id).where(_a.name == name)).first() is not None
+
+
 def edit_account(store: Store, account_id: str, values: Values) -> None:
     with changing(store) as connection:
         connection.execute(update(Account).where(_a.id == account_id).values(**values))

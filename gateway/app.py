@@ -1,0 +1,289 @@
+"""The composition root: settings in, a working gateway out. The only file that assembles things."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import uvicorn
+
+from gateway import log
+from gateway.commands.accounts import ensure_system_account
+from gateway.core.errors import Surroundings
+from gateway.core.ports import Strategy
+from gateway.core.tokens import Tokens
+from gateway.intake import Intake
+from gateway.notify.courier import Relay, parse_relay
+from gateway.notify.folder import templates_folder
+from gateway.notify.render import Templates
+from gateway.offload import Offload
+from gateway.outbox.worker import OutboxWorker
+from gateway.policy import strategies as strategy_package
+from gateway.policy.engine import Policy, compile_policy
+from gateway.policy.loader import load
+from gateway.registry import plugins_of
+from gateway.resolver import DnsResolver
+from gateway.scan.runner import ScanRunner
+from gateway.scan.scanners import clamav
+from gateway.settings import Settings
+from gateway.smtp.replies import final_reply
+from gateway.smtp.server import SmtpServer
+from gateway.store import migrations, secret
+from gateway.store.begun import BegunMarks
+from gateway.store.blobs import FileBlobs
+from gateway.store.commit import Commit
+from gateway.store.committer import Committer
+from gateway.store.directory import Directory
+from gateway.store.engine import Store
+from gateway.store.outbox import release_leases
+from gateway.store.policies import policy_text
+from gateway.store.recall import Recall
+from gateway.store.secret import Secret
+from gateway.verify.verifier import Verifier
+from gateway.web.app import make_app
+
+CHANGE_POLL_SECONDS = 1.0
+
+
+class Policies:
+    """Compiled policies by account and version; a version never changes, so nothing here ever goes stale."""
+
+    _KEPT = 512
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._compiled: dict[tuple[str, int], Policy] = {}
+
+    def __call__(self, account_id: str, version: int) -> Policy:
+        """Raises StoreUnavailable."""
+        key = (account_id, version)
+        if key not in self._compiled:
+            if len(self._compiled) >= self._KEPT:
+                self._compiled.pop(next(iter(self._compiled)))
+            self._compiled[key] = compile_policy(load(policy_text(self._store, account_id, version)), version)
+        return self._compiled[key]
+
+
+@dataclass(slots=True)
+class Ground:
+    """What every command stands on: the database, the blobs, the secret."""
+
+    settings: Settings
+    store: Store
+    blobs: FileBlobs
+    secret: Secret
+    tokens: Tokens
+
+    def close(self) -> None:
+        self.store.close()
+
+
+def open_ground(settings: Settings) -> Ground:
+    """Raises InvalidInput when the schema is older than this release or the secret is missing."""
+    store = Store(settings.database_url, settings.data_dir)
+    migrations.require_current(store)
+    keys = secret.read(settings.secret_key_path)
+    return Ground(settings, store, FileBlobs(settings.blob_dir), keys, keys.tokens())
+
+
+class Line:
+    """The intake with everything it needs, in a running event loop. Used by `serve`, `receive`, `rerun`, `release`."""
+
+    def __init__(self, ground: Ground) -> None:
+        settings = ground.settings
+        self.ground = ground
+        self.store_pool = Offload("store", 4)
+        self.cpu_pool = Offload("cpu", 2)
+        self.directory = Directory(ground.store, settings.domain, settings.hostname)
+        self.begun = BegunMarks(settings.data_dir)
+        self.policies = Policies(ground.store)
+        self.wake_outbox = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        strategies = plugins_of(strategy_package, "STRATEGY", Strategy)  # type: ignore[type-abstract]
+        commit = Commit(strategies, lambda outcome, trace: str(final_reply(outcome, trace)))
+        self.committer = Committer(ground.store, ground.blobs, commit, on_owed=lambda: _wake(loop, self.wake_outbox))
+        self.resolver = DnsResolver(
+            settings.dns.nameservers or None, settings.dns.port, settings.dns.timeout_seconds, settings.dns.zone_file
+        )
+        self.scanner = clamav.make(
+            settings.clamav.address, settings.clamav.timeout_seconds, settings.data_dir / "clamd.seen"
+        )
+        self.intake = Intake(
+            authserv_id=settings.hostname,
+            directory=self.directory,
+            verifier=Verifier(self.resolver, settings.auth.budget_seconds, self.cpu_pool),
+            scanner=ScanRunner([self.scanner], self.cpu_pool),
+            recall=Recall(ground.store, ground.tokens),
+            policy_of=self.policies,
+            reply_line=lambda outcome, trace: str(final_reply(outcome, trace)),
+            committer=self.committer,
+            blobs=ground.blobs,
+            begun=self.begun,
+            store_pool=self.store_pool,
+            cpu_pool=self.cpu_pool,
+        )
+
+    @property
+    def store(self) -> Store:
+        return self.ground.store
+
+    @property
+    def blobs(self) -> FileBlobs:
+        return self.ground.blobs
+
+    async def __aenter__(self) -> Self:
+        self.begun.start()
+        self.committer.start()
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await asyncio.to_thread(self.committer.close)
+        self.store_pool.close()
+        self.cpu_pool.close()
+        self.scanner.close()
+
+
+def _wake(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
+    """From the committer's thread."""
+    loop.call_soon_threadsafe(event.set)
+
+
+def relays_of(settings: Settings) -> list[Relay]:
+    """Raises InvalidInput for a URL that names no relay."""
+    return [parse_relay(url, hostname=settings.hostname) for url in settings.relay.url]
+
+
+class Worker:
+    """One process that serves: SMTP sessions, the outbox, the web, in one loop on sockets the supervisor owns."""
+
+    def __init__(self, settings: Settings, roles: frozenset[str]) -> None:
+        self._settings = settings
+        self._roles = roles
+        self._log = log.get("worker")
+        self._stop = asyncio.Event()  # binds to the loop of `run`
+
+    async def run(self, smtp: Sequence[socket.socket], http: Sequence[socket.socket], life: socket.socket) -> bool:
+        """Until a signal, or the end of the supervisor. True when everything begun was finished."""
+        ground = open_ground(self._settings)
+        self._listen_for_the_end(life)
+        async with Line(ground) as line:
+            await line.store_pool(line.directory.refresh)
+            server = SmtpServer(
+                hostname=self._settings.hostname,
+                max_message_bytes=self._settings.smtp.max_message_bytes,
+                intake=line.intake,
+                directory=line.directory,
+                committer=line.committer,
+                store_pool=line.store_pool,
+                cpu_pool=line.cpu_pool,
+            )
+            outbox = self._outbox(line)
+            web = self._web(line, server)
+            if "smtp" in self._roles:
+                await server.serve(smtp)
+            tasks = [asyncio.create_task(self._watch_changes(line, outbox))]
+            if "outbox" in self._roles:
+                await line.store_pool(release_leases, ground.store)
+                tasks += [asyncio.create_task(outbox.run()), asyncio.create_task(_pass_on(line.wake_outbox, outbox))]
+            web_task = asyncio.create_task(web.serve(sockets=list(http))) if "web" in self._roles else None
+            self._log.info("ready", smtp=[_name(s) for s in smtp], http=[_name(s) for s in http])
+            await self._stop.wait()
+            drained = await server.drain(self._settings.shutdown_grace_seconds)
+            await outbox.stop()
+            web.should_exit = True
+            if web_task:
+                await web_task
+            await _finish(tasks, outbox_task=tasks[1] if len(tasks) > 1 else None)
+        ground.close()
+        return drained
+
+    def _listen_for_the_end(self, life: socket.socket) -> None:
+        """SIGTERM, SIGINT, or the pipe to the supervisor closing: whatever ends it ends us, and in good order."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        life.setblocking(False)
+        loop.add_reader(life, self._supervisor_gone, life)
+
+    def _supervisor_gone(self, life: socket.socket) -> None:
+        asyncio.get_running_loop().remove_reader(life)
+        self._stop.set()
+
+    def _outbox(self, line: Line) -> OutboxWorker:
+        return OutboxWorker(
+            store=line.ground.store,
+            secret=line.ground.secret,
+            tokens=line.ground.tokens,
+            templates=Templates(templates_folder()),
+            relays=relays_of(self._settings),
+            gateway_domain=self._settings.domain,
+            store_pool=line.store_pool,
+            cpu_pool=line.cpu_pool,
+        )
+
+    def _web(self, line: Line, server: SmtpServer) -> uvicorn.Server:
+        async def database() -> str:
+            try:
+                await line.store_pool(line.directory.refresh)
+            except Surroundings as error:
+                return str(error)
+            return ""
+
+        async def smtp() -> str:
+            return "" if "smtp" not in self._roles or server.is_serving else "not listening"
+
+        app = make_app(
+            store=line.ground.store,
+            blobs=line.ground.blobs,
+            store_pool=line.store_pool,
+            checks={"database": database, "smtp": smtp},
+        )
+        config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=5)
+        web = uvicorn.Server(config)
+        web.capture_signals = contextlib.nullcontext  # type: ignore[assignment,method-assign]  # signals are the worker's
+        return web
+
+    async def _watch_changes(self, line: Line, outbox: OutboxWorker) -> None:
+        """Read the change number each second; what moved is looked up anew."""
+        while True:
+            try:
+                if await line.store_pool(line.directory.refresh):
+                    outbox.forget()
+            except Surroundings as error:
+                self._log.warning("change number not read", error=str(error))
+            await asyncio.sleep(CHANGE_POLL_SECONDS)
+
+
+async def _pass_on(event: asyncio.Event, outbox: OutboxWorker) -> None:
+    while True:
+        await event.wait()
+        event.clear()
+        outbox.wake()
+
+
+async def _finish(tasks: list[asyncio.Task[None]], outbox_task: asyncio.Task[None] | None) -> None:
+    if outbox_task:
+        await outbox_task
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _name(listening: socket.socket) -> str:
+    address = listening.getsockname()
+    return f"{address[0]}:{address[1]}" if isinstance(address, tuple) else str(address)
+
+
+def prepare(settings: Settings) -> None:
+    """What `db upgrade` does: schema, secret key, the operator's account. Idempotent. Raises InvalidInput."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    store = Store(settings.database_url, settings.data_dir)
+    secret.make(settings.secret_key_path)
+    migrations.upgrade(store)
+    ensure_system_account(store, secret.read(settings.secret_key_path), settings)
+    store.close()

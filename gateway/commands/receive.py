@@ -1,0 +1,85 @@
+"""The pipe transport: a message that some other program hands over, for `.forward` or a Postfix pipe."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+
+from gateway.commands.line import OpenLine
+from gateway.core.addresses import BadAddress, parse_addr_spec
+from gateway.core.clock import now
+from gateway.core.envelope import Client, Envelope
+from gateway.core.errors import InvalidInput
+from gateway.core.outcome import Outcome
+from gateway.core.tokens import new_trace_id
+from gateway.store.directory import AccountEntry
+
+_LINE_END = re.compile(rb"\r\n|\r|\n")
+
+
+async def receive(
+    line: OpenLine,
+    content: bytes,
+    *,
+    sender: str | None,
+    recipients: Sequence[str],
+    client_ip: str | None = None,
+    helo: str | None = None,
+) -> Outcome:
+    """Take one message as if it had come by SMTP. Raises InvalidInput for addresses that are not ours or are none."""
+    if not content.strip():
+        raise InvalidInput("there is no message on standard input; write: gateway receive ... < message.eml")
+    accounts = {account.id: account for account in [await _account_of(line, r) for r in recipients]}
+    if len(accounts) != 1:
+        raise InvalidInput("--recipient: all recipients of one call belong to one account; call once per account")
+    content = normalised(content)
+    envelope = Envelope(
+        trace_id=new_trace_id(),
+        account=next(iter(accounts.values())).name,
+        source="receive",
+        received_at=now(),
+        client=Client(client_ip, helo or "") if client_ip else None,
+        reverse_path=_reverse_path(sender),
+        recipients=tuple(dict.fromkeys(recipients)),
+        smtputf8=not "".join(recipients).isascii(),
+        content=content,
+        sha256=hashlib.sha256(content).hexdigest(),
+    )
+    return await line.intake.take(envelope)
+
+
+def normalised(content: bytes) -> bytes:
+    """CRLF line ends: pipes carry the line ends of the system, SMTP and DKIM know CRLF. An mbox `From ` line is dropped."""
+    if content.startswith(b"From "):
+        content = content.partition(b"\n")[2]
+    return (
+        content
+        if content.count(b"\r\n") == content.count(b"\n") == content.count(b"\r")
+        else _LINE_END.sub(b"\r\n", content)
+    )
+
+
+async def _account_of(line: OpenLine, recipient: str) -> AccountEntry:
+    try:
+        spec = parse_addr_spec(recipient)
+    except BadAddress as error:
+        raise InvalidInput(
+            f"--recipient {recipient!r}: {error}; write for example support@acme.gateway.example"
+        ) from None
+    account = await line.store_pool(line.directory.look_up, spec.domain)
+    if account is None:
+        raise InvalidInput(
+            f"--recipient {recipient}: no account receives mail at {spec.domain}; see `gateway account list`"
+        )
+    return account
+
+
+def _reverse_path(sender: str | None) -> str | None:
+    """None for the null reverse-path, given as nothing or `<>`."""
+    if sender in (None, "", "<>"):
+        return None
+    try:
+        return str(parse_addr_spec(str(sender), lenient=True))
+    except BadAddress as error:
+        raise InvalidInput(f"--sender {sender!r}: {error}; write an address, or <> for a report") from None

@@ -1,0 +1,59 @@
+"""Published policies, read back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import select
+
+from gateway.core.errors import UnknownThing
+from gateway.store.engine import Store
+from gateway.store.tables import Account, Agent, MailboxRow, PolicyVersion, Team
+from gateway.store.tables.columns import columns
+
+_v, _a, _t, _b, _g = columns(PolicyVersion), columns(Account), columns(Team), columns(MailboxRow), columns(Agent)
+
+
+def policy_text(store: Store, account_id: str, version: int) -> str:
+    """The text of a version; version 0 is the empty document every account begins with. Raises UnknownThing."""
+    if version == 0:
+        return ""
+    with store.read() as connection:
+        found = connection.execute(select(_v.text).where(_v.account_id == account_id, _v.version == version)).scalar()
+    if found is None:
+        raise UnknownThing(
+            f"there is no policy version {version} in this account; `gateway policy versions` lists them"
+        )
+    return str(found)
+
+
+def live_version(store: Store, account_id: str) -> int:
+    with store.read() as connection:
+        return int(connection.execute(select(_a.policy_version).where(_a.id == account_id)).scalar() or 0)
+
+
+def versions(store: Store, account_id: str) -> list[dict[str, Any]]:
+    """Every version, newest first."""
+    live = live_version(store, account_id)
+    with store.read() as connection:
+        rows = connection.execute(select(*_v).where(_v.account_id == account_id).order_by(_v.version.desc())).all()
+    return [
+        {
+            "version": r.version,
+            "live": r.version == live,
+            "author": r.author,
+            "note": r.note,
+            "rolled_back_from": r.rolled_back_from,
+            "created_at": r.created_at.isoformat().replace("+00:00", "Z"),
+        }
+        for r in rows
+    ]
+
+
+def names(store: Store, account_id: str) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
+    """Teams, mailboxes' addresses and agents' addresses of an account: what a policy may name."""
+    with store.read() as connection:
+        teams = connection.execute(select(_t.name).where(_t.account_id == account_id)).scalars()
+        mailboxes = connection.execute(select(_b.address_key).where(_b.account_id == account_id)).scalars()
+        agents = connection.execute(select(_g.address_key).where(_g.account_id == account_id)).scalars()
+        return frozenset(teams), frozenset(mailboxes), frozenset(agents)

@@ -1,0 +1,37 @@
+"""The worker process: `python -m gateway.worker CONFIG ARGUMENT`, started by the supervisor and by nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import sys
+from pathlib import Path
+
+from gateway import log
+from gateway.app import Worker
+from gateway.core.errors import GatewayError
+from gateway.settings import load
+
+
+def main(arguments: list[str]) -> int:
+    """Exit 0 after a stop in good order, 1 when the grace ran out, 2 when it cannot start at all."""
+    config, handed = arguments[0], json.loads(arguments[1])
+    settings = load(Path(config) if config else None)
+    log.set_up(settings.log.format)
+    smtp, http = ([socket.socket(fileno=n) for n in handed[kind]] for kind in ("smtp", "http"))
+    try:
+        worker = Worker(settings, frozenset(handed["roles"]))
+        drained = asyncio.run(worker.run(smtp, http, socket.socket(fileno=handed["life"])))
+    except GatewayError as error:
+        sys.stderr.write(f"gateway: {error}\n")
+        return 2
+    return 0 if drained else 1
+
+
+if __name__ == "__main__":
+    code = main(sys.argv[1:])
+    # everything begun is finished and closed; threads of libraries must not keep the process
+    sys.stdout.flush()
+    os._exit(code)
