@@ -194,10 +194,10 @@ async def discover(domain: str, resolver: Resolver) -> Policy:
     record = next((r for r in found.records if r.domain == organization), None)
     if record is None and found.unknown:
         return Policy(found, organization, None, "", failed=True)
-    record = record or next((r for r in found.records if r.psd == "y"), None)
-    if record is None:
+    if record is None and not found.records:
         return Policy(found, organization, None, "", failed=False)
-    return await _inherited(found, organization, record, resolver)
+    # What the organization has not, its suffix may have: the topmost record of the walk.
+    return await _inherited(found, organization, record or found.records[-1], resolver)
 
 
 async def _inherited(found: Walk, organization: str, record: Record, resolver: Resolver) -> Policy:

@@ -36,7 +36,7 @@ _SRS0 = re.compile(r"srs0[=+-][^=]+=[^=]+=(?P<domain>[^=]+)=(?P<local>.+)", re.I
 _SRS1 = re.compile(r"srs1[=+-][^=]+=[^=]+=[=+-][^=]+=[^=]+=(?P<domain>[^=]+)=(?P<local>.+)", re.IGNORECASE)
 _MICROSOFT = re.compile(r"[^+]*\+srs=[^=]+=[^=]+=(?P<domain>[^=]+)=(?P<local>.+)", re.IGNORECASE)
 _BATV = re.compile(r"(?:prvs|btv1)=+(?P<first>[^=/]+)[=/]+(?P<rest>.+)", re.IGNORECASE)
-_VERP = re.compile(r".*?[+-](?P<local>[^+=]+)=(?P<domain>[^=]+)")
+_VERP = re.compile(r"[^=]*[+-][^+=]+=[^=]+\.[^=]+")
 _CAF = "+caf_="
 
 
@@ -70,11 +70,11 @@ def _batv_local(match: re.Match[str]) -> str:
 
 def _verp(local: str, recipients: Iterable[str]) -> Rewriting | None:
     """`list+support=acme.example@…`. Newsletters do so for every reader: only our inbound address betrays a forwarder."""
-    match = _VERP.fullmatch(local)
-    if match is None or "." not in match["domain"]:
+    if not _VERP.fullmatch(local):
         return None
-    named = f"{match['local']}@{match['domain']}".lower()
-    return Rewriting("verp", by_forwarder=named in {r.lower() for r in recipients})
+    ours = ("=".join(r.lower().rpartition("@")[::2]) for r in recipients)
+    by_forwarder = any(local.lower().endswith((f"+{text}", f"-{text}")) for text in ours)
+    return Rewriting("verp", by_forwarder=by_forwarder)
 
 
 @dataclass(frozen=True, slots=True)
