@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from gateway.core.addresses import canonical
@@ -47,15 +47,24 @@ def compile_policy(document: PolicyDocument, version: int) -> Policy:
     return Policy(version, document, settings_of(document), overrides, block, rules, book.compile())
 
 
-def decide(facts: Facts, policy: Policy) -> Decision:
-    """What becomes of a message. Pure: the same facts and policy give the same decision."""
+def decide(facts: Facts, policy: Policy, *, released: bool = False) -> Decision:
+    """What becomes of a message. Pure: the same facts and policy give the same decision.
+
+    `released` decides with quarantine off: an admin let the message go, so that nothing quarantines, refuses or defers
+    it any more. What would be ignored still is, and its files are judged as before.
+    """
     settings = policy.settings_for(facts.place)
     reading = read(facts, policy)
     parts = _parts(facts, settings)
-    verdict = verdict_before_rules(reading, policy, settings, parts)
+    verdict = next((v for v in verdicts_before_rules(reading, policy, settings, parts) if _counts(v, released)), None)
     run = RuleRun() if verdict else run_rules(policy.rules, reading)
-    verdict = softened(verdict or run.verdict, facts, settings)
-    return _decision(reading, policy, settings, parts, run, verdict)
+    if run.verdict and _counts(run.verdict, released):
+        verdict = run.verdict
+    return _decision(reading, policy, settings, parts, run, softened(verdict, facts, settings))
+
+
+def _counts(verdict: Verdict, released: bool) -> bool:
+    return not released or verdict.disposition is Disposition.IGNORE
 
 
 def read(facts: Facts, policy: Policy) -> Reading:
@@ -63,25 +72,25 @@ def read(facts: Facts, policy: Policy) -> Reading:
     return Reading(facts, belonging(facts), policy.patterns)
 
 
-def verdict_before_rules(
+def verdicts_before_rules(
     reading: Reading, policy: Policy, settings: Settings, parts: tuple[PartJudgement, ...]
-) -> Verdict | None:
-    """What is said of the whole message before any rule sees it; None lets it go on to the rules."""
-    facts = reading.facts
-    scanned = verdict_of_scan(facts, wanted_by_scan(facts, settings.virus))
-    if scanned:
-        return scanned
+) -> Iterator[Verdict]:
+    """What is said of the whole message before any rule sees it, in the order of judgement: the first one holds."""
+    facts, exempt = reading.facts, reading.facts.place.exempt
+    yield from _if_any(verdict_of_scan(facts, wanted_by_scan(facts, settings.virus)))
     if facts.context.bounce_of is not None:
         # it came to an address only we can make: no proof of its author is needed, and a refusal would lose the news
-        return Verdict(Disposition.IGNORE, Reason.DELIVERY_REPORT, "a delivery report for mail of ours")
-    if not facts.place.exempt:
-        outcast = _unproven_sender(facts, settings) or _blocked(reading, policy)
-        if outcast:
-            return outcast
-    refused_file = verdict_of_parts(parts)
-    if refused_file:
-        return refused_file
-    return None if facts.place.exempt else _not_taken(reading, settings)
+        yield Verdict(Disposition.IGNORE, Reason.DELIVERY_REPORT, "a delivery report for mail of ours")
+    if not exempt:
+        yield from _if_any(_unproven_sender(facts, settings))
+        yield from _if_any(_blocked(reading, policy))
+    yield from _if_any(verdict_of_parts(parts))
+    if not exempt:
+        yield from _if_any(_not_taken(reading, settings))
+
+
+def _if_any(verdict: Verdict | None) -> tuple[Verdict, ...]:
+    return (verdict,) if verdict else ()
 
 
 def softened(verdict: Verdict | None, facts: Facts, settings: Settings) -> Verdict | None:

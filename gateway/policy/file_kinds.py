@@ -10,16 +10,34 @@ from pydantic import AfterValidator, BeforeValidator
 from gateway.policy.cures import quote
 from gateway.policy.values import Text, as_list, mistake
 
-_SPELLINGS = {"jpg": "jpeg", "jpe": "jpeg", "jfif": "jpeg", "tif": "tiff", "htm": "html", "qt": "mov", "oga": "ogg"}
-_RAW = frozenset({"arw", "cr2", "cr3", "dng", "nef", "orf", "pef", "raf", "rw2", "srw"})
+_SPELLINGS = {
+    "jpg": "jpeg", "jpe": "jpeg", "jfif": "jpeg", "pjpeg": "jpeg", "pjp": "jpeg", "tif": "tiff", "dib": "bmp",
+    "apng": "png", "heics": "heic", "heifs": "heif", "svgz": "svg", "j2k": "jp2", "jpx": "jp2", "jpf": "jp2",
+    "cr2": "raw", "cr3": "raw", "crw": "raw", "nef": "raw", "nrw": "raw", "dng": "raw", "arw": "raw", "sr2": "raw",
+    "srf": "raw", "orf": "raw", "rw2": "raw", "raf": "raw", "pef": "raw", "srw": "raw", "x3f": "raw", "mrw": "raw",
+    "3fr": "raw", "fff": "raw", "iiq": "raw", "rwl": "raw", "dcr": "raw", "kdc": "raw", "erf": "raw", "mos": "raw",
+    "m4v": "mp4", "mpg4": "mp4", "qt": "mov", "asf": "wmv", "mpg": "mpeg", "mpe": "mpeg", "3gpp": "3gp", "3g2": "3gp",
+    "wave": "wav", "oga": "ogg", "opus": "ogg", "spx": "ogg", "m4b": "m4a", "mpga": "mp3", "aif": "aiff",
+    "aifc": "aiff", "midi": "mid", "htm": "html", "xhtml": "html", "xht": "html", "shtml": "html", "mhtml": "mht",
+    "yml": "yaml", "text": "txt", "markdown": "md", "ical": "ics", "ifb": "ics", "vcard": "vcf", "bash": "sh",
+    "zsh": "sh", "ksh": "sh", "csh": "sh", "command": "sh", "pyw": "py", "pyz": "py", "psm1": "ps1", "psd1": "ps1",
+    "ps1xml": "ps1", "mjs": "js", "cjs": "js", "tgz": "gz", "taz": "gz", "gzip": "gz", "tbz": "bz2", "tbz2": "bz2",
+    "txz": "xz", "tzst": "zst", "zstd": "zst", "rev": "rar", "r00": "rar", "r01": "rar", "zipx": "zip", "ova": "tar",
+    "onetoc2": "one", "onepkg": "one", "qcow": "qcow2", "lzh": "lha", "dcm30": "dcm", "dicom": "dcm",
+}  # fmt: skip
+"""What people write, and the one name the scan gives the type. A test holds it against the scan's own table."""
+
 _SHORT_NAME = re.compile(r"[a-z0-9][a-z0-9_+-]{0,15}")
 
 MEDIA = {
-    "image": frozenset({"avif", "bmp", "eps", "gif", "heic", "heif", "ico", "jp2", "jpeg", "jxl", "png", "psd", "raw"})
-    | {"svg", "tiff", "webp", "wmf", "emf"},
-    "video": frozenset({"avi", "flv", "m4v", "mkv", "mov", "mp4", "mpeg", "mpg", "webm", "wmv", "3gp"}),
-    "audio": frozenset({"aac", "aiff", "amr", "flac", "m4a", "mid", "mp3", "ogg", "opus", "wav", "wma"}),
+    "image": frozenset(
+        {"jpeg", "png", "gif", "tiff", "raw", "webp", "heic", "heif", "avif", "bmp", "ico", "cur", "psd", "svg", "jxl"}
+        | {"jp2", "wmf", "emf", "xcf"}
+    ),
+    "video": frozenset({"mp4", "mov", "avi", "wmv", "webm", "mkv", "mpeg", "flv", "ogv", "3gp"}),
+    "audio": frozenset({"mp3", "wav", "m4a", "ogg", "flac", "aac", "amr", "mid", "aiff", "au", "caf", "wma"}),
 }
+"""The types of each class, as the scan has them."""
 
 ZIP_IN_DISGUISE = frozenset({"jar", "apk"})
 """Archives of programs: zip by another name. OOXML, ODF and EPUB have types of their own and are documents."""
@@ -28,7 +46,7 @@ ZIP_IN_DISGUISE = frozenset({"jar", "apk"})
 def spelled(name: str) -> str:
     """One spelling for each type: `JPG` and `.jpg` are `jpeg`; every camera's own format is `raw`."""
     short = name.strip().lower().lstrip(".")
-    return "raw" if short in _RAW else _SPELLINGS.get(short, short)
+    return _SPELLINGS.get(short, short)
 
 
 def class_of(short: str) -> str:

@@ -116,8 +116,9 @@ def rules(text: str) -> Policy:
 
 
 def judged(text: str, /, **changes: Any) -> Decision:
-    """The decision of a policy on mail that differs in these facts."""
-    return decide(facts(**changes), rules(text))
+    """The decision of a policy on mail that differs in these facts; `released` as when an admin let it go."""
+    released = changes.pop("released", False)
+    return decide(facts(**changes), rules(text), released=released)
 
 
 def problems(text: str, known: Known | None = None) -> str:

@@ -35,7 +35,7 @@ def test_every_other_document_is_taken(short):
     [
         ("image", ["jpeg", "png", "gif", "tiff", "raw", "webp", "heic", "heif", "jpg", "nef"], ["svg", "bmp", "psd"]),
         ("video", ["mp4", "mov", "avi", "wmv", "webm"], ["mkv", "flv"]),
-        ("audio", ["mp3", "wav", "m4a", "ogg"], ["flac", "midi"]),
+        ("audio", ["mp3", "wav", "m4a", "ogg"], ["flac", "mid"]),
     ],
 )
 def test_media_are_allowed_by_their_lists(media, taken, refused):

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.core.decision import Acknowledge, Disposition, Kind, Notify, Route, Tag, TicketChoice
+from gateway.core.decision import Acknowledge, Disposition, Kind, Notify, PartDisposition, Route, Tag, TicketChoice
 from gateway.core.message import Address
 from gateway.core.outcome import Reason
 from gateway.core.place import Evidence
 from gateway.core.reports import Path, ScanStatus, Sender
 
-from .shapes import BILLING, CONTACT, SUPPORT, candidate, judged
+from .shapes import BILLING, CONTACT, SUPPORT, candidate, file, judged, leaf
 
 ACCEPT, IGNORE, QUARANTINE, REJECT, DEFER = (
     Disposition.ACCEPT,
@@ -267,3 +267,30 @@ def test_what_opens_no_ticket_causes_no_mail(action):
 def test_the_same_facts_give_the_same_decision():
     text = "rules: [{if: {subject: {contains: pump}}, then: [{tag: [b, a]}, {set: {fields: {x: 1, y: 2}}}]}]"
     assert judged(text) == judged(text)
+
+
+# -- released from quarantine
+
+
+def test_a_released_message_is_not_quarantined_again():
+    text = "{accept: {unverified: quarantine}, rules: [{then: [{route: sales}]}]}"
+    decision = judged(text, sender=Sender.UNVERIFIED, released=True)
+    assert (decision.disposition, decision.ticket, decision.effects) == (ACCEPT, TicketChoice.NEW, (Route("sales"),))
+    assert decision.silence == "the author is unverified"
+
+
+@pytest.mark.parametrize("action", ["quarantine", "{reject: no}"])
+def test_a_released_message_is_not_stopped_by_the_rule_that_stopped_it(action):
+    decision = judged(f"rules: [{{then: [{action}, {{tag: x}}]}}]", released=True)
+    assert (decision.disposition, decision.effects) == (ACCEPT, (Tag("x"), Acknowledge()))
+
+
+def test_what_would_be_ignored_is_ignored_after_release_too():
+    assert outcome("accept: {senders: contacts}", released=True) == (IGNORE, Reason.SENDERS_CONTACTS_ONLY)
+    assert outcome("rules: [{then: [ignore]}]", released=True) == (IGNORE, Reason.IGNORED_BY_RULE)
+
+
+def test_an_infected_file_waits_although_its_message_was_released():
+    released = judged("", status=ScanStatus.INFECTED, parts=(leaf(1),), files=(file(1, "a.pdf", "pdf"),), released=True)
+    assert released.disposition is ACCEPT
+    assert [p.disposition for p in released.parts] == [PartDisposition.HELD]
