@@ -1,0 +1,14 @@
+"""Bytes in, `ParsedMessage` out: the one reading of a message that DMARC, routing, rules and pages share. Pure."""
+
+from __future__ import annotations
+
+from gateway.core.message import Part
+from gateway.parse.message import parse
+from gateway.parse.transfer import decode
+
+__all__ = ["decode_part", "parse"]
+
+
+def decode_part(content: bytes, part: Part) -> bytes:
+    """The body of a part with its transfer encoding undone, as far as that can be done; never raises."""
+    return decode(content[part.start : part.end], part.encoding)[0]

@@ -1,0 +1,68 @@
+"""Encoded-words (RFC 2047), read as tolerantly as mail programs do, without a library that raises on them."""
+
+from __future__ import annotations
+
+import binascii
+import re
+
+from gateway.core.addresses import without_controls
+from gateway.parse.charsets import header_octets_text, word_text
+from gateway.parse.defects import Defects
+from gateway.parse.transfer import base64_octets
+
+_WORD = re.compile(r"=\?([^?\s*]{1,60})(?:\*[^?\s]{0,60})?\?([BbQq])\?([^?]*)\?=")
+
+
+def decoded(value: bytes, defects: Defects) -> str:
+    """The text of an unstructured field (or of a phrase): decoded, one line, free of control characters."""
+    text = header_octets_text(value, defects)
+    if "=?" in text:
+        text = decode_words(text, defects)
+    return without_controls(text.replace("\t", " ")).strip()
+
+
+def decode_words(text: str, defects: Defects) -> str:
+    """Text with its encoded-words decoded. They may touch other text: section 5 forbids it and real mail does it.
+
+    Neighbours of one charset and encoding are joined before decoding: senders cut multi-byte characters in two.
+    """
+    shown: list[str] = []
+    octets: list[bytes] = []
+    charset = encoding = ""
+    behind = 0
+    for match in _WORD.finditer(text):
+        label, kind = match[1].lower(), match[2].lower()
+        gap = text[behind : match.start()]
+        touching = bool(octets) and not gap.strip()
+        if not touching or label != charset or kind != encoding:
+            shown.append(_flushed(octets, charset, defects))
+            shown.append("" if touching else gap)
+            charset, encoding = label, kind
+        octets.append(_octets(match[3], kind, label))
+        behind = match.end()
+    shown.append(_flushed(octets, charset, defects))
+    shown.append(text[behind:])
+    return "".join(shown)
+
+
+def _octets(encoded: str, kind: str, charset: str) -> bytes:
+    raw = encoded.encode() if encoded.isascii() else _raw_8bit(encoded, charset)
+    return base64_octets(raw)[0] if kind == "b" else binascii.a2b_qp(raw, header=True)
+
+
+def _raw_8bit(encoded: str, charset: str) -> bytes:
+    """Raw 8-bit text inside an encoded-word is in the word's charset, not yet encoded: Outlook 2000 did that."""
+    if charset not in ("utf-8", "utf8"):
+        try:
+            return encoded.encode("cp1252")
+        except UnicodeEncodeError:
+            pass
+    return encoded.encode("utf-8", "replace")
+
+
+def _flushed(octets: list[bytes], charset: str, defects: Defects) -> str:
+    if not octets:
+        return ""
+    text = word_text(b"".join(octets), charset, defects)
+    octets.clear()
+    return text
