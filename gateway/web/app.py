@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, Request, Response
@@ -29,6 +30,26 @@ class Problem(HTTPException):
         self.title = title
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What routes need, in `app.state.parts`."""
+
+    store: Store
+    blobs: FileBlobs
+    store_pool: Offload
+
+
+async def authorised(request: Request, account: str) -> Caller:
+    """The caller, whose key must be of the account in the path. Raises Problem."""
+    parts: Parts = request.app.state.parts
+    caller = await parts.store_pool(caller_of, parts.store, request.headers.get("authorization"))
+    if caller is None:
+        raise Problem(401, "Unauthorized", "give an API key of this account: Authorization: Bearer <key>")
+    if caller.account != account:
+        raise Problem(404, "Not Found", "there is nothing here")
+    return caller
+
+
 def make_app(*, store: Store, blobs: FileBlobs, store_pool: Offload, checks: dict[str, Check]) -> FastAPI:
     """The routes; `checks` are what `/readyz` asks."""
     app = FastAPI(
@@ -37,13 +58,7 @@ def make_app(*, store: Store, blobs: FileBlobs, store_pool: Offload, checks: dic
     app.add_exception_handler(HTTPException, _problem)
     app.add_exception_handler(Surroundings, _unavailable)
 
-    async def authorised(request: Request, account: str) -> Caller:
-        caller = await store_pool(caller_of, store, request.headers.get("authorization"))
-        if caller is None:
-            raise Problem(401, "Unauthorized", "give an API key of this account: Authorization: Bearer <key>")
-        if caller.account != account:
-            raise Problem(404, "Not Found", "there is nothing here")
-        return caller
+    app.state.parts = Parts(store, blobs, store_pool)
 
     @app.get("/healthz", include_in_schema=False)
     async def healthz() -> dict[str, str]:
