@@ -54,6 +54,11 @@ class RoleLocks:
             os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
             self._files.append(file)
 
+    def release(self) -> None:
+        for file in self._files:
+            os.close(file)
+        self._files = []
+
 
 def listen(address: str) -> socket.socket:
     """A listening socket for `host:port`, `[ipv6]:port` or `unix:PATH`. Raises InvalidInput naming the cure.
@@ -126,12 +131,17 @@ class Supervisor:
         self._stopping = False
         self._replacing = False
 
-    def run(self) -> int:
-        """Until told to stop; the exit code. Raises InvalidInput when a role is held or an address is taken."""
+    def claim(self) -> None:
+        """Take the role locks and the addresses. Raises InvalidInput when a role is held or an address is taken."""
         self._locks.take(self._roles)
         forget_all(self._data_dir)
         for kind, addresses in self._addresses.items():
             self._sockets[kind] = [listen(a) for a in addresses]
+
+    def run(self) -> int:
+        """Until told to stop; the exit code. Claims what was not claimed before."""
+        if not self._sockets:
+            self.claim()
         signal.signal(signal.SIGTERM, self._on_stop)
         signal.signal(signal.SIGINT, self._on_stop)
         signal.signal(signal.SIGHUP, self._on_replace)
