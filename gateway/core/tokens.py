@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 _MAC_BYTES = 16
+_ROW_BYTES = 7
+"""So many octets of an outbox id, from its random end, tell the notices of one ticket apart."""
 
 
 def new_trace_id() -> str:
@@ -62,14 +64,18 @@ class Tokens:
         good = [hmac.compare_digest(mac, self._mac(k, purpose, account_id, payload)) for k in self._keys]
         return payload if any(good) else None
 
-    def message_id(self, account_id: str, ticket_id: str, outbox_id: str, domain: str) -> str:
-        """The Message-ID (without brackets) of what an outbox row sends about a ticket: the same for every attempt."""
-        return f"{self._seal('message-id', account_id, bytes.fromhex(ticket_id + outbox_id))}@{domain}"
+    def message_id(self, account_id: str, ticket_number: int, outbox_id: str, domain: str) -> str:
+        """The Message-ID (without brackets) of what an outbox row sends about a ticket: the same for every attempt.
 
-    def ticket_of_message_id(self, account_id: str, message_id: str) -> str | None:
-        """The ticket id a Message-ID of ours names, or None when it is not ours or not for this account."""
-        payload = self._open("message-id", account_id, message_id.partition("@")[0], 32)
-        return payload[:16].hex() if payload else None
+        Kept short: mail programs fold or even encode an In-Reply-To that does not fit a line.
+        """
+        payload = ticket_number.to_bytes(5, "big") + bytes.fromhex(outbox_id)[-_ROW_BYTES:]
+        return f"{self._seal('message-id', account_id, payload)}@{domain}"
+
+    def ticket_of_message_id(self, account_id: str, message_id: str) -> int | None:
+        """The ticket number a Message-ID of ours names, None when it is not ours or not for this account."""
+        payload = self._open("message-id", account_id, message_id.partition("@")[0], 5 + _ROW_BYTES)
+        return int.from_bytes(payload[:5], "big") if payload else None
 
     def answer_local(self, account_id: str, ticket_number: int, agent_number: int) -> str:
         """The local part `answer+<token>` an agent's answers come to."""

@@ -55,7 +55,7 @@ def _is_exempt(recipient: str) -> bool:
 def _mailbox_of(account: AccountEntry, recipient: str) -> Mailbox | None:
     """The mailbox with that inbound local part, or with that very address at a domain of the account's own.
 
-    Raises nothing: recipients were judged at RCPT; what does not parse (bare postmaster) belongs to the default.
+    What does not parse (bare postmaster) belongs to the default; recipients were judged at RCPT.
     """
     if _is_exempt(recipient):
         return account.default_mailbox
@@ -64,6 +64,9 @@ def _mailbox_of(account: AccountEntry, recipient: str) -> Mailbox | None:
     except BadAddress:
         return account.default_mailbox
     local = base_local(spec.local)
+    if spec.domain == account.domain:
+        # not by address: the mailbox every account begins with has one here, and claims no local part
+        return account.by_inbound.get(local)
     return account.by_address.get(f"{local}@{spec.domain}") or account.by_inbound.get(local)
 
 

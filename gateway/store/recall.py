@@ -54,12 +54,15 @@ class Recall:
             token = self._tokens.read_answer_local(place.account_id, local)
             if token and (found := _by_answer_address(connection, place.account_id, token, author)):
                 yield found
-        seen: set[str] = set()
+        seen: set[int] = set()
         for reference in reversed(message.references[-_REFERENCES_LOOKED_AT:]):
-            ticket_id = self._tokens.ticket_of_message_id(place.account_id, reference)
-            if ticket_id is None or ticket_id in seen:
+            number = self._tokens.ticket_of_message_id(place.account_id, reference)
+            if number is None or number in seen:
                 continue
-            seen.add(ticket_id)
+            seen.add(number)
+            ticket_id = _ticket_numbered(connection, place.account_id, number)
+            if ticket_id is None:
+                continue
             if found := _candidate(connection, place.account_id, ticket_id, Evidence.MESSAGE_ID, author):
                 yield found
 
@@ -96,13 +99,17 @@ def _contact(connection: Connection, account_id: str, author: str) -> Contact | 
     return Contact(row.id, row.address, row.name, row.language, row.company, tuple(row.tags))
 
 
+def _ticket_numbered(connection: Connection, account_id: str, number: int) -> str | None:
+    query = select(_t.id).where(_t.account_id == account_id, _t.number == number)
+    found: str | None = connection.execute(query).scalar()
+    return found
+
+
 def _by_answer_address(connection: Connection, account_id: str, token: AnswerToken, author: str) -> Candidate | None:
     agent = connection.execute(
         select(_a.address).where(_a.account_id == account_id, _a.number == token.agent_number)
     ).scalar()
-    ticket_id = connection.execute(
-        select(_t.id).where(_t.account_id == account_id, _t.number == token.ticket_number)
-    ).scalar()
+    ticket_id = _ticket_numbered(connection, account_id, token.ticket_number)
     if ticket_id is None:
         return None
     return _candidate(connection, account_id, ticket_id, Evidence.ANSWER_ADDRESS, author, agent)

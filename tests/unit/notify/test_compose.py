@@ -133,7 +133,7 @@ def test_an_agent_s_answer_comes_to_a_token_address(
     local, _, domain = rendered.reverse_path.partition("@")
     assert tokens.read_bounce_local(notice.account_id, local) == notice.outbox_id
     assert domain == "acme.gw.example"
-    assert tokens.ticket_of_message_id(notice.account_id, rendered.message_id) == notice.ticket_id
+    assert tokens.ticket_of_message_id(notice.account_id, rendered.message_id) == notice.ticket_number
 
 
 @pytest.mark.parametrize("kind", AGENT_KINDS)
