@@ -85,6 +85,8 @@ def text_of(html: str) -> str:
         elif name == "a":
             _link(page, text, closing=closing)
     page.end_line()
+    while page.lines and not page.lines[-1].strip("> "):
+        page.lines.pop()
     return "\n".join(page.lines).strip("\n")
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from gateway.core.message import Address, ParsedMessage, Part
 from gateway.parse import automatic
+from gateway.parse.author import author, author_domains
 from gateway.parse.body import choose, texts
 from gateway.parse.charsets import header_octets_text
 from gateway.parse.dates import read_date
 from gateway.parse.defects import Defects
 from gateway.parse.digest import BodyDigest
 from gateway.parse.fields import Header, read_message_header
-from gateway.parse.mailboxes import author, author_domains, mailboxes
+from gateway.parse.mailboxes import mailboxes
 from gateway.parse.mime import Leaf, read_tree
 from gateway.parse.parts import part_of
 from gateway.parse.quotes import without_quotes
@@ -21,6 +22,8 @@ from gateway.parse.words import decoded
 _SINGLE = ("date", "from", "sender", "reply-to", "to", "cc", "message-id", "in-reply-to", "references", "subject")
 """Fields that RFC 5322 section 3.6 allows once."""
 
+_SPECIALS = frozenset('()<>@,:;"[]\\')
+
 
 def parse(content: bytes) -> ParsedMessage:
     """The canonical reading of a message. Bad mail gives defects; raises only TooComplex (see `limits`)."""
@@ -30,7 +33,7 @@ def parse(content: bytes) -> ParsedMessage:
     tree = read_tree(content, header, defects)
     parts, text, html, digest = _body(content, tree.leaves, defects)
     fields = tuple((f.name, decoded(f.value, defects)) for f in header.fields)
-    from_author = author(header.fields, defects)
+    from_author = author(header, defects)
     precedence = automatic.precedences(header)
     listed = automatic.is_list(header, precedence)
     is_report = tree.root == "multipart/report"
@@ -42,7 +45,7 @@ def parse(content: bytes) -> ParsedMessage:
         message_id=_message_id(header, defects),
         author=from_author,
         from_shown=_from_shown(fields, from_author),
-        author_domains=(from_author.domain,) if from_author else author_domains(header.fields),
+        author_domains=(from_author.domain,) if from_author else author_domains(header),
         originator=next(iter(_addresses(header, "sender", defects)), None),
         reply_to=_addresses(header, "reply-to", defects),
         to=_addresses(header, "to", defects),
@@ -107,5 +110,6 @@ def _message_id(header: Header, defects: Defects) -> str | None:
 def _from_shown(fields: tuple[tuple[str, str], ...], one: Address | None) -> str:
     """A certain author is shown by the address that was judged; an uncertain one by what the fields say."""
     if one:
-        return f"{one.name} <{one.address}>" if one.name else one.address
+        name = f'"{one.name}"' if _SPECIALS & set(one.name) else one.name
+        return f"{name} <{one.address}>" if name else one.address
     return ", ".join(value for name, value in fields if name.lower() == "from")

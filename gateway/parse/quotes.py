@@ -204,13 +204,11 @@ def _is_undashed_gmail(lines: list[str], at: int, first: str) -> bool:
 
 
 def _is_separator(line: str) -> bool:
-    if len(line) > _LINE:
-        return False
     lowered = line.strip().lower()
     if lowered in UNDASHED_SEPARATORS or any(words in lowered for words in ABOVE_THIS_LINE):
         return True
-    dashed = _DASHED.fullmatch(line)
-    return bool(dashed) and dashed[1].strip().lower().startswith(SEPARATORS)  # type: ignore[index]
+    dashed = _DASHED.fullmatch(lowered)
+    return dashed is not None and dashed[1].strip().startswith(SEPARATORS)
 
 
 def _begins_header_block(lines: list[str], at: int) -> bool:

@@ -59,10 +59,13 @@ def base64_octets(octets: bytes) -> tuple[bytes, bool]:
 def _nothing_skipped(octets: bytes, decoded: bytes) -> bool:
     """Whether line ends and padding explain the whole difference in length: a2b_base64 skips junk silently."""
     digits = len(octets) - octets.count(b"\n") - octets.count(b"\r") - octets.count(b"=")
-    if digits * 3 // 4 == len(decoded):
+    if _explains(digits, decoded):
         return True
-    digits -= octets.count(b" ") + octets.count(b"\t")
-    return digits * 3 // 4 == len(decoded)
+    return _explains(digits - octets.count(b" ") - octets.count(b"\t"), decoded)
+
+
+def _explains(digits: int, decoded: bytes) -> bool:
+    return digits * 3 // 4 == len(decoded) and digits % 4 != 1
 
 
 def _damaged_base64(octets: bytes) -> bytes:

@@ -24,30 +24,25 @@ def decoded(value: bytes, defects: Defects) -> str:
 def decode_words(text: str, defects: Defects) -> str:
     """Text with its encoded-words decoded. They may touch other text: section 5 forbids it and real mail does it.
 
-    Neighbours of one charset and encoding are joined before decoding: senders cut multi-byte characters in two.
+    Neighbours of one charset and encoding are joined before decoding: senders cut characters in two, and even base64.
     """
     shown: list[str] = []
-    octets: list[bytes] = []
+    raw: list[bytes] = []
     charset = encoding = ""
     behind = 0
     for match in _WORD.finditer(text):
         label, kind = match[1].lower(), match[2].lower()
         gap = text[behind : match.start()]
-        touching = bool(octets) and not gap.strip()
+        touching = bool(raw) and not gap.strip()
         if not touching or label != charset or kind != encoding:
-            shown.append(_flushed(octets, charset, defects))
+            shown.append(_flushed(raw, encoding, charset, defects))
             shown.append("" if touching else gap)
             charset, encoding = label, kind
-        octets.append(_octets(match[3], kind, label))
+        raw.append(match[3].encode() if match[3].isascii() else _raw_8bit(match[3], label))
         behind = match.end()
-    shown.append(_flushed(octets, charset, defects))
+    shown.append(_flushed(raw, encoding, charset, defects))
     shown.append(text[behind:])
     return "".join(shown)
-
-
-def _octets(encoded: str, kind: str, charset: str) -> bytes:
-    raw = encoded.encode() if encoded.isascii() else _raw_8bit(encoded, charset)
-    return base64_octets(raw)[0] if kind == "b" else binascii.a2b_qp(raw, header=True)
 
 
 def _raw_8bit(encoded: str, charset: str) -> bytes:
@@ -60,9 +55,10 @@ def _raw_8bit(encoded: str, charset: str) -> bytes:
     return encoded.encode("utf-8", "replace")
 
 
-def _flushed(octets: list[bytes], charset: str, defects: Defects) -> str:
-    if not octets:
+def _flushed(raw: list[bytes], encoding: str, charset: str, defects: Defects) -> str:
+    if not raw:
         return ""
-    text = word_text(b"".join(octets), charset, defects)
-    octets.clear()
-    return text
+    joined = b"".join(raw)
+    raw.clear()
+    octets = base64_octets(joined)[0] if encoding == "b" else binascii.a2b_qp(joined, header=True)
+    return word_text(octets, charset, defects)
