@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from gateway.core.message import Part
 from gateway.parse.message import parse
+from gateway.parse.sanitise import sanitised
 from gateway.parse.transfer import decode
 
-__all__ = ["decode_part", "parse"]
+__all__ = ["decode_part", "parse", "sanitised"]
 
 
 def decode_part(content: bytes, part: Part) -> bytes:

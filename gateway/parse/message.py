@@ -17,7 +17,7 @@ from gateway.parse.parts import part_of
 from gateway.parse.quotes import without_quotes
 from gateway.parse.references import message_ids, references
 from gateway.parse.transfer import decode
-from gateway.parse.words import decoded
+from gateway.parse.words import decode_words, decoded
 
 _SINGLE = ("date", "from", "sender", "reply-to", "to", "cc", "message-id", "in-reply-to", "references", "subject")
 """Fields that RFC 5322 section 3.6 allows once."""
@@ -52,7 +52,7 @@ def parse(content: bytes) -> ParsedMessage:
         cc=_addresses(header, "cc", defects),
         subject=next((value for name, value in fields if name.lower() == "subject"), ""),
         date=date_at,
-        references=references(_texts(header, "references", defects), _texts(header, "in-reply-to", defects)),
+        references=references(_ids_text(header, "references", defects), _ids_text(header, "in-reply-to", defects)),
         automatic=automatic.automatic(header, listed=listed, report=is_report, precedence=precedence),
         is_list=listed,
         is_report=is_report,
@@ -97,6 +97,11 @@ def _body(content: bytes, leaves: list[Leaf], defects: Defects) -> tuple[tuple[P
 
 def _texts(header: Header, name: str, defects: Defects) -> list[str]:
     return [header_octets_text(value, defects) for value in header.values(name)]
+
+
+def _ids_text(header: Header, name: str, defects: Defects) -> list[str]:
+    """Python's email package encodes a Message-ID that does not fit a line: decoded it is the id that was meant."""
+    return [decode_words(text, defects) if "=?" in text else text for text in _texts(header, name, defects)]
 
 
 def _addresses(header: Header, name: str, defects: Defects) -> tuple[Address, ...]:

@@ -11,7 +11,8 @@ from sqlalchemy import Connection, Row, Select, or_, select
 
 from gateway.core.decision import Facts
 from gateway.core.envelope import Client, Envelope
-from gateway.core.errors import UnknownThing
+from gateway.core.errors import BlobUnavailable, UnknownThing
+from gateway.parse import parse, sanitised
 from gateway.store.blobs import FileBlobs
 from gateway.store.engine import Store
 from gateway.store.facts import load_decision, load_facts
@@ -79,7 +80,7 @@ def tickets(store: Store, account: str, *, state: str | None = None) -> list[Jso
     return [_ticket(r, people.get(r.id, []), ids.get(r.id, [])) for r in rows]
 
 
-def ticket(store: Store, account: str, number: int) -> Json:
+def ticket(store: Store, account: str, number: int, blobs: FileBlobs | None = None) -> Json:
     """One ticket with its full messages, oldest first, and the notifications sent about it. Raises UnknownThing."""
     with store.read() as connection:
         row = connection.execute(_tickets(account).where(_t.number == number)).first()
@@ -93,7 +94,7 @@ def ticket(store: Store, account: str, number: int) -> Json:
         ).all()
         people = _participants(connection, account, [row.id])
     shown = _ticket(row, people.get(row.id, []), [])
-    shown["messages"] = [_message(m) for m in messages]
+    shown["messages"] = [_message(m) | {"html": _html(store, blobs, account, m)} for m in messages]
     shown["notifications"] = [_outbox(o, row.number) for o in sent]
     return shown
 
@@ -164,13 +165,26 @@ def messages(store: Store, account: str, *, disposition: str | None = None) -> l
         return [_message(r) for r in connection.execute(query)]
 
 
-def message(store: Store, account: str, message_id: str) -> Json:
+def message(store: Store, account: str, message_id: str, blobs: FileBlobs | None = None) -> Json:
     """Raises UnknownThing."""
     with store.read() as connection:
         row = connection.execute(_messages().where(_m.account_id == account, _m.id == message_id)).first()
     if row is None:
         raise UnknownThing(f"there is no message {message_id} in this account")
-    return _message(row)
+    return _message(row) | {"html": _html(store, blobs, account, row)}
+
+
+def _html(store: Store, blobs: FileBlobs | None, account: str, row: Any) -> str | None:
+    """The message's HTML, sanitised; read from the raw message, which is the truth. None for parked mail, mail without
+    HTML, and where the raw message cannot be read just now or is not wanted (no `blobs`)."""
+    if row.facts is None or blobs is None:
+        return None
+    try:
+        content = raw_content(store, blobs, account, row.id)
+    except BlobUnavailable:
+        return None
+    html = parse(content).html if content else None
+    return sanitised(html) if html else None
 
 
 def _message(row: Any) -> Json:
