@@ -22,7 +22,7 @@ from gateway.core.message import ParsedMessage
 from gateway.core.outcome import Deferred, Outcome, Reason, Refused
 from gateway.core.place import Place
 from gateway.core.reports import AuthReport, ScanReport
-from gateway.core.trace import Step, TransactionRecord
+from gateway.core.trace import Step, record_of
 from gateway.offload import INLINE_BYTES, Offload
 from gateway.parse import parse
 from gateway.policy.engine import Policy, decide
@@ -140,7 +140,7 @@ class Intake:
                 return await self._release(journey, facts)
             return await self._line(journey, again=again)
         except Surroundings as error:
-            return await self._deferred(journey, error)
+            return self._deferred(journey, error)
         except TooComplex as error:
             return await self._park(journey, Reason.TOO_COMPLEX, str(error), again=again)
         except Exception as error:  # noqa: BLE001  the line's one broad except: whatever breaks on this message parks it
@@ -273,39 +273,34 @@ class Intake:
             )
             return await self._committer.file(filing)
         except Surroundings as error:
-            return await self._deferred(journey, error)
+            return self._deferred(journey, error)
         except Exception as error:  # noqa: BLE001  parking is the last resort: where it fails too, 451
             self._log.error("parking failed", exc_info=error)
             return Deferred(Reason.INTERNAL)
 
-    async def _deferred(self, journey: Journey, error: Surroundings) -> Outcome:
+    def _deferred(self, journey: Journey, error: Surroundings) -> Outcome:
+        """The client is not kept waiting for a line in a log that cannot be written just now."""
         self._log.warning("message deferred", stage=journey.stage, error=str(error))
-        reason = Reason.STORAGE_FULL if isinstance(error, StorageFull) else Reason.STORE_UNAVAILABLE
-        return await self._unkept(journey, Deferred(reason))
+        outcome = Deferred(Reason.STORAGE_FULL if isinstance(error, StorageFull) else Reason.STORE_UNAVAILABLE)
+        self._committer.record_later(self._log_entry(journey, outcome))
+        return outcome
 
     async def _unkept(self, journey: Journey, outcome: Refused | Deferred) -> Outcome:
         """Nothing of the message stays but its line in the delivery log."""
-        envelope = journey.envelope
-        client = envelope.client
-        record = TransactionRecord(
-            trace_id=envelope.trace_id,
-            account=envelope.account,
-            at=envelope.received_at,
-            outcome="refused" if isinstance(outcome, Refused) else "deferred",
-            reason=outcome.reason.value,
-            client_ip=client.ip if client else None,
-            helo=client.helo if client else None,
-            tls=client.tls if client else None,
-            reverse_path=envelope.reverse_path,
-            recipients=(*envelope.recipients, *(r for r, _ in envelope.refused)),
-            reply=self._reply_line(outcome, envelope.trace_id),
-        )
-        deferral = receipt_key(envelope.recipients, envelope.sha256) if isinstance(outcome, Deferred) else None
+        entry = self._log_entry(journey, outcome)
         try:
-            await self._committer.record(LogEntry(record, tuple(journey.steps), deferral))
+            await self._committer.record(entry)
         except Surroundings as error:
-            self._log.warning("delivery log not written", outcome=record.outcome, reply=record.reply, error=str(error))
+            self._log.warning("delivery log not written", reply=entry.record.reply, error=str(error))
         return outcome
+
+    def _log_entry(self, journey: Journey, outcome: Refused | Deferred) -> LogEntry:
+        envelope = journey.envelope
+        kind = "refused" if isinstance(outcome, Refused) else "deferred"
+        reply = self._reply_line(outcome, envelope.trace_id)
+        record = record_of(envelope, outcome=kind, reason=outcome.reason.value, reply=reply)
+        deferral = receipt_key(envelope.recipients, envelope.sha256) if isinstance(outcome, Deferred) else None
+        return LogEntry(record, tuple(journey.steps), deferral)
 
 
 def _received(envelope: Envelope) -> Step:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from gateway.core.envelope import Envelope
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -39,3 +41,24 @@ class TransactionRecord:
     recipients: tuple[str, ...]
     reply: str
     message_id: str | None = None
+
+
+def record_of(
+    envelope: Envelope, *, outcome: str, reason: str, reply: str, message_id: str | None = None
+) -> TransactionRecord:
+    """The delivery log's line for an envelope; its recipients include those the session refused."""
+    client = envelope.client
+    return TransactionRecord(
+        trace_id=envelope.trace_id,
+        account=envelope.account,
+        at=envelope.received_at,
+        outcome=outcome,
+        reason=reason,
+        client_ip=client.ip if client else None,
+        helo=client.helo if client else None,
+        tls=client.tls if client else None,
+        reverse_path=envelope.reverse_path,
+        recipients=(*envelope.recipients, *(r for r, _ in envelope.refused)),
+        reply=reply,
+        message_id=message_id,
+    )

@@ -9,7 +9,6 @@ from typing import Any
 
 from gateway import log
 from gateway.core.envelope import Envelope
-from gateway.core.errors import Surroundings
 from gateway.core.outcome import Outcome
 from gateway.intake import Intake
 from gateway.offload import Offload
@@ -84,13 +83,7 @@ class SmtpServer:
 
     def record(self, entry: LogEntry) -> None:
         """Put a line into the delivery log, behind the reply."""
-        self._keep(asyncio.get_running_loop().create_task(self._record(entry)))
-
-    async def _record(self, entry: LogEntry) -> None:
-        try:
-            await self._committer.record(entry)
-        except Surroundings as error:
-            self._log.warning("delivery log not written", outcome=entry.record.outcome, error=str(error))
+        self._committer.record_later(entry)
 
     def _keep(self, task: asyncio.Task[Any]) -> asyncio.Task[Any]:
         self._work.add(task)

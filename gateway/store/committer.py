@@ -63,6 +63,14 @@ class Committer:
         """Add a line to the delivery log. Raises StoreUnavailable, StorageFull."""
         await asyncio.wrap_future(self._hand_over(entry))
 
+    def record_later(self, entry: LogEntry) -> None:
+        """The same without waiting; a line that cannot be written is told to the process log."""
+        self._hand_over(entry).add_done_callback(self._tell_if_lost)
+
+    def _tell_if_lost(self, future: Future[Outcome | None]) -> None:
+        if error := future.exception():
+            self._log.warning("delivery log not written", error=str(error))
+
     def _hand_over(self, item: Filing | LogEntry) -> Future[Outcome | None]:
         future: Future[Outcome | None] = Future()
         self._waiting.put((item, future))

@@ -18,8 +18,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from gateway.core.errors import InvalidInput, StorageFull, StoreUnavailable
 
-BUSY_SECONDS = 5.0
-"""How long a writer waits for its turn before the client is told to come again (451)."""
+BUSY_SECONDS = 4.0
+"""How long a writer waits for its turn before the client is told to come again. A message that came while another group
+waited has its 451 within twice this."""
 
 
 class WriteLock:

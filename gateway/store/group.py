@@ -15,7 +15,7 @@ from gateway.core.decision import Facts
 from gateway.core.message import Address
 from gateway.core.notice import NoticeKind
 from gateway.core.outcome import Reason
-from gateway.core.trace import Step, TransactionRecord
+from gateway.core.trace import Step, TransactionRecord, record_of
 from gateway.store.assignment import Staff, load_staff
 from gateway.store.directory import SYSTEM
 from gateway.store.facts import dump_decision, dump_facts
@@ -291,21 +291,7 @@ class Group:
         if filing.again:
             self._events(envelope.trace_id, filing.account_id, (*filing.steps, *steps))
             return
-        client = envelope.client
-        record = TransactionRecord(
-            trace_id=envelope.trace_id,
-            account=self.accounts[filing.account_id].name,
-            at=envelope.received_at,
-            outcome=outcome,
-            reason=reason.value,
-            client_ip=client.ip if client else None,
-            helo=client.helo if client else None,
-            tls=client.tls if client else None,
-            reverse_path=envelope.reverse_path,
-            recipients=(*envelope.recipients, *(r for r, _ in envelope.refused)),
-            reply=reply,
-            message_id=message_id,
-        )
+        record = record_of(envelope, outcome=outcome, reason=reason.value, reply=reply, message_id=message_id)
         self.log(record, filing.account_id, (*filing.steps, *steps))
 
     def log(self, record: TransactionRecord, account_id: str, steps: Sequence[Step]) -> None:
