@@ -9,14 +9,14 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError, ResourceClosedError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from gateway.core.errors import InvalidInput, StorageFull, StoreUnavailable
+from gateway.core.errors import StorageFull, StoreUnavailable
 
 BUSY_SECONDS = 4.0
 """How long a writer waits for its turn before the client is told to come again. A message that came while another group
@@ -65,16 +65,22 @@ class WriteLock:
 
 
 class Store:
-    """Connections to the one database. `read()` sees committed data; `write()` is one transaction under the write lock."""
+    """Connections to the one database. `read()` sees committed data; `write()` is one transaction.
+
+    One code path for SQLite and PostgreSQL; what differs is here: how engines are made, and that SQLite's writers queue
+    at a lock of ours.
+    """
 
     def __init__(self, url: str, data_dir: Path) -> None:
-        if not url.startswith("sqlite:///"):
-            raise InvalidInput("database_url: this version stores in SQLite only")
         self.url = url
         data_dir.mkdir(parents=True, exist_ok=True)
-        self._lock = WriteLock(data_dir / "write.lock")
-        self._reader = _sqlite_engine(url, "BEGIN")
-        self._writer = _sqlite_engine(url, "BEGIN IMMEDIATE")
+        self.is_sqlite = url.startswith("sqlite:")
+        if self.is_sqlite:
+            self._write_lock = WriteLock(data_dir / "write.lock")
+            self._reader = _sqlite_engine(url, "BEGIN")
+            self._writer = _sqlite_engine(url, "BEGIN IMMEDIATE")
+        else:
+            self._reader = self._writer = _postgres_engine(url)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -85,12 +91,34 @@ class Store:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """One transaction, committed when the block ends. Raises StoreUnavailable, StorageFull."""
-        with self._lock.held(), translated_faults(), self._writer.begin() as connection:
+        turn = self._write_lock.held() if self.is_sqlite else nullcontext()
+        with turn, translated_faults(), self._writer.begin() as connection:
             yield connection
 
     def close(self) -> None:
         self._reader.dispose()
         self._writer.dispose()
+
+
+def _postgres_engine(url: str) -> Engine:
+    """psycopg 3, READ COMMITTED. Nothing waits long: not a connection, not a lock, not a server that has gone."""
+    limit = int(BUSY_SECONDS * 1000)
+    return create_engine(
+        make_url(url).set(drivername="postgresql+psycopg"),
+        isolation_level="READ COMMITTED",
+        pool_size=8,
+        max_overflow=4,
+        pool_timeout=BUSY_SECONDS,
+        connect_args={
+            "connect_timeout": max(2, int(BUSY_SECONDS)),
+            "tcp_user_timeout": limit,
+            "keepalives_idle": 5,
+            "keepalives_interval": 2,
+            "keepalives_count": 2,
+            "application_name": "gateway",
+            "options": f"-c lock_timeout={limit} -c statement_timeout=60000 -c synchronous_commit=on -c timezone=UTC",
+        },
+    )
 
 
 def _sqlite_engine(url: str, begin: str) -> Engine:
