@@ -1,0 +1,93 @@
+"""What `policy test` shows: the message as the policy saw it, the decision, and every rule with every condition."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from gateway.cli.message_page import attachment_lines, check_lines, finding_lines, person, rule_lines, verdict
+from gateway.cli.show import Line, Words, blank, field, heading, state
+from gateway.commands.judge import Judgement
+from gateway.core.decision import Decision, Facts
+
+Json = dict[str, Any]
+
+
+def json_of(judgement: Judgement) -> Json:
+    """In the words of the message object (interfaces), as far as there is one without a message."""
+    facts, decision = judgement.facts, judgement.decision
+    author = facts.message.author
+    return {
+        "disposition": decision.disposition.value,
+        "reason": decision.reason.value,
+        "text": decision.text,
+        "kind": decision.kind.value,
+        "ticket": decision.ticket.value,
+        "mailbox": facts.place.mailbox.address,
+        "author": {"name": author.name, "address": author.address} if author else None,
+        "subject": facts.message.subject,
+        "auth": _auth(facts),
+        "scan": _scan(facts),
+        "attachments": _attachments(facts, decision),
+        "effects": [{"effect": type(e).__name__.lower(), **asdict(e)} for e in decision.effects],
+        "rules": [asdict(r) for r in judgement.rules],
+        "acknowledgement": decision.silence or "is sent",
+    }
+
+
+def _auth(facts: Facts) -> Json:
+    auth = facts.auth
+    results = [{"method": r.method, "result": r.result, **dict(r.properties), "detail": r.detail} for r in auth.results]
+    return {
+        "sender": auth.sender.value,
+        "level": auth.level.value,
+        "by": auth.by,
+        "reason": auth.reason,
+        "path": auth.path.value,
+        "forwarder": auth.forwarder,
+        "results": results,
+    }
+
+
+def _scan(facts: Facts) -> Json:
+    findings = [asdict(f) for f in facts.scan.findings]
+    return {"status": facts.scan.status.value, "reason": facts.scan.reason, "findings": findings}
+
+
+def _attachments(facts: Facts, decision: Decision) -> list[Json]:
+    judged = {p.n: p for p in decision.parts}
+    shown = []
+    for part in facts.scan.parts:
+        fate = judged.get(part.n)
+        what = {"n": part.n, "name": part.name, "declared_type": part.declared_type}
+        what |= {"detected_type": part.detected_type, "size_bytes": part.size_bytes, "inline": part.inline}
+        became = {"disposition": fate.disposition.value if fate else "kept", "reason": fate.reason if fate else ""}
+        shown.append(what | became)
+    return shown
+
+
+def judgement_lines(judged: Mapping[str, Any]) -> Iterator[Line]:
+    text = f": {judged['text']}" if judged["text"] else ""
+    yield heading("It would be: ", state(judged["disposition"]), Words(f"  {judged['reason']}{text}"))
+    yield field("subject", judged["subject"] or "(none)")
+    yield field("author", person(judged["author"]) or "(none)")
+    yield field("verdict", *verdict(judged["auth"]))
+    yield from check_lines(judged["auth"]["results"], indent=16)
+    scan = judged["scan"]
+    yield field("scan", state(scan["status"]), Words(f" {scan['reason']}" if scan["reason"] else ""))
+    yield from finding_lines(scan["findings"], indent=16)
+    yield field("mailbox", judged["mailbox"])
+    yield field("kind", f"{judged['kind']} mail, ticket: {judged['ticket']}")
+    yield from attachment_lines(judged["attachments"], indent=2)
+    for effect in judged["effects"]:
+        values = {k: v for k, v in effect.items() if k != "effect" and v not in (None, "", False, ())}
+        told = ", ".join(f"{k} {v if not isinstance(v, tuple) else ' '.join(v)}" for k, v in values.items())
+        yield field("effect", Words(effect["effect"], "cyan"), Words(f" {told}"))
+    yield field("confirmation", judged["acknowledgement"])
+    yield blank()
+    yield heading("Rules, as they would judge it if nothing before them had")
+    if not judged["rules"]:
+        yield field("", "the policy has none")
+    for rule in judged["rules"]:
+        yield from rule_lines(rule, indent=2)

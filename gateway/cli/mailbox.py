@@ -1,0 +1,127 @@
+"""`mailbox`: the company addresses that forward to the gateway."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from gateway.cli import show
+from gateway.cli.desk import AccountDesk, at_account
+from gateway.cli.options import AccountName, AsJson, Language
+
+app = typer.Typer(no_args_is_help=True, help="Mailboxes: the company's addresses that forward here.")
+
+Address = Annotated[str, typer.Argument(metavar="ADDRESS", help="The company's address, as customers write to it.")]
+TeamName = Annotated[str | None, typer.Option("--team", metavar="TEAM", help="Who gets its tickets.")]
+
+
+@app.command()
+def add(
+    ctx: typer.Context,
+    address: Address,
+    account: AccountName = None,
+    name: Annotated[str, typer.Option("--name", metavar="TEXT", help="Shown to customers: Acme Support.")] = "",
+    inbound: Annotated[
+        str | None,
+        typer.Option("--inbound", metavar="LOCALPART", help="Where it forwards to; else the address's local part."),
+    ] = None,
+    language: Language = None,
+    team: TeamName = None,
+    default: Annotated[bool, typer.Option("--default", help="Takes what no other mailbox claims.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Add a mailbox, and say where its mail has to be forwarded."""
+    from gateway.commands.accounts import add_mailbox
+    from gateway.store.changes import NewMailbox
+
+    with at_account(ctx, account) as desk:
+        new = NewMailbox(address, name, inbound, language, team, default)
+        add_mailbox(desk.store, desk.settings, desk.account_id, desk.account, new)
+        found = _one(desk, address)
+    if as_json:
+        show.document(found)
+        return
+    show.say(f"Mailbox {found['address']} is there. Let your mail server forward it to {found['inbound_address']}")
+
+
+def _one(desk: AccountDesk, address: str) -> dict[str, Any]:
+    from gateway.store import listing
+
+    return _with_inbound(desk, listing.mailbox(desk.store, desk.account_id, address.strip()))
+
+
+def _with_inbound(desk: AccountDesk, mailbox: dict[str, Any]) -> dict[str, Any]:
+    domain = f"{desk.account}.{desk.settings.domain}"
+    local = mailbox["inbound"] or (mailbox["address"].rpartition("@")[0] if mailbox["account_own"] else "support")
+    return mailbox | {"inbound_address": f"{local}@{domain}"}
+
+
+@app.command("list")
+def list_(ctx: typer.Context, account: AccountName = None, as_json: AsJson = False) -> None:
+    """All mailboxes of an account."""
+    from gateway.store import listing
+
+    with at_account(ctx, account) as desk:
+        found = [_with_inbound(desk, m) for m in listing.mailboxes(desk.store, desk.account_id)]
+    if as_json:
+        show.document(found)
+        return
+    rows = [
+        (m["address"], m["name"], m["inbound_address"], m["team"], m["language"], "default" if m["default"] else "")
+        for m in found
+    ]
+    show.table(("mailbox", "name", "forwards to", "team", "language", ""), rows, empty="There are no mailboxes.")
+
+
+@app.command("show")
+def show_(ctx: typer.Context, address: Address, account: AccountName = None, as_json: AsJson = False) -> None:
+    """One mailbox."""
+    with at_account(ctx, account) as desk:
+        found = _one(desk, address)
+    if as_json:
+        show.document(found)
+        return
+    show.page(
+        [
+            show.heading(f"{found['name']} <{found['address']}>"),
+            show.field("forward it to", show.Words(found["inbound_address"], "cyan")),
+            show.field("team", found["team"] or "that of the account's default mailbox"),
+            show.field("language", found["language"] or "the account's"),
+            show.field("default", "yes" if found["default"] else "no"),
+            show.field("added", show.moment(found["created_at"])),
+        ]
+    )
+
+
+@app.command()
+def edit(
+    ctx: typer.Context,
+    address: Address,
+    account: AccountName = None,
+    name: Annotated[str | None, typer.Option("--name", metavar="TEXT")] = None,
+    language: Language = None,
+    team: TeamName = None,
+    default: Annotated[bool, typer.Option("--default", help="Make it the default mailbox.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Change a mailbox."""
+    from gateway.commands.accounts import check_language
+    from gateway.core.errors import InvalidInput
+    from gateway.store.changes import edit_mailbox
+
+    check_language(language)
+    if name is not None and not name.strip():
+        raise InvalidInput('--name: a mailbox needs a display name, for example --name "Acme Support"')
+    given = {"name": name.strip() if name else None, "language": language, "is_default": default or None}
+    values = {k: v for k, v in given.items() if v is not None}
+    if not values and team is None:
+        raise typer.BadParameter("say what to change: --name, --language, --team or --default", ctx=ctx)
+    with at_account(ctx, account) as desk:
+        before = _one(desk, address)
+        edit_mailbox(desk.store, desk.account_id, before["address"], values, team=team)
+        found = _one(desk, address)
+    if as_json:
+        show.document(found)
+    else:
+        show.say(f"Mailbox {found['address']} is changed.")

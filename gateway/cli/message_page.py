@@ -1,0 +1,147 @@
+"""A message as people read it: who wrote it, how that was proven, what was found, what the rules made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from gateway.cli.show import Line, Words, blank, field, heading, moment, size, state
+from gateway.core.outcome import Reason
+
+Json = Mapping[str, Any]
+
+SHOWN_LINES = 40
+"""Lines of a message's text on a page; the whole text is in `--json`, the whole message in its raw content."""
+
+
+def message_lines(message: Json) -> Iterator[Line]:
+    """The page of `message show`, and each message of `ticket show`."""
+    yield _title(message)
+    yield from _envelope_lines(message)
+    if auth := message["auth"]:
+        yield field("author", *verdict(auth))
+        yield from check_lines(_checks_of(auth), indent=16)
+    if scan := message["scan"]:
+        yield field("scan", state(scan["status"]), Words(f" {scan['reason']}" if scan["reason"] else ""))
+        yield from finding_lines(scan["findings"], indent=16)
+    reason = message["reason"] if message["reason"] != Reason.ACCEPTED else ""
+    yield field("became", state(message["disposition"]), *_reason(reason))
+    for rule in message["rules"]:
+        yield from rule_lines(rule, indent=2)
+    yield from attachment_lines(message["attachments"], indent=2)
+    yield from text_lines(message["text_new"] or message["text"], indent=4)
+
+
+def _title(message: Json) -> Line:
+    kind = "note" if message["internal"] else message["direction"]
+    author = person(message["author"])
+    return heading(author or "(no author)", Words(f"  {moment(message['received_at'])}  {kind}", "dim"))
+
+
+def _envelope_lines(message: Json) -> Iterator[Line]:
+    yield field("subject", message["subject"] or "(none)")
+    yield field("message", message["id"], Words(f"  {size(message['size_bytes'])}", "dim"))
+    yield field("trace", message["trace"])
+    yield field("from", f"<{message['reverse_path'] or ''}>", Words("  envelope", "dim"))
+    yield field("to", ", ".join(message["recipients"]), Words("  envelope", "dim"))
+    if message["mailbox"]:
+        ticket = f", ticket {message['ticket']}" if message["ticket"] else ""
+        yield field("mailbox", f"{message['mailbox']}{ticket}")
+
+
+def person(who: Json | None) -> str:
+    """`Carol <carol@customer.example>`."""
+    if not who or not who["address"]:
+        return ""
+    return f"{who['name']} <{who['address']}>" if who["name"] else str(who["address"])
+
+
+def verdict(auth: Json) -> tuple[Words, ...]:
+    """What is said of the author, by which proof, and why."""
+    proof = f" by {auth['by']}" if auth["by"] else ""
+    path = f" (path {auth['path']}{', ' + auth['forwarder'] if auth.get('forwarder') else ''})"
+    reason = f": {auth['reason']}" if auth["reason"] else ""
+    return state(auth["sender"]), Words(proof), Words(path, "dim"), Words(reason)
+
+
+def _checks_of(auth: Json) -> list[Json]:
+    """A message's summary in the form of a trace's results."""
+    dkim = [{"method": "dkim", **d} for d in auth["dkim"]] or [{"method": "dkim", "result": "none"}]
+    return [{"method": "spf", "result": auth["spf"]}, *dkim, {"method": "dmarc", "result": auth["dmarc"]}]
+
+
+def check_lines(results: Sequence[Json], *, indent: int) -> Iterator[Line]:
+    """One line per authentication result: method, result, what it was about, why."""
+    for found in results:
+        about = [f"{k}={v}" for k, v in found.items() if k not in ("method", "result", "detail") and v]
+        detail = str(found.get("detail") or "")
+        result = state(found["result"])
+        head = (Words(f"{found['method']:<7}"), Words(f"{result.text:<10}", result.style))
+        body = (Words(" ".join(about)), Words(f"{'  ' if about and detail else ''}{detail}", "dim"))
+        yield Line(head, body, indent=indent, width=18)
+
+
+def finding_lines(findings: Sequence[Json], *, indent: int) -> Iterator[Line]:
+    for found in findings:
+        yield Line((Words(f"{found['scanner']}: "),), (Words(f"{found['name']} in {found['where']}", "red"),), indent)
+
+
+def rule_lines(rule: Json, *, indent: int) -> Iterator[Line]:
+    """A rule: what came of it, each condition with the value it saw, what it did, and what others had decided before."""
+    result = str(rule.get("result", "matched"))
+    yield Line((Words("rule", "dim"),), (Words(rule["rule"], "bold"), Words(" "), state(result)), indent, width=14)
+    deeper = indent + 14
+    for condition in rule["conditions"]:
+        yield _condition_line(condition, deeper)
+    for effect in rule["effects"]:
+        yield Line((Words("-> "),), (Words(effect, "cyan"),), deeper)
+    for what, by in rule["already_decided"]:
+        yield Line((Words("-- "),), (Words(f"{what}: already decided by {by}", "dim"),), deeper)
+    if rule.get("stops"):
+        yield Line((Words("-> "),), (Words("stop", "cyan"),), deeper)
+
+
+def _condition_line(condition: Json, indent: int) -> Line:
+    holds = Words("yes ", "green") if condition["holds"] else Words("no  ", "red")
+    wanted = f"{condition['condition']}: {condition['expected']}"
+    saw = f'"{condition["saw"]}"' if condition["saw"] else "nothing"
+    return Line((holds,), (Words(wanted), Words(f"   saw {saw}", "dim")), indent)
+
+
+def attachment_lines(attachments: Sequence[Json], *, indent: int) -> Iterator[Line]:
+    """Each file with what it says it is, what it is, and what became of it."""
+    for part in attachments:
+        name = part["name"] or "(no name)"
+        what = str(part["declared_type"])
+        if part["detected_type"]:
+            what += f", really {part['detected_type']}"
+        fate = (Words("  "), state(part["disposition"]), *_reason(part["reason"]))
+        about = Words(f"  {size(part['size_bytes'])}, {what}", "dim")
+        yield Line((Words(f"file {part['n']}", "dim"),), (Words(name), about, *fate), indent, width=14)
+
+
+def _reason(reason: str) -> tuple[Words, ...]:
+    return (Words(f": {reason}"),) if reason else ()
+
+
+def text_lines(text: str, *, indent: int) -> Iterator[Line]:
+    """The text, cut after `SHOWN_LINES`."""
+    lines = text.strip("\r\n").splitlines()
+    if not any(lines):
+        return
+    yield blank()
+    for line in lines[:SHOWN_LINES]:
+        yield Line(body=(Words(line.expandtabs(4)),), indent=indent)
+    if len(lines) > SHOWN_LINES:
+        more = f"... and {len(lines) - SHOWN_LINES} more lines; --json has the whole text"
+        yield Line(body=(Words(more, "dim"),), indent=indent)
+
+
+def notice_lines(notices: Sequence[Json], *, indent: int) -> Iterator[Line]:
+    """What is owed and what was sent, with the other server's last words."""
+    for notice in notices:
+        reply = f"  {notice['last_reply']}" if notice["last_reply"] else ""
+        due = f", next attempt {moment(notice['next_at'])}" if notice["next_at"] and notice["attempts"] else ""
+        tries = f" after {notice['attempts']} attempts" if notice["attempts"] > 1 else ""
+        what = (Words(f"{notice['recipient']}  "), state(notice["state"]), Words(tries + due), Words(reply, "dim"))
+        yield Line((Words(notice["kind"]),), what, indent, width=20)

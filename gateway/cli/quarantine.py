@@ -1,0 +1,39 @@
+"""`quarantine`: messages that wait for a person."""
+
+from __future__ import annotations
+
+import typer
+
+from gateway.cli.desk import at_account, on_the_line
+from gateway.cli.message import MessageId, print_list, print_one
+from gateway.cli.options import AccountName, AsJson, DispositionName
+from gateway.cli.results import report
+
+app = typer.Typer(no_args_is_help=True, help="Quarantine: messages that wait for a person.")
+
+
+@app.command("list")
+def list_(ctx: typer.Context, account: AccountName = None, as_json: AsJson = False) -> None:
+    """What is in quarantine, newest first."""
+    print_list(ctx, account, DispositionName.QUARANTINED, as_json=as_json)
+
+
+@app.command("show")
+def show_(ctx: typer.Context, message_id: MessageId, account: AccountName = None, as_json: AsJson = False) -> None:
+    """One message in quarantine, and why it is there."""
+    print_one(ctx, account, message_id, DispositionName.QUARANTINED, as_json=as_json)
+
+
+@app.command()
+def release(ctx: typer.Context, message_id: MessageId, account: AccountName = None, as_json: AsJson = False) -> None:
+    """Let a message go on: it opens or joins its ticket, and the usual notices leave."""
+    with at_account(ctx, account) as desk:
+        settings, account_id = desk.settings, desk.account_id
+    from gateway.app import Line
+    from gateway.commands.release import release as let_go
+    from gateway.core.outcome import Outcome
+
+    async def work(line: Line) -> Outcome:
+        return await let_go(line, account_id, message_id)
+
+    report(on_the_line(settings, work), as_json=as_json)

@@ -1,0 +1,113 @@
+"""`serve` and `demo`: the processes that stay."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gateway.cli.desk import Invocation, settings_of
+from gateway.cli.show import say
+
+if TYPE_CHECKING:
+    from gateway.settings import Settings
+
+DEFAULT_ROLES = ("smtp", "outbox", "web")
+NOT_YET = ("pull", "jobs")
+
+
+def _roles(text: str) -> tuple[str, ...]:
+    from gateway.supervisor import ROLES
+
+    wanted = tuple(dict.fromkeys(r.strip().lower() for r in text.split(",") if r.strip()))
+    unknown = [r for r in wanted if r not in ROLES]
+    if unknown or not wanted:
+        named = f"there is no role {', '.join(unknown)}; " if unknown else ""
+        raise typer.BadParameter(f"{named}name some of {', '.join(DEFAULT_ROLES)}")
+    if missing := [r for r in wanted if r in NOT_YET]:
+        raise typer.BadParameter(f"{', '.join(missing)}: not available in this version; leave it out")
+    return wanted
+
+
+def serve(
+    ctx: typer.Context,
+    role: Annotated[
+        str, typer.Option("--role", metavar="ROLES", help="The parts to run here, with commas between.")
+    ] = ",".join(DEFAULT_ROLES),
+) -> None:
+    """Receive mail, send notifications and answer HTTP, until told to stop.
+
+    SIGTERM and SIGINT finish what has begun and end it; SIGHUP replaces the worker.
+    """
+    roles = _roles(role)
+    settings = settings_of(ctx)
+    from gateway.app import prepare
+    from gateway.supervisor import Supervisor
+
+    announcement = list(announce(settings, roles))  # also finds a relay or scanner that cannot be meant
+    invocation = ctx.find_object(Invocation)
+    config = str(invocation.config) if invocation and invocation.config else ""
+    supervisor = Supervisor(
+        data_dir=settings.data_dir,
+        roles=roles,
+        smtp=settings.smtp.listen,
+        http=[settings.http.listen],
+        worker_command=[sys.executable, "-m", "gateway.worker", config],
+        grace_seconds=settings.shutdown_grace_seconds,
+    )
+    supervisor.claim()  # before the schema is touched: another `serve` may be at work on it
+    prepare(settings)
+    for line in announcement:
+        say(line)
+    sys.stdout.flush()
+    raise typer.Exit(supervisor.run())
+
+
+def announce(settings: Settings, roles: tuple[str, ...]) -> Iterator[str]:
+    """A line per listener, and loudly what is missing. Raises InvalidInput for a relay, scanner or zone file that is
+    wrong in itself: what stops a worker is told before there is one.
+    """
+    from gateway.resolver import ZoneFile
+    from gateway.scan.scanners.clamav import describe
+
+    yield f"gateway {settings.hostname}, process {os.getpid()}, data in {settings.data_dir}"
+    if "smtp" in roles:
+        yield from (f"SMTP on {address}, for *@<account>.{settings.domain}" for address in settings.smtp.listen)
+    if "web" in roles:
+        yield f"HTTP on {settings.http.listen}, known as {settings.public_url}"
+    if settings.dns.zone_file:
+        ZoneFile(settings.dns.zone_file)
+        yield f"DNS: the names in {settings.dns.zone_file} are answered from it, without asking a name server"
+    yield describe(settings.clamav.address, settings.data_dir / "clamd.seen")
+    yield from relay_lines(settings)
+
+
+def relay_lines(settings: Settings) -> Iterator[str]:
+    """Where notifications go, without passwords. Raises InvalidInput."""
+    from gateway.notify.courier import parse_relay
+
+    if not settings.relay.url:
+        yield "NO RELAY: relay.url is not set, so notifications are held in the outbox until it is."
+    for url in settings.relay.url:
+        parse_relay(url, hostname=settings.hostname)
+        yield f"Relay: {without_password(url)}"
+
+
+def without_password(url: str) -> str:
+    """A relay's URL as it may be shown."""
+    scheme, separator, rest = url.partition("://")
+    return f"{scheme}://***@{rest.rpartition('@')[2]}" if separator and "@" in rest else url
+
+
+def demo(
+    ctx: typer.Context,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew: forget the demo's data.")] = False,
+) -> None:
+    """Show the gateway at work: an example account, real messages over SMTP, every trace; then keep serving."""
+    settings = settings_of(ctx)
+    from gateway.demo import run
+
+    raise typer.Exit(run(settings, fresh=fresh))

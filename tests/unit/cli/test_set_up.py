@@ -1,0 +1,182 @@
+"""Accounts, mailboxes, teams, agents, contacts and keys."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+
+from tests.unit.cli.conftest import Cli
+
+
+def test_an_added_account_says_where_it_receives_and_what_to_publish(cli: Cli) -> None:
+    out = cli("account", "add", "Globex", "--listen-only").out
+
+    assert "support@globex.gw.test" in out
+    assert "gw1._domainkey.globex.gw.test" in out
+    assert "v=DKIM1; k=rsa; p=" in out
+    assert "gateway account live globex" in out
+
+
+def test_an_account_is_shown_with_the_record_made_when_it_was_added(cli: Cli) -> None:
+    added = cli("account", "add", "globex", "--domain", "Mail.Globex.Test", "--json").json
+
+    shown = cli("account", "show", "globex", "--json").json
+
+    assert shown == added
+    assert shown["domains"] == ["mail.globex.test"]
+    assert shown["dkim"]["value"].startswith("v=DKIM1;")
+    assert "dkim_key" not in shown
+
+
+def test_accounts_are_listed_with_the_operators_own(cli: Cli) -> None:
+    assert [a["name"] for a in cli("account", "list", "--json").json] == ["acme", "system"]
+    assert "acme.gw.test" in cli("account", "list").out
+
+
+def test_going_live_ends_listen_only(cli: Cli) -> None:
+    cli("account", "add", "globex", "--listen-only")
+
+    assert cli("account", "live", "globex", "--json").json["listen_only"] is False
+
+    assert cli("account", "show", "globex", "--json").json["listen_only"] is False
+
+
+def test_an_account_is_edited(cli: Cli) -> None:
+    shown = cli("account", "edit", "acme", "--timezone", "Europe/Berlin", "--language", "de", "--json").json
+
+    assert (shown["timezone"], shown["language"], shown["company_name"]) == ("Europe/Berlin", "de", "Acme")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("account", "add", "acme"), 1, "acme exists already"),
+        (("account", "add", "not ok"), 1, "DNS label"),
+        (("account", "add", "www"), 1, "reserved"),
+        (("account", "show", "nobody"), 1, "accounts: acme, system"),
+        (("account", "edit", "acme"), 2, "--company-name"),
+        (("account", "edit", "acme", "--timezone", "Mars/Base"), 1, "no time zone"),
+        (("mailbox", "add", "no-address", "--name", "X"), 1, "no mail address"),
+        (("mailbox", "add", "new@acme.test"), 1, "--name"),
+        (("mailbox", "add", "support@other.test", "--name", "X"), 1, "--inbound"),
+        (("mailbox", "add", "new@acme.test", "--name", "X", "--team", "nope"), 1, "teams: support"),
+        (("mailbox", "show", "nope@acme.test"), 1, "support@acme.test"),
+        (("mailbox", "edit", "support@acme.test"), 2, "--team"),
+        (("mailbox", "edit", "support@acme.test", "--name", " "), 1, "display name"),
+        (("team", "add", "support"), 1, "exists already"),
+        (("agent", "add", "bob@acme.test", "--name", "Bob"), 1, "--team"),
+        (("agent", "add", "support@acme.test", "--name", "Bob", "--team", "support"), 1, "a mailbox already"),
+        (("agent", "status", "ann@acme.test", "asleep"), 1, "available, in-email"),
+        (("agent", "status", "nobody@acme.test", "away"), 1, "no agent"),
+        (("contact", "add", "nobody"), 1, "no mail address"),
+        (("key", "add", "--scope", "root"), 2, "--scope"),
+        (("key", "revoke", "nope"), 1, "gateway key list"),
+    ],
+)
+def test_bad_input_is_refused_in_plain_words(cli: Cli, arguments: tuple[str, ...], code: int, words: str) -> None:
+    done = cli(*arguments, code=code)
+
+    assert words in done.err.replace("│\n│", "")
+    assert done.out == ""
+    assert "Traceback" not in done.err
+
+
+def test_without_an_account_those_that_exist_are_named(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GATEWAY_ACCOUNT")
+
+    done = cli("mailbox", "list", code=2)
+
+    assert "acme, system" in done.err
+
+
+def test_the_option_outranks_the_environment(cli: Cli) -> None:
+    assert cli("mailbox", "list", "--account", "system", "--json").json[0]["address"] == "postmaster@system.gw.test"
+
+
+def test_mailboxes_say_where_to_forward_them(cli: Cli) -> None:
+    added = cli("mailbox", "add", "Billing@acme.test", "--name", "Acme Billing", "--json").json
+
+    assert added["inbound_address"] == "billing@acme.gw.test"
+    listed = cli("mailbox", "list", "--json").json
+    assert [m["inbound_address"] for m in listed] == [
+        "support@acme.gw.test",
+        "support@acme.gw.test",
+        "billing@acme.gw.test",
+    ]
+    assert "billing@acme.gw.test" in cli("mailbox", "show", "billing@acme.test").out
+
+
+def test_a_mailbox_is_edited(cli: Cli) -> None:
+    cli("team", "add", "finance")
+
+    shown = cli("mailbox", "edit", "support@acme.test", "--team", "finance", "--language", "fr", "--json").json
+
+    assert (shown["team"], shown["language"], shown["name"]) == ("finance", "fr", "Acme Support")
+
+
+def test_agents_are_added_available_and_change_their_status(cli: Cli) -> None:
+    cli("team", "add", "finance")
+    added = cli(
+        "agent", "add", "bob@acme.test", "--name", "Bob", "--team", "support", "--team", "finance", "--json"
+    ).json
+    assert (added["status"], added["teams"]) == ("available", ["finance", "support"])
+
+    cli("agent", "status", "bob@acme.test", "away")
+
+    listed = cli("agent", "list", "--json").json
+    assert [(a["address"], a["status"]) for a in listed] == [("ann@acme.test", "available"), ("bob@acme.test", "away")]
+    assert cli("team", "list", "--json").json[0] == {"name": "finance", "agents": ["bob@acme.test"]}
+
+
+def test_contacts_are_added_and_brought_up_to_date(cli: Cli) -> None:
+    cli("contact", "add", "carol@customer.test", "--name", "Carol")
+
+    again = cli("contact", "add", "Carol@customer.test", "--name", "Carol C.", "--tag", "vip", "--json").json
+
+    assert (again["name"], again["tags"]) == ("Carol C.", ["vip"])
+    assert len(cli("contact", "list", "--json").json) == 1
+
+
+def test_a_key_is_shown_once_and_kept_as_its_digest(cli: Cli) -> None:
+    made = cli("key", "add", "--scope", "write", "--note", "shop", "--json").json
+
+    assert set(made) == {"id", "key"}
+    assert made["key"].startswith("gw_")
+    listed = cli("key", "list", "--json")
+    assert made["key"] not in listed.out
+    assert listed.json[0]["scope"] == "write"
+    database = (
+        (cli.folder / "var" / "gateway.db").read_bytes() + (cli.folder / "var" / "gateway.db-wal").read_bytes()
+        if (cli.folder / "var" / "gateway.db-wal").exists()
+        else (cli.folder / "var" / "gateway.db").read_bytes()
+    )
+    assert made["key"].encode() not in database
+    assert hashlib.sha256(made["key"].encode()).hexdigest().encode() in database
+
+
+def test_a_key_alone_stands_on_standard_output(cli: Cli) -> None:
+    done = cli("key", "add")
+
+    assert done.out.startswith("gw_")
+    assert len(done.out.split()) == 1
+    assert "only time" in done.err
+
+
+def test_a_revoked_key_is_listed_as_such_and_cannot_be_revoked_again(cli: Cli) -> None:
+    key = cli("key", "add", "--json").json["id"]
+
+    cli("key", "revoke", key)
+
+    assert cli("key", "list", "--json").json[0]["revoked_at"]
+    cli("key", "revoke", key, code=1)
+
+
+LISTS = [(noun, "list") for noun in ("account", "mailbox", "team", "agent", "contact", "key", "ticket", "message")]
+LISTS += [(noun, "list") for noun in ("quarantine", "parked", "outbox")] + [("policy", "versions"), ("log",)]
+
+
+@pytest.mark.parametrize("arguments", LISTS)
+def test_lists_are_one_json_document_or_plain_text(cli: Cli, arguments: tuple[str, ...]) -> None:
+    assert isinstance(cli(*arguments, "--json").json, list)
+    assert "\x1b" not in cli(*arguments).out
