@@ -146,6 +146,7 @@ class Line:
         self.store_pool.close()
         self.cpu_pool.close()
         self.scanner.close()
+        self.begun.end()
 
 
 def _wake(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from time import perf_counter
 from typing import Any, Protocol
 
-from gateway import log
+from gateway import log, metrics
 from gateway.core.clock import new_id, now
 from gateway.core.decision import Decision, Disposition, EnvelopeFacts, Facts
 from gateway.core.envelope import Envelope
@@ -77,7 +77,9 @@ class Journey:
         # only a stage that ended well leaves a step; one that broke is told by the step that parks or defers
         outcome = str(detail.pop("outcome", "done"))
         reason = str(detail.pop("reason", ""))
-        detail["milliseconds"] = round((perf_counter() - began) * 1000, 2)
+        seconds = perf_counter() - began
+        metrics.STAGE_SECONDS.labels(name).observe(seconds)
+        detail["milliseconds"] = round(seconds * 1000, 2)
         self.steps.append(Step(now(), name, outcome, reason, detail))
 
 
@@ -119,7 +121,9 @@ class Intake:
         log.trace_id.set(envelope.trace_id)
         journey = Journey(envelope, new_id())
         journey.steps.append(_received(envelope))
-        return await self._guarded(journey)
+        outcome = await self._guarded(journey)
+        metrics.TRANSACTIONS.labels(*_label(outcome)).inc()
+        return outcome
 
     async def again(self, envelope: Envelope, message_id: str, *, facts: Facts | None = None) -> Outcome:
         """Take a stored message along the line once more and bring its row up to date. With `facts` (release from
@@ -207,6 +211,7 @@ class Intake:
         with journey.in_stage("scan") as detail:
             scan = await self._scanner.scan(journey.envelope.content, message)
             detail |= {"outcome": scan.status.value, "reason": scan.reason}
+            metrics.SCANS.labels(scan.status.value, scan.reason).inc()
             detail["findings"] = [{"scanner": f.scanner, "name": f.name, "where": f.where} for f in scan.findings]
         return scan
 
@@ -216,7 +221,9 @@ class Intake:
             decision = decide(facts, policy, released=released)
             detail |= {"outcome": decision.disposition.value, "reason": decision.reason.value}
             detail |= {"policy_version": decision.policy_version, "kind": decision.kind.value}
-            detail["rules"] = [h.rule for h in decision.hits]
+            # a kept message's row has its decision whole; what is refused has only this trace to be explained by
+            kept = decision.disposition not in (Disposition.REJECT, Disposition.DEFER)
+            detail["rules"] = [h.rule if kept else asdict(h) for h in decision.hits]
             if decision.text:
                 detail["text"] = decision.text
         return decision
@@ -301,6 +308,11 @@ class Intake:
         record = record_of(envelope, outcome=kind, reason=outcome.reason.value, reply=reply)
         deferral = receipt_key(envelope.recipients, envelope.sha256) if isinstance(outcome, Deferred) else None
         return LogEntry(record, tuple(journey.steps), deferral)
+
+
+def _label(outcome: Outcome) -> tuple[str, str]:
+    name = type(outcome).__name__.lower()
+    return name, outcome.reason.value
 
 
 def _received(envelope: Envelope) -> Step:

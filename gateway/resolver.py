@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
-from time import monotonic
+from time import monotonic, perf_counter
 from typing import Any
 
 import dns.asyncresolver
@@ -24,6 +24,7 @@ import dns.zone
 import dns.zonefile
 import idna
 
+from gateway import metrics
 from gateway.core.errors import DnsFailure, InvalidInput
 
 CACHE_OCTETS = 16 * 1024 * 1024
@@ -203,8 +204,15 @@ class DnsResolver:
             task.add_done_callback(lambda _: self._under_way.pop(key, None))
         return await asyncio.shield(task)
 
-    async def _ask_and_keep(self, key: Key) -> Answer:
+    async def _timed(self, key: Key) -> Answer:
+        began = perf_counter()
         answer = await self._ask(key)
+        result = "failed" if answer.failure else "answered"
+        metrics.DNS_SECONDS.labels(result).observe(perf_counter() - began)
+        return answer
+
+    async def _ask_and_keep(self, key: Key) -> Answer:
+        answer = await self._timed(key)
         self._cache.put(key, answer)
         return answer
 

@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -25,7 +26,11 @@ from gateway.store.begun import BegunMarks, forget_all
 
 ROLES = ("smtp", "outbox", "web", "pull", "jobs")
 BACKLOG = 512
+CANNOT_START = 2
+"""The exit code of a worker that cannot start at all: configuration, schema, secret."""
 _LONGEST_PAUSE_SECONDS = 10.0
+_KILL_AFTER_GRACE_SECONDS = 10.0
+_TICK_SECONDS = 0.05
 
 
 @dataclass(slots=True)
@@ -107,8 +112,43 @@ def _listen_unix(path: Path) -> socket.socket:
     return listening
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One worker process to keep: its roles decide which sockets it inherits."""
+
+    roles: tuple[str, ...]
+
+
+def plans(roles: Sequence[str], smtp_workers: int, *, together: bool) -> list[Plan]:
+    """The workers of a group. `together` (SQLite): the first carries every role, more carry SMTP only; else SMTP has
+    processes of its own and one carries the rest.
+    """
+    others = tuple(r for r in roles if r != "smtp")
+    smtp = [Plan(("smtp",))] * (smtp_workers if "smtp" in roles else 0)
+    if together:
+        return [Plan(tuple(roles)), *smtp[1:]]
+    return [*smtp, *([Plan(others)] if others else [])]
+
+
+@dataclass(slots=True)
+class Slot:
+    """A place for one worker: the process in it, or when the next one starts."""
+
+    plan: Plan
+    process: subprocess.Popen[bytes] | None = None
+    life: socket.socket | None = None
+    began: float = 0.0
+    pause: float = 0.0
+    start_at: float = 0.0
+    kill_at: float | None = None
+
+    @property
+    def alive(self) -> bool:
+        return self.process is not None
+
+
 class Supervisor:
-    """Runs one worker with all roles; SIGTERM and SIGINT end it in good order, SIGHUP replaces it."""
+    """Keeps the workers; SIGTERM and SIGINT end them in good order, SIGHUP replaces them one by one."""
 
     def __init__(
         self,
@@ -119,6 +159,8 @@ class Supervisor:
         http: Sequence[str],
         worker_command: Sequence[str],
         grace_seconds: float,
+        smtp_workers: int = 1,
+        together: bool = True,
     ) -> None:
         self._locks = RoleLocks(data_dir)
         self._data_dir = data_dir
@@ -127,99 +169,110 @@ class Supervisor:
         self._command = tuple(worker_command)
         self._grace = grace_seconds
         self._sockets: dict[str, list[socket.socket]] = {}
-        self._worker: subprocess.Popen[bytes] | None = None
+        self._slots = [Slot(p) for p in plans(roles, smtp_workers, together=together)]
         self._stopping = False
-        self._replacing = False
+        self._replace: list[Slot] = []
+        self._failed = False
+        self._claimed = False
 
     def claim(self) -> None:
         """Take the role locks and the addresses. Raises InvalidInput when a role is held or an address is taken."""
         self._locks.take(self._roles)
         forget_all(self._data_dir)
+        shutil.rmtree(self._metrics_folder, ignore_errors=True)
+        self._metrics_folder.mkdir(parents=True)
         for kind, addresses in self._addresses.items():
             self._sockets[kind] = [listen(a) for a in addresses]
+        self._claimed = True
+
+    @property
+    def _metrics_folder(self) -> Path:
+        """Where the workers' figures lie together: prometheus-client maps a file per process."""
+        return self._data_dir / "metrics"
 
     def run(self) -> int:
         """Until told to stop; the exit code. Claims what was not claimed before."""
-        if not self._sockets:
+        if not self._claimed:
             self.claim()
         signal.signal(signal.SIGTERM, self._on_stop)
         signal.signal(signal.SIGINT, self._on_stop)
         signal.signal(signal.SIGHUP, self._on_replace)
-        code = self._keep_running()
+        while not self._stopping or any(s.alive for s in self._slots):
+            self._tend()
+            time.sleep(_TICK_SECONDS)
         for group in self._sockets.values():
             for listening in group:
                 listening.close()
-        return code
+        return 1 if self._failed else 0
 
     def _on_stop(self, _number: int, _frame: FrameType | None) -> None:
         self._stopping = True
-        self._signal_worker()
+        for slot in self._slots:
+            self._end(slot)
 
     def _on_replace(self, _number: int, _frame: FrameType | None) -> None:
-        self._replacing = True
-        self._signal_worker()
+        self._replace = list(self._slots)
 
-    def _signal_worker(self) -> None:
-        if self._worker and self._worker.poll() is None:
-            self._worker.send_signal(signal.SIGTERM)
+    def _tend(self) -> None:
+        """One look at every slot: bury the dead, start what is due, kill what outlives its grace."""
+        for slot in self._slots:
+            if slot.process and (code := slot.process.poll()) is not None:
+                self._ended(slot, slot.process, code)
+            elif slot.process and slot.kill_at and time.monotonic() > slot.kill_at:
+                _say(f"worker {slot.process.pid} did not end within its grace; killing it")
+                slot.process.kill()
+            elif not slot.alive and not self._stopping and time.monotonic() >= slot.start_at:
+                self._start(slot)
+        self._go_on_replacing()
 
-    def _keep_running(self) -> int:
-        pause = 0.1
-        while True:
-            began = time.monotonic()
-            life, code = self._start(), 0
-            if self._worker:
-                code = self._wait(self._worker)
-            life.close()
-            if self._stopping:
-                return 0 if code == 0 else 1
-            if self._replacing and code == 0:
-                self._replacing = False
-                continue
-            if code == 2:
-                return 1  # the worker said why it cannot start; starting it again would not help
-            self._bury(code)
-            pause = 0.1 if time.monotonic() - began > 30 else min(pause * 2, _LONGEST_PAUSE_SECONDS)
-            self._sleep(pause)
-            if self._stopping:
-                return 1
+    def _go_on_replacing(self) -> None:
+        """The next worker is asked to end when all others serve: the sockets stay open, so nobody is refused."""
+        if self._replace and not self._stopping and all(s.alive and not s.kill_at for s in self._slots):
+            self._end(self._replace.pop(0))
 
-    def _start(self) -> socket.socket:
+    def _end(self, slot: Slot) -> None:
+        if slot.process and slot.process.poll() is None:
+            slot.process.send_signal(signal.SIGTERM)
+            slot.kill_at = slot.kill_at or time.monotonic() + self._grace + _KILL_AFTER_GRACE_SECONDS
+
+    def _start(self, slot: Slot) -> None:
         ours, theirs = socket.socketpair()
-        every = [s for group in self._sockets.values() for s in group]
-        handed = {kind: [s.fileno() for s in group] for kind, group in self._sockets.items()}
-        argument = json.dumps({"roles": self._roles, "life": theirs.fileno(), **handed})
-        self._worker = subprocess.Popen(
-            [*self._command, argument], pass_fds=[theirs.fileno(), *(s.fileno() for s in every)]
+        kinds = {"smtp": "smtp" in slot.plan.roles, "http": "web" in slot.plan.roles}
+        handed = {kind: [s.fileno() for s in self._sockets.get(kind, [])] if has else [] for kind, has in kinds.items()}
+        argument = json.dumps({"roles": slot.plan.roles, "life": theirs.fileno(), **handed})
+        slot.process = subprocess.Popen(
+            [*self._command, argument],
+            pass_fds=[theirs.fileno(), *(n for numbers in handed.values() for n in numbers)],
+            env={**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(self._metrics_folder)},
         )
         theirs.close()
-        return ours
+        slot.life, slot.began, slot.kill_at = ours, time.monotonic(), None
 
-    def _wait(self, worker: subprocess.Popen[bytes]) -> int:
-        """The worker's exit code; a worker that outlives its grace is killed."""
-        deadline: float | None = None
-        while True:
-            try:
-                return worker.wait(timeout=0.5)
-            except subprocess.TimeoutExpired:
-                if not (self._stopping or self._replacing):
-                    continue
-            deadline = deadline or time.monotonic() + self._grace + 10
-            if time.monotonic() > deadline:
-                _say(f"worker {worker.pid} did not end within its grace; killing it")
-                worker.kill()
+    def _ended(self, slot: Slot, process: subprocess.Popen[bytes], code: int) -> None:
+        asked = slot.kill_at is not None
+        slot.process, slot.kill_at = None, None
+        if slot.life:
+            slot.life.close()
+        for file in self._metrics_folder.glob(f"gauge_live*_{process.pid}.db"):
+            file.unlink(missing_ok=True)
+        if asked and code == 0:
+            slot.start_at = slot.pause = 0.0
+        elif code == CANNOT_START:
+            # the worker said why; starting it again would not help
+            self._failed = True
+            self._on_stop(0, None)
+        else:
+            self._failed = self._failed or self._stopping
+            self._bury(slot, process.pid, code)
 
-    def _bury(self, code: int) -> None:
-        """A worker died: what it had in hand becomes suspect, and the world is told."""
-        if self._worker:
-            suspects = BegunMarks(self._data_dir, self._worker.pid).count_death()
-            how = f"signal {-code}" if code < 0 else f"exit {code}"
-            _say(f"worker {self._worker.pid} died ({how}) with {suspects} messages in hand; starting another")
-
-    def _sleep(self, seconds: float) -> None:
-        end = time.monotonic() + seconds
-        while not self._stopping and time.monotonic() < end:
-            time.sleep(0.05)
+    def _bury(self, slot: Slot, pid: int, code: int) -> None:
+        """A worker died: what it had in hand becomes suspect, the world is told, another starts after a pause."""
+        suspects = BegunMarks(self._data_dir, pid).count_death()
+        how = f"signal {-code}" if code < 0 else f"exit {code}"
+        _say(f"worker {pid} ({', '.join(slot.plan.roles)}) died ({how}) with {suspects} messages in hand")
+        served = time.monotonic() - slot.began
+        slot.pause = 0.1 if served > 30 else min(max(slot.pause, 0.05) * 2, _LONGEST_PAUSE_SECONDS)
+        slot.start_at = time.monotonic() + slot.pause
 
 
 def _say(text: str) -> None:

@@ -154,8 +154,15 @@ def _check_content(row: Any, blobs: FileBlobs, report: AuditReport) -> None:
             blobs.get(row.account_id, row.id, row.sha256)
         except BlobUnavailable as error:
             report.problems.append(f"message {row.id}: {error}")
-    elif hashlib.sha256(row.content).hexdigest() != row.sha256 or len(row.content) != row.size_bytes:
+    elif not _is_intact(row):
         report.problems.append(f"message {row.id}: its content is not the bytes that came")
+
+
+def _is_intact(row: Any) -> bool:
+    if not isinstance(row.content, bytes):
+        return False
+    digest = hashlib.sha256(row.content).hexdigest()
+    return bool(len(row.content) == row.size_bytes and digest == row.sha256)
 
 
 def _blobs_are_owned(blobs: FileBlobs, owned: set[tuple[str, str]], report: AuditReport) -> None:

@@ -13,6 +13,7 @@ from gateway.core.decision import Decision, Facts
 from gateway.core.envelope import Client, Envelope
 from gateway.core.errors import InvalidInput, UnknownThing
 from gateway.core.tokens import new_trace_id
+from gateway.parse import parse
 from gateway.policy.engine import compile_policy, decide
 from gateway.policy.explain import RuleTrace, explain
 from gateway.policy.loader import load
@@ -50,15 +51,15 @@ async def judge_file(
     version = entry.policy_version if policy_text is None else 0
     text = await line.store_pool(stored_policy, line.store, entry.id, version) if policy_text is None else policy_text
     policy = compile_policy(load(text), version)
-    envelope = _envelope(
-        entry, normalised(content), sender, recipient, Client(client_ip, helo or "") if client_ip else None
-    )
+    content = normalised(content)
+    client = Client(client_ip, helo or "") if client_ip else None
+    envelope = _envelope(entry, content, sender if sender is not None else _author(content), recipient, client)
     facts = await line.intake.facts_of(envelope)
     return Judgement(facts, decide(facts, policy), tuple(explain(facts, policy)))
 
 
 def _envelope(
-    entry: AccountEntry, content: bytes, sender: str | None, recipient: str | None, client: Client | None
+    entry: AccountEntry, content: bytes, sender: str, recipient: str | None, client: Client | None
 ) -> Envelope:
     return Envelope(
         trace_id=new_trace_id(),
@@ -66,12 +67,18 @@ def _envelope(
         source="test",
         received_at=now(),
         client=client,
-        reverse_path=_address(sender, "--sender") if sender not in (None, "", "<>") else None,
+        reverse_path=_address(sender, "--sender") if sender not in ("", "<>") else None,
         recipients=(_address(recipient, "--recipient") if recipient else f"{_inbound(entry)}@{entry.domain}",),
         smtputf8=False,
         content=content,
         sha256=hashlib.sha256(content).hexdigest(),
     )
+
+
+def _author(content: bytes) -> str:
+    """Who writes is who sends, unless it is said otherwise; mail without a clear author has the null reverse-path."""
+    author = parse(content).author
+    return author.address if author else ""
 
 
 def _inbound(entry: AccountEntry) -> str:

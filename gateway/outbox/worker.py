@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 
-from gateway import log
+from gateway import log, metrics
 from gateway.core.clock import now
 from gateway.core.errors import GatewayError, Surroundings
 from gateway.core.notice import Delivery, DeliveryResult, Rendered
@@ -117,6 +117,7 @@ class OutboxWorker:
         """One attempt, from rendering (the first time) to its record. Whatever happens is recorded; it never raises."""
         try:
             delivery = await self._attempt(claim)
+            metrics.DELIVERIES.labels(delivery.result.value).inc()
             await self._store_pool(outbox.settle, self._store, [_settlement(claim, delivery, now())], now())
         except Surroundings as error:
             # the lease runs out by itself and the row is tried again
@@ -134,7 +135,7 @@ class OutboxWorker:
 
     async def _attempt(self, claim: Claim) -> Delivery:
         try:
-            rendered: Rendered = claim.rendered or await self._store_pool(self._render, claim)
+            rendered = await self._rendered(claim)
         except Surroundings:
             raise
         except GatewayError as error:
@@ -153,6 +154,10 @@ class OutboxWorker:
             if delivery.result is not DeliveryResult.RETRY or delivery.uncertain or delivery.code:
                 break
         return delivery
+
+    async def _rendered(self, claim: Claim) -> Rendered:
+        """Every attempt sends the bytes of the first."""
+        return claim.rendered or await self._store_pool(self._render, claim)
 
     def _render(self, claim: Claim) -> Rendered:
         notice = outbox.notice_of(self._store, claim, self._domain)

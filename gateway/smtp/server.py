@@ -7,7 +7,7 @@ import socket
 from collections.abc import Awaitable, Coroutine, Sequence
 from typing import Any
 
-from gateway import log
+from gateway import log, metrics
 from gateway.core.envelope import Envelope
 from gateway.core.outcome import Outcome
 from gateway.intake import Intake
@@ -83,6 +83,7 @@ class SmtpServer:
 
     def record(self, entry: LogEntry) -> None:
         """Put a line into the delivery log, behind the reply."""
+        metrics.TRANSACTIONS.labels(entry.record.outcome, entry.record.reason).inc()
         self._committer.record_later(entry)
 
     def _keep(self, task: asyncio.Task[Any]) -> asyncio.Task[Any]:
@@ -92,6 +93,9 @@ class SmtpServer:
 
     def joined(self, session: GatewaySmtp) -> None:
         self._sessions.add(session)
+        metrics.SESSIONS.inc()
 
     def left(self, session: GatewaySmtp) -> None:
-        self._sessions.discard(session)
+        if session in self._sessions:
+            self._sessions.discard(session)
+            metrics.SESSIONS.dec()

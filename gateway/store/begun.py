@@ -25,6 +25,10 @@ class BegunMarks:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._suspects.mkdir(parents=True, exist_ok=True)
 
+    def end(self) -> None:
+        """At the end of a process that has nothing in hand any more."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
     def ended_processes(self, sha256: str) -> bool:
         """True when workers died while they had this content in hand, as often as we can bear."""
         try:

@@ -14,7 +14,7 @@ from concurrent.futures import Future
 
 from sqlalchemy import select
 
-from gateway import log
+from gateway import log, metrics
 from gateway.core.clock import now
 from gateway.core.errors import StoreUnavailable, Surroundings
 from gateway.core.outcome import Accepted, Outcome, Parked
@@ -119,6 +119,7 @@ class Committer:
     def _write(self, items: Sequence[Filing | LogEntry]) -> list[Outcome | None]:
         with self._store.write() as connection:
             outcomes = self._commit(connection, items, now())
+        metrics.COMMIT_GROUP.observe(len(items))
         for filing, outcome in zip(items, outcomes, strict=True):
             if isinstance(filing, Filing) and isinstance(outcome, Accepted) and outcome.duplicate and filing.blob:
                 self._blobs.remove(filing.account_id, filing.message_id)

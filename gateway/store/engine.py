@@ -101,7 +101,7 @@ class Store:
 
 
 def _postgres_engine(url: str) -> Engine:
-    """psycopg 3, READ COMMITTED. Nothing waits long: not a connection, not a lock, not a server that has gone."""
+    """Psycopg 3, READ COMMITTED. Nothing waits long: not a connection, not a lock, not a server that has gone."""
     limit = int(BUSY_SECONDS * 1000)
     return create_engine(
         make_url(url).set(drivername="postgresql+psycopg"),

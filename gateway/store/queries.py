@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, or_, select
+from sqlalchemy import Connection, Row, Select, String, cast, func, or_, select
 
 from gateway.core.decision import Facts
 from gateway.core.envelope import Client, Envelope
@@ -176,7 +176,8 @@ def message(store: Store, account: str, message_id: str, blobs: FileBlobs | None
 
 def _html(store: Store, blobs: FileBlobs | None, account: str, row: Any) -> str | None:
     """The message's HTML, sanitised; read from the raw message, which is the truth. None for parked mail, mail without
-    HTML, and where the raw message cannot be read just now or is not wanted (no `blobs`)."""
+    HTML, and where the raw message cannot be read just now or is not wanted (no `blobs`).
+    """
     if row.facts is None or blobs is None:
         return None
     try:
@@ -348,13 +349,15 @@ def log_lines(store: Store, wanted: LogFilter) -> list[Json]:
     if wanted.since:
         query = query.where(_x.at >= wanted.since)
     if wanted.sender:
-        query = query.where(or_(_x.reverse_path == wanted.sender, _m.author_address == wanted.sender))
+        sender = wanted.sender.lower()
+        query = query.where(or_(func.lower(_x.reverse_path) == sender, func.lower(_m.author_address) == sender))
+    if wanted.recipient:
+        # recipients are a JSON list of addresses: the quotes make it the whole address
+        named = func.lower(cast(_x.recipients, String)).contains(f'"{wanted.recipient.lower()}"', autoescape=True)
+        query = query.where(named)
     with store.read() as connection:
         rows = connection.execute(query).all()
-    lines = [_line(r) for r in reversed(rows)]
-    if wanted.recipient:
-        lines = [x for x in lines if wanted.recipient in x["recipients"]]
-    return lines
+    return [_line(r) for r in reversed(rows)]
 
 
 def _line(row: Any) -> Json:
