@@ -157,7 +157,9 @@ class OutboxWorker:
 
     async def _rendered(self, claim: Claim) -> Rendered:
         """Every attempt sends the bytes of the first."""
-        return claim.rendered or await self._store_pool(self._render, claim)
+        if claim.rendered is not None:
+            return claim.rendered
+        return await self._store_pool(self._render, claim)
 
     def _render(self, claim: Claim) -> Rendered:
         notice = outbox.notice_of(self._store, claim, self._domain)
