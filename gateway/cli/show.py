@@ -7,6 +7,7 @@ no control characters (ANSI escapes begin with one), no markup, no characters th
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Iterable, Sequence
@@ -123,13 +124,18 @@ def complain(text: str, prefix: str = "gateway: ") -> None:
     sys.stderr.write("".join(f"{prefix}{washed(x)}\n" for x in str(text).splitlines() or [""]))
 
 
+def _for_eyes() -> bool:
+    """A terminal reads it, or somebody who says so (FORCE_COLOR) to show it on one."""
+    return sys.stdout.isatty() or bool(os.environ.get("FORCE_COLOR"))
+
+
 # --- tables ---
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, empty: str) -> None:
     """A table; `empty` is said instead where there is nothing to show (on a terminal; elsewhere nothing is nothing)."""
     cells = [[_words(c) for c in row] for row in rows]
-    if sys.stdout.isatty():
+    if _for_eyes():
         if cells:
             _rich_table(columns, cells)
         else:
@@ -173,7 +179,7 @@ def _rich_table(columns: Sequence[str], rows: Sequence[Sequence[Words]]) -> None
 
 def page(lines: Iterable[Line]) -> None:
     """Lines one below the other; on a terminal they wrap beside their head."""
-    if sys.stdout.isatty():
+    if _for_eyes():
         _rich_page(lines)
         return
     for line in lines:
