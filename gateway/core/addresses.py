@@ -115,6 +115,9 @@ def normal_domain(domain: str) -> str:
 
 def _literal(text: str) -> str:
     inner = text[1:-1] if text.endswith("]") else ""
+    if "%" in inner:
+        # Python reads a zone behind `%` and takes anything for it, line ends too; RFC 5321 section 4.1.3 has none
+        raise BadAddress("malformed address literal")
     try:
         if inner.lower().startswith("ipv6:"):
             return f"[IPv6:{IPv6Address(inner[5:])}]"
