@@ -14,7 +14,6 @@ from gateway.intake import Intake
 from gateway.offload import Offload
 from gateway.smtp.recipients import Recipients
 from gateway.smtp.session import GatewaySmtp
-from gateway.smtp.wire import SessionEnded
 from gateway.store.committer import Committer
 from gateway.store.directory import Directory
 from gateway.store.filing import LogEntry
@@ -60,10 +59,7 @@ class SmtpServer:
         for server in self._servers:
             server.close()
         for session in tuple(self._sessions):
-            try:
-                await session.leave()
-            except (ConnectionError, SessionEnded):
-                continue
+            session.leave()
         end = asyncio.get_running_loop().time() + grace_seconds
         while self._sessions or self._work:
             if asyncio.get_running_loop().time() > end:

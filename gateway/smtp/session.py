@@ -119,11 +119,11 @@ class GatewaySmtp(SMTP):
         """From MAIL until the reply to the final dot is out."""
         return self._open is not None or self._busy
 
-    async def leave(self) -> None:
-        """Shut down: at once when idle, else when the begun transaction has had its final reply."""
+    def leave(self) -> None:
+        """Shut down: at once when idle, else when the begun transaction has ended. Waits for no client."""
         self._leaving = True
-        if not self.in_transaction and self.transport:
-            await self._say(reply_for(Reason.SHUTTING_DOWN))
+        if not self.in_transaction and self.transport and not self.transport.is_closing():
+            self._writer.write(f"{reply_for(Reason.SHUTTING_DOWN)}\r\n".encode("ascii"))
             self.transport.close()
 
     async def _handle_client(self) -> None:
@@ -132,6 +132,9 @@ class GatewaySmtp(SMTP):
         try:
             while self.transport is not None and not self.transport.is_closing():
                 await self._one_command()
+                if self._leaving and not self.in_transaction:
+                    await self._say(reply_for(Reason.SHUTTING_DOWN))
+                    break
         except (SessionEnded, ConnectionError):
             self._finish_transaction()
         finally:
@@ -145,6 +148,9 @@ class GatewaySmtp(SMTP):
             await self._error(Reply(500, "5.5.2", "line too long"))
             return
         self._reset_timeout()
+        if b"\0" in line:
+            await self._error(reply_for(Reason.BAD_SYNTAX))
+            return
         verb, _, rest = line.partition(b" ")
         command = self._commands.get(verb.strip().upper())
         try:
@@ -210,9 +216,6 @@ class GatewaySmtp(SMTP):
         if not self._helo or self._open:
             await self._error(reply_for(Reason.BAD_SEQUENCE, "" if self._helo else "send EHLO first"))
             return
-        if self._leaving:
-            await self._say(reply_for(Reason.SHUTTING_DOWN))
-            raise SessionEnded
         self._open = OpenTransaction(new_trace_id(), None, smtputf8=False)
         try:
             mail = read_mail(argument)
@@ -283,35 +286,36 @@ class GatewaySmtp(SMTP):
         if transaction is None or not transaction.recipients or transaction.account is None:
             await self._error(reply_for(Reason.BAD_SEQUENCE, "no valid recipients" if transaction else ""))
             return
-        await self._say(replies.START_INPUT)
+        self._open, self._busy = None, True
         try:
-            received = await read_content(self._wire, self._edge.max_message_bytes, self._reset_timeout)
-        except (SessionEnded, ConnectionError):
-            self._record(transaction, "deferred", Reason.CLIENT_GONE, reply_for(Reason.CLIENT_GONE))
-            raise
-        finally:
-            self._open = None
-        if received.refused:
-            reply = reply_for(received.refused, trace_id=transaction.trace_id)
-            self._record(transaction, "refused", received.refused, reply)
-            await self._error(reply)
-        else:
-            await self._hand_over(transaction, transaction.account, received)
-        if self._leaving:
-            await self._say(reply_for(Reason.SHUTTING_DOWN))
-            raise SessionEnded
-
-    async def _hand_over(self, transaction: OpenTransaction, account: AccountEntry, received: Received) -> None:
-        """The line runs as a task of its own: a client that leaves now cancels nothing that has begun."""
-        envelope = await self._envelope(transaction, account, received.content)
-        self._hold_timer()
-        self._busy = True
-        try:
-            outcome = await self._edge.shielded(self._edge.take(envelope))
+            received = await self._content(transaction)
+            if received.refused:
+                reply = reply_for(received.refused, trace_id=transaction.trace_id)
+                self._record(transaction, "refused", received.refused, reply)
+                await self._error(reply)
+            else:
+                await self._hand_over(transaction, transaction.account, received.content)
         finally:
             self._busy = False
+
+    async def _content(self, transaction: OpenTransaction) -> Received:
+        try:
+            await self._say(replies.START_INPUT)
+            return await read_content(self._wire, self._edge.max_message_bytes, self._reset_timeout)
+        except (SessionEnded, ConnectionError, asyncio.CancelledError):
+            # a client that closes ends the stream; one that resets the connection has this task cancelled
+            self._record(transaction, "deferred", Reason.CLIENT_GONE, reply_for(Reason.CLIENT_GONE))
+            raise
+
+    async def _hand_over(self, transaction: OpenTransaction, account: AccountEntry, content: bytes) -> None:
+        """The line runs as a task of its own: a client that leaves now cancels nothing that has begun."""
+        self._hold_timer()
+        outcome = await self._edge.shielded(self._take(transaction, account, content))
         self._reset_timeout()
-        await self._say(final_reply(outcome, envelope.trace_id))
+        await self._say(final_reply(outcome, transaction.trace_id))
+
+    async def _take(self, transaction: OpenTransaction, account: AccountEntry, content: bytes) -> Outcome:
+        return await self._edge.take(await self._envelope(transaction, account, content))
 
     async def _envelope(self, transaction: OpenTransaction, account: AccountEntry, content: bytes) -> Envelope:
         large = len(content) > INLINE_BYTES
