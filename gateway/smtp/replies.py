@@ -91,16 +91,25 @@ def reply_for(reason: Reason, text: str = "", trace_id: str = "") -> Reply:
 
 
 def final_reply(outcome: Outcome, trace_id: str) -> Reply:
-    """The reply to the final dot: it carries the trace id as the second word of its text line."""
+    """The reply to the final dot: it carries the trace id as the second word of its text line.
+
+    Raises ValueError for a reason whose row is of another class: a 250 for what was not kept would lose it.
+    """
     match outcome:
         case Accepted(trace_id=first):
             return reply_for(Reason.ACCEPTED, trace_id=first)
         case Parked():
             return reply_for(Reason.ACCEPTED, trace_id=trace_id)
         case Refused(reason=reason, text=text):
-            return reply_for(reason, text, trace_id)
+            return _of_class(5, reply_for(reason, text, trace_id))
         case Deferred(reason=reason):
-            return reply_for(reason, trace_id=trace_id)
+            return _of_class(4, reply_for(reason, trace_id=trace_id))
+
+
+def _of_class(wanted: int, reply: Reply) -> Reply:
+    if reply.code // 100 != wanted:
+        raise ValueError(f"a {wanted}yz reply is due, not {reply}")
+    return reply
 
 
 def _washed(text: str) -> str:
