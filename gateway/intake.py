@@ -73,7 +73,11 @@ class Journey:
         self.stage = name
         detail: dict[str, Any] = {}
         began = perf_counter()
-        yield detail
+        try:
+            yield detail
+        finally:
+            # verify and scan run side by side: the stage to tell is the one that broke, not the one that began last
+            self.stage = name
         # only a stage that ended well leaves a step; one that broke is told by the step that parks or defers
         outcome = str(detail.pop("outcome", "done"))
         reason = str(detail.pop("reason", ""))
