@@ -88,6 +88,7 @@ def open_ground(settings: Settings) -> Ground:
     store = Store(settings.database_url, settings.data_dir)
     migrations.require_current(store)
     keys = secret.read(settings.secret_key_path)
+    secret.compare(store, keys)
     return Ground(settings, store, FileBlobs(settings.blob_dir), keys, keys.tokens())
 
 
@@ -281,10 +282,24 @@ def _name(listening: socket.socket) -> str:
 
 
 def prepare(settings: Settings) -> None:
-    """What `db upgrade` does: schema, secret key, the operator's account. Idempotent. Raises InvalidInput."""
+    """What `db upgrade` does: schema, secret key, the operator's account. Idempotent.
+
+    Raises InvalidInput, also when the secret is missing with PostgreSQL or not the one of this database.
+    """
     settings.data_dir.mkdir(parents=True, exist_ok=True)
+    if settings.is_sqlite:
+        secret.make(settings.secret_key_path)
+    keys = secret.read(settings.secret_key_path)
     store = Store(settings.database_url, settings.data_dir)
-    secret.make(settings.secret_key_path)
     migrations.upgrade(store)
-    ensure_system_account(store, secret.read(settings.secret_key_path), settings)
+    secret.compare(store, keys)
+    ensure_system_account(store, keys, settings)
     store.close()
+
+
+def prepare_to_serve(settings: Settings) -> None:
+    """On SQLite the same; on PostgreSQL an older schema is refused: other nodes may be running. Raises InvalidInput."""
+    if settings.is_sqlite:
+        prepare(settings)
+    else:
+        open_ground(settings).close()

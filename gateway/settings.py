@@ -193,6 +193,10 @@ class Settings(_Section):
         return self.secret_key_file or self.data_dir / "secret.key"
 
     @property
+    def is_sqlite(self) -> bool:
+        return self.database_url.startswith("sqlite:")
+
+    @property
     def blob_dir(self) -> Path:
         """The folder of a `file:` blob store."""
         return Path(self.blob_url.removeprefix("file://"))
@@ -308,10 +312,11 @@ def _absolute(settings: Settings, base: Path) -> Settings:
         return (base / path.expanduser()).resolve() if path else None
 
     data_dir = place(settings.data_dir) or base
-    database = settings.database_url or f"sqlite:///{data_dir / 'gateway.db'}"
+    database = _database(settings.database_url, data_dir, base)
     blobs = settings.blob_url or f"file://{data_dir / 'blobs'}"
     if blobs.startswith("file:") and not blobs.startswith("file:///"):
         blobs = f"file://{(base / blobs.removeprefix('file://').removeprefix('file:')).resolve()}"
+    is_sqlite = database.startswith("sqlite:")
     relays = tuple(
         f"file:{(base / r.removeprefix('file:')).resolve()}" if r.startswith("file:") else r for r in settings.relay.url
     )
@@ -326,13 +331,21 @@ def _absolute(settings: Settings, base: Path) -> Settings:
                 update={
                     "tls_cert": place(settings.smtp.tls_cert),
                     "tls_key": place(settings.smtp.tls_key),
-                    "workers": settings.smtp.workers or 1,
+                    "workers": settings.smtp.workers or (1 if is_sqlite else os.cpu_count() or 1),
                 }
             ),
             "dns": settings.dns.model_copy(update={"zone_file": place(settings.dns.zone_file)}),
             "relay": RelaySettings(url=relays),
         }
     )
+
+
+def _database(url: str, data_dir: Path, base: Path) -> str:
+    if not url:
+        return f"sqlite:///{data_dir / 'gateway.db'}"
+    if url.startswith("sqlite:///") and not url.startswith("sqlite:////"):
+        return f"sqlite:///{(base / url.removeprefix('sqlite:///')).resolve()}"
+    return url
 
 
 def _own_hostname() -> str:
@@ -345,12 +358,10 @@ def _own_hostname() -> str:
 def _impossible(settings: Settings) -> list[str]:
     """Combinations that cannot work, and what this version cannot do yet."""
     problems = []
-    if not settings.database_url.startswith("sqlite:///"):
-        problems.append("database_url: this version stores in SQLite only; write sqlite:///PATH or leave it out")
+    if not settings.database_url.startswith(("sqlite:///", "postgresql://")):
+        problems.append("database_url: write sqlite:///PATH or postgresql://user:password@host:5432/database")
     if not settings.blob_url.startswith("file:"):
         problems.append("blob_url: this version keeps blobs in files only; write file:///PATH or leave it out")
-    if settings.smtp.workers > 1:
-        problems.append("smtp.workers: this version runs one worker; leave it out")
     if bool(settings.smtp.tls_cert) != bool(settings.smtp.tls_key):
         problems.append("smtp.tls_cert and smtp.tls_key go together: set both or neither")
     if settings.smtp.require_tls and not settings.smtp.tls_cert:

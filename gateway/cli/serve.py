@@ -44,7 +44,7 @@ def serve(
     """
     roles = _roles(role)
     settings = settings_of(ctx)
-    from gateway.app import prepare
+    from gateway.app import prepare_to_serve
     from gateway.supervisor import Supervisor
 
     announcement = list(announce(settings, roles))  # also finds a relay or scanner that cannot be meant
@@ -57,9 +57,11 @@ def serve(
         http=[settings.http.listen],
         worker_command=[sys.executable, "-m", "gateway.worker", config],
         grace_seconds=settings.shutdown_grace_seconds,
+        smtp_workers=settings.smtp.workers,
+        together=settings.is_sqlite,
     )
     supervisor.claim()  # before the schema is touched: another `serve` may be at work on it
-    prepare(settings)
+    prepare_to_serve(settings)
     for line in announcement:
         say(line)
     sys.stdout.flush()

@@ -46,7 +46,7 @@ def changing(store: Store) -> Iterator[Connection]:
     with store.write() as connection:
         changed = connection.execute(update(Change).values(number=columns(Change).number + 1))
         if not changed.rowcount:
-            connection.execute(insert(Change).values(id=1, number=1))
+            connection.execute(insert(Change).values(id=1, number=1, secret_fingerprint=""))
         yield connection
 
 

@@ -11,9 +11,13 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+from sqlalchemy import insert, select, update
 
 from gateway.core.errors import InvalidInput
 from gateway.core.tokens import Tokens
+from gateway.store.engine import Store
+from gateway.store.tables import Change
+from gateway.store.tables.columns import columns
 
 _NONCE_BYTES = 12
 
@@ -42,6 +46,31 @@ class Secret:
                 continue
         raise InvalidInput("the secret key file is not the one this database was made with; restore it from the backup")
 
+    def fingerprints(self) -> tuple[str, ...]:
+        """Names of the keys, which tell nothing of them."""
+        return tuple(_derive(k, b"fingerprint")[:8].hex() for k in self.keys)
+
+
+def compare(store: Store, secret: Secret) -> None:
+    """Bind a new database to the secret, or raise InvalidInput when it was made with another."""
+    change = columns(Change)
+    with store.read() as connection:
+        known = connection.execute(select(change.secret_fingerprint)).scalar()
+    if known in secret.fingerprints():
+        return
+    if known:
+        raise InvalidInput(
+            "the secret key file is not the one this database was made with; copy secret_key_file from another node "
+            "or from the backup"
+        )
+    with store.write() as connection:
+        first = secret.fingerprints()[0]
+        bound = connection.execute(
+            update(Change).where(change.secret_fingerprint == "").values(secret_fingerprint=first)
+        )
+        if known is None and not bound.rowcount:
+            connection.execute(insert(Change).values(id=1, number=0, secret_fingerprint=first))
+
 
 def _derive(key: bytes, purpose: bytes) -> bytes:
     return HKDFExpand(algorithm=hashes.SHA256(), length=32, info=b"mail-gateway " + purpose).derive(key)
@@ -67,7 +96,10 @@ def read(path: Path) -> Secret:
         lines = [x.strip() for x in path.read_text("ascii").splitlines() if x.strip()]
         keys = tuple(base64.b64decode(x, validate=True) for x in lines)
     except FileNotFoundError:
-        raise InvalidInput(f"{path}: the secret key file is missing; run `gateway db upgrade` to make one") from None
+        raise InvalidInput(
+            f"{path}: the secret key file is missing. With SQLite `gateway db upgrade` makes it; with PostgreSQL make one "
+            f"(head -c 32 /dev/urandom | base64 > {path.name}; chmod 600 {path.name}) and give it to every node"
+        ) from None
     except (OSError, ValueError) as error:
         raise InvalidInput(f"{path}: cannot be read as a secret key file: {error}") from None
     if not keys or any(len(k) < 32 for k in keys):

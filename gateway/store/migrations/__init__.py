@@ -36,6 +36,9 @@ def upgrade(store: Store) -> bool:
     config.set_main_option("path_separator", "os")
     try:
         with store.write() as connection:
+            if not store.is_sqlite:
+                # two nodes that upgrade at once: the second finds it done
+                connection.execute(text("SELECT pg_advisory_xact_lock(7301943)"))
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     except CommandError as error:

@@ -124,8 +124,12 @@ class ApiKey(SQLModel, table=True):
 
 
 class Change(SQLModel, table=True):
-    """One row. Each admin change raises `number` in its own transaction; processes that see it move drop their caches."""
+    """One row. Each admin change raises `number` in its own transaction; processes that see it move drop their caches.
+
+    `secret_fingerprint` names the secret key the database was made with: nodes with another one must not serve.
+    """
 
     __tablename__ = "change"
     id: int = Field(primary_key=True)
     number: int = 0
+    secret_fingerprint: str = ""
