@@ -63,7 +63,9 @@ def load_staff(connection: Connection, account_id: str, now: datetime, timezone:
     """Teams, agents, and how many tickets each agent has open and was given today (in the account's time zone)."""
     staff = Staff()
     for row in connection.execute(
-        select(_a.id, _a.number, _a.address, _a.address_key, _a.name, _a.status).where(_a.account_id == account_id)
+        select(_a.id, _a.number, _a.address, _a.address_key, _a.name, _a.status).where(
+            _a.account_id == account_id, _a.removed_at.is_(None)
+        )
     ):
         staff.agents[row.id] = AgentState(*row)
     for row in connection.execute(select(_t.id, _t.name).where(_t.account_id == account_id)):

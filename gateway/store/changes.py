@@ -157,7 +157,9 @@ def add_mailbox(store: Store, account_id: str, new: NewMailbox) -> None:
     with changing(store) as connection:
         _address_is_free(connection, key)
         if new.inbound:
-            query = select(_b.address).where(_b.account_id == account_id, _b.inbound == new.inbound)
+            query = select(_b.address).where(
+                _b.account_id == account_id, _b.inbound == new.inbound, _b.removed_at.is_(None)
+            )
             if holder := connection.execute(query).scalar():
                 cure = "name another with --inbound LOCALPART"
                 raise InvalidInput(f"mail to {new.inbound}@ is for the mailbox {holder} already; {cure}")
@@ -176,7 +178,7 @@ def add_mailbox(store: Store, account_id: str, new: NewMailbox) -> None:
 def edit_mailbox(store: Store, account_id: str, address: str, values: Values, *, team: str | None = None) -> None:
     """Raises UnknownThing."""
     with changing(store) as connection:
-        mine = (_b.account_id == account_id, _b.address_key == canonical(address))
+        mine = (_b.account_id == account_id, _b.address_key == canonical(address), _b.removed_at.is_(None))
         _one(connection, select(_b.id).where(*mine), f"there is no mailbox {address} in this account")
         if team:
             values = values | {"team_id": _team_id(connection, account_id, team)}
@@ -187,8 +189,8 @@ def edit_mailbox(store: Store, account_id: str, address: str, values: Values, *,
 
 def _address_is_free(connection: Connection, key: str) -> None:
     """An address belongs to one account, and is a mailbox or an agent, never both."""
-    mailbox = select(_b.id).where(_b.address_key == key)
-    agent = select(_g.id).where(_g.address_key == key)
+    mailbox = select(_b.id).where(_b.address_key == key, _b.removed_at.is_(None))
+    agent = select(_g.id).where(_g.address_key == key, _g.removed_at.is_(None))
     _free(connection, mailbox, f"{key} is a mailbox already; an address belongs to one account")
     _free(connection, agent, f"{key} is an agent's address; an address is a mailbox or an agent, never both")
 
@@ -244,7 +246,7 @@ def add_agent(store: Store, account_id: str, new: NewAgent) -> None:
 def set_agent_status(store: Store, account_id: str, address: str, status: str) -> None:
     """Raises UnknownThing."""
     with changing(store) as connection:
-        mine = (_g.account_id == account_id, _g.address_key == canonical(address))
+        mine = (_g.account_id == account_id, _g.address_key == canonical(address), _g.removed_at.is_(None))
         _one(connection, select(_g.id).where(*mine), f"there is no agent {address} in this account")
         connection.execute(update(Agent).where(*mine).values(status=status))
 

@@ -171,6 +171,8 @@ class Commit:
         if assignment.agent or assignment.team_id != ticket.team_id:
             ticket.team_id = assignment.team_id
             ticket.assignee_id = assignment.agent.id if assignment.agent else None
+        elif ticket.assignee_id not in staff.agents:
+            ticket.assignee_id = None  # the agent was removed since: the team is told
         group.touch(filing.account_id, ticket, **_fields(decision))
         by_agent = any(c.evidence is Evidence.ANSWER_ADDRESS for c in facts.context.candidates)
         if decision.ticket is TicketChoice.NOTE and by_agent:

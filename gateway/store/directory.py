@@ -98,7 +98,9 @@ class Directory:
             return None
         mailboxes = _mailboxes(connection, row.id)
         domains = frozenset(connection.execute(select(_d.domain).where(_d.account_id == row.id)).scalars())
-        agents = frozenset(connection.execute(select(_g.address_key).where(_g.account_id == row.id)).scalars())
+        agents = frozenset(
+            connection.execute(select(_g.address_key).where(_g.account_id == row.id, _g.removed_at.is_(None))).scalars()
+        )
         gateway_domain = self.domain_of(row.name)
         inbound = {f"{m.inbound}@{gateway_domain}" for m in mailboxes if m.inbound}
         return AccountEntry(
@@ -135,7 +137,7 @@ def _mailboxes(connection: Connection, account_id: str) -> tuple[Mailbox, ...]:
     rows = connection.execute(
         select(m.id, m.address_key, m.name, m.inbound, m.language, t.name.label("team"), m.is_default)
         .join_from(MailboxRow, Team, (m.account_id == t.account_id) & (m.team_id == t.id), isouter=True)
-        .where(m.account_id == account_id)
+        .where(m.account_id == account_id, m.removed_at.is_(None))
         .order_by(m.created_at, m.id)
     )
     return tuple(Mailbox(r.id, r.address_key, r.name, r.inbound, r.language, r.team, r.is_default) for r in rows)

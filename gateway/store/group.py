@@ -162,7 +162,9 @@ class Group:
         """The team of the account's default mailbox: mail of a mailbox without a team is somebody's business too."""
         account = self.accounts[account_id]
         if account.default_team is None:
-            query = select(_b.team_id).where(_b.account_id == account_id, _b.team_id.is_not(None))
+            query = select(_b.team_id).where(
+                _b.account_id == account_id, _b.team_id.is_not(None), _b.removed_at.is_(None)
+            )
             first = self.connection.execute(query.order_by(_b.is_default.desc(), _b.created_at)).scalars().first()
             account.default_team = first or next(iter(self.staff[account_id].team_ids.values()), "")
         return account.default_team or None

@@ -93,7 +93,7 @@ def mailboxes(store: Store, account_id: str) -> list[Json]:
         select(*_b, _t.name.label("team"))
         .select_from(MailboxRow)
         .outerjoin(Team, (_t.account_id == _b.account_id) & (_t.id == _b.team_id))
-        .where(_b.account_id == account_id)
+        .where(_b.account_id == account_id, _b.removed_at.is_(None))
         .order_by(_b.created_at, _b.id)
     )
     with store.read() as connection:
@@ -141,7 +141,9 @@ def agents(store: Store, account_id: str) -> list[Json]:
     """By address, each with its teams."""
     with store.read() as connection:
         members = _members(connection, account_id)
-        rows = connection.execute(select(*_g).where(_g.account_id == account_id).order_by(_g.address_key)).all()
+        rows = connection.execute(
+            select(*_g).where(_g.account_id == account_id, _g.removed_at.is_(None)).order_by(_g.address_key)
+        ).all()
     return [
         {
             "number": row.number,
@@ -163,7 +165,7 @@ def _members(connection: Connection, account_id: str) -> list[tuple[str, str]]:
         .select_from(Membership)
         .join(Agent, (_g.account_id == _s.account_id) & (_g.id == _s.agent_id))
         .join(Team, (_t.account_id == _s.account_id) & (_t.id == _s.team_id))
-        .where(_s.account_id == account_id)
+        .where(_s.account_id == account_id, _g.removed_at.is_(None))
         .order_by(_g.address_key, _t.name)
     )
     return [(row.address, row.name) for row in connection.execute(query)]

@@ -236,7 +236,9 @@ def _language(connection: Connection, account_id: str, row: Any) -> str:
             select(_c.language).where(_c.account_id == account_id, _c.address_key == row.recipient_key)
         ).scalar()
         or connection.execute(
-            select(_g.language).where(_g.account_id == account_id, _g.address_key == row.recipient_key)
+            select(_g.language).where(
+                _g.account_id == account_id, _g.address_key == row.recipient_key, _g.removed_at.is_(None)
+            )
         ).scalar()
     )
     return str(asked or row.mailbox_language or row.account_language or "en")
@@ -244,7 +246,7 @@ def _language(connection: Connection, account_id: str, row: Any) -> str:
 
 def _agent_number(connection: Connection, account_id: str, recipient_key: str) -> int | None:
     found: int | None = connection.execute(
-        select(_g.number).where(_g.account_id == account_id, _g.address_key == recipient_key)
+        select(_g.number).where(_g.account_id == account_id, _g.address_key == recipient_key, _g.removed_at.is_(None))
     ).scalar()
     return found
 

@@ -54,6 +54,10 @@ def names(store: Store, account_id: str) -> tuple[frozenset[str], frozenset[str]
     """Teams, mailboxes' addresses and agents' addresses of an account: what a policy may name."""
     with store.read() as connection:
         teams = connection.execute(select(_t.name).where(_t.account_id == account_id)).scalars()
-        mailboxes = connection.execute(select(_b.address_key).where(_b.account_id == account_id)).scalars()
-        agents = connection.execute(select(_g.address_key).where(_g.account_id == account_id)).scalars()
+        mailboxes = connection.execute(
+            select(_b.address_key).where(_b.account_id == account_id, _b.removed_at.is_(None))
+        ).scalars()
+        agents = connection.execute(
+            select(_g.address_key).where(_g.account_id == account_id, _g.removed_at.is_(None))
+        ).scalars()
         return frozenset(teams), frozenset(mailboxes), frozenset(agents)

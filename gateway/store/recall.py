@@ -107,7 +107,7 @@ def _ticket_numbered(connection: Connection, account_id: str, number: int) -> st
 
 def _by_answer_address(connection: Connection, account_id: str, token: AnswerToken, author: str) -> Candidate | None:
     agent = connection.execute(
-        select(_a.address).where(_a.account_id == account_id, _a.number == token.agent_number)
+        select(_a.address).where(_a.account_id == account_id, _a.number == token.agent_number, _a.removed_at.is_(None))
     ).scalar()
     ticket_id = _ticket_numbered(connection, account_id, token.ticket_number)
     if ticket_id is None:

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import JSON, UniqueConstraint
+from sqlalchemy import JSON, Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from gateway.store.tables.columns import moment
+
+
+def _unique_while_there(name: str, *names: str) -> Index:
+    """What was removed stays for the tickets that name it, and gives its address free."""
+    there = text("removed_at IS NULL")
+    return Index(name, *names, unique=True, sqlite_where=there, postgresql_where=there)
 
 
 class Account(SQLModel, table=True):
@@ -38,11 +44,14 @@ class Domain(SQLModel, table=True):
 
 class MailboxRow(SQLModel, table=True):
     __tablename__ = "mailbox"
-    __table_args__ = (UniqueConstraint("account_id", "inbound"),)
+    __table_args__ = (
+        _unique_while_there("mailbox_by_address", "address_key"),
+        _unique_while_there("mailbox_by_inbound", "account_id", "inbound"),
+    )
     account_id: str = Field(primary_key=True)
     id: str = Field(primary_key=True)
     address: str
-    address_key: str = Field(unique=True)
+    address_key: str
     name: str
     inbound: str | None = None
     language: str | None = None
@@ -50,6 +59,7 @@ class MailboxRow(SQLModel, table=True):
     is_default: bool = False
     is_account_own: bool = False
     created_at: datetime = moment()
+    removed_at: datetime | None = moment(default=None, nullable=True)
 
 
 class Team(SQLModel, table=True):
@@ -62,15 +72,17 @@ class Team(SQLModel, table=True):
 
 class Agent(SQLModel, table=True):
     __tablename__ = "agent"
+    __table_args__ = (_unique_while_there("agent_by_address", "address_key"),)
     account_id: str = Field(primary_key=True)
     id: str = Field(primary_key=True)
     number: int
     address: str
-    address_key: str = Field(unique=True)
+    address_key: str
     name: str
     language: str | None = None
     status: str = "available"
     created_at: datetime = moment()
+    removed_at: datetime | None = moment(default=None, nullable=True)
 
 
 class Membership(SQLModel, table=True):

@@ -43,9 +43,18 @@ def upgrade() -> None:
         sa.Column("language", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
         sa.Column("status", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("created_at", gateway.store.tables.columns.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("removed_at", gateway.store.tables.columns.UtcDateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("account_id", "id"),
-        sa.UniqueConstraint("address_key"),
     )
+    with op.batch_alter_table("agent", schema=None) as batch_op:
+        batch_op.create_index(
+            "agent_by_address",
+            ["address_key"],
+            unique=True,
+            sqlite_where=sa.text("removed_at IS NULL"),
+            postgresql_where=sa.text("removed_at IS NULL"),
+        )
+
     op.create_table(
         "api_key",
         sa.Column("id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -126,10 +135,25 @@ def upgrade() -> None:
         sa.Column("is_default", sa.Boolean(), nullable=False),
         sa.Column("is_account_own", sa.Boolean(), nullable=False),
         sa.Column("created_at", gateway.store.tables.columns.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("removed_at", gateway.store.tables.columns.UtcDateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("account_id", "id"),
-        sa.UniqueConstraint("account_id", "inbound"),
-        sa.UniqueConstraint("address_key"),
     )
+    with op.batch_alter_table("mailbox", schema=None) as batch_op:
+        batch_op.create_index(
+            "mailbox_by_address",
+            ["address_key"],
+            unique=True,
+            sqlite_where=sa.text("removed_at IS NULL"),
+            postgresql_where=sa.text("removed_at IS NULL"),
+        )
+        batch_op.create_index(
+            "mailbox_by_inbound",
+            ["account_id", "inbound"],
+            unique=True,
+            sqlite_where=sa.text("removed_at IS NULL"),
+            postgresql_where=sa.text("removed_at IS NULL"),
+        )
+
     op.create_table(
         "membership",
         sa.Column("account_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
