@@ -221,6 +221,8 @@ class Supervisor:
             elif slot.process and slot.kill_at and time.monotonic() > slot.kill_at:
                 _say(f"worker {slot.process.pid} did not end within its grace; killing it")
                 slot.process.kill()
+            elif slot.alive and self._stopping and not slot.kill_at:
+                self._end(slot)  # the signal came between its start and our knowing of it
             elif not slot.alive and not self._stopping and time.monotonic() >= slot.start_at:
                 self._start(slot)
         self._go_on_replacing()
@@ -255,7 +257,10 @@ class Supervisor:
             slot.life.close()
         for file in self._metrics_folder.glob(f"gauge_live*_{process.pid}.db"):
             file.unlink(missing_ok=True)
-        if asked and code == 0:
+        if asked and code in (
+            0,
+            -signal.SIGTERM,
+        ):  # one that SIGTERM itself ended had no handler yet: nothing had begun
             slot.start_at = slot.pause = 0.0
         elif code == CANNOT_START:
             # the worker said why; starting it again would not help

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from gateway import log
 from gateway.app import Worker
-from gateway.core.errors import GatewayError
+from gateway.core.errors import GatewayError, Surroundings
 from gateway.settings import load
 
 
 def main(arguments: list[str]) -> int:
-    """Exit 0 after a stop in good order, 1 when the grace ran out, 2 when it cannot start at all."""
+    """Exit 0 after a stop in good order, 1 when the grace ran out or our surroundings fail, 2 when it cannot start at all."""
     config, handed = arguments[0], json.loads(arguments[1])
     settings = load(Path(config) if config else None)
     log.set_up(settings.log.format)
@@ -26,7 +26,8 @@ def main(arguments: list[str]) -> int:
         drained = asyncio.run(worker.run(smtp, http, socket.socket(fileno=handed["life"])))
     except GatewayError as error:
         sys.stderr.write(f"gateway: {error}\n")
-        return 2
+        # a database that is locked or away comes back: the supervisor tries again
+        return 1 if isinstance(error, Surroundings) else 2
     return 0 if drained else 1
 
 

@@ -27,6 +27,8 @@ AT_ONCE = 16
 """Attempts under way at once: a relay that hangs holds its own slots, not the queue."""
 POLL_SECONDS = 1.0
 ATTEMPT_SECONDS = 60.0
+LAST_SECONDS = 5.0
+"""How long attempts may go on after the stop; then they are cut, recorded and due again at the next start."""
 
 
 class OutboxWorker:
@@ -57,6 +59,7 @@ class OutboxWorker:
         self._wake = asyncio.Event()
         self._stopping = False
         self._under_way: set[asyncio.Task[None]] = set()
+        self._attempts: set[asyncio.Task[Delivery]] = set()
         self._keys: dict[str, SigningKey] = {}
         self._log = log.get("outbox")
 
@@ -69,7 +72,7 @@ class OutboxWorker:
         self._keys = {}
 
     async def run(self) -> None:
-        """Until `stop`; ends when the attempts under way have been recorded."""
+        """Until `stop`; ends when the attempts under way have been recorded, with what came of them so far."""
         if not self._relays:
             self._log.warning("no relay configured: notifications are held", key="relay.url")
         while not self._stopping:
@@ -82,6 +85,10 @@ class OutboxWorker:
                 self._log.error("outbox round failed", exc_info=error)
             if not busy:
                 await self._sleep()
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=LAST_SECONDS)
+        for attempt in self._attempts:
+            attempt.cancel()
         if self._under_way:
             await asyncio.wait(self._under_way)
 
@@ -116,7 +123,7 @@ class OutboxWorker:
     async def _deliver(self, claim: Claim) -> None:
         """One attempt, from rendering (the first time) to its record. Whatever happens is recorded; it never raises."""
         try:
-            delivery = await self._attempt(claim)
+            delivery = await self._until_cut(claim)
             metrics.DELIVERIES.labels(delivery.result.value).inc()
             await self._store_pool(outbox.settle, self._store, [_settlement(claim, delivery, now())], now())
         except Surroundings as error:
@@ -125,6 +132,18 @@ class OutboxWorker:
         except Exception as error:  # noqa: BLE001  a row that breaks our code fails visibly, it never stops the worker
             self._log.error("notification failed", outbox=claim.id, exc_info=error)
             await self._give_up(claim, f"{type(error).__name__}: see the log")
+
+    async def _until_cut(self, claim: Claim) -> Delivery:
+        """The attempt as a task of its own: the stop can cut it, and its record is made all the same."""
+        attempt = asyncio.get_running_loop().create_task(self._attempt(claim))
+        self._attempts.add(attempt)
+        attempt.add_done_callback(self._attempts.discard)
+        try:
+            return await attempt
+        except asyncio.CancelledError:
+            if not attempt.cancelled():
+                raise
+            return Delivery(DeliveryResult.RETRY, 0, "cut by our own stop before an answer came", "", uncertain=True)
 
     async def _give_up(self, claim: Claim, why: str) -> None:
         delivery = Delivery(DeliveryResult.FAILED, 0, why, "gateway")
