@@ -1,0 +1,200 @@
+"""The database is locked, the disk is full or fails: 4xx within ten seconds, never 5xx, and back by itself."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import smtplib
+import sqlite3
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.relay import Relay
+from tests.servers.gateway import Fault, Reply, RunningGateway, mail, wait_until
+
+PROMPT_SECONDS = 10.0
+
+
+@contextlib.contextmanager
+def _locked_by_sqlite(gateway: RunningGateway) -> Iterator[None]:
+    """Another program writes into the database and does not end."""
+    with contextlib.closing(sqlite3.connect(gateway.settings.data_dir / "gateway.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+
+
+@contextlib.contextmanager
+def _locked_by_flock(gateway: RunningGateway) -> Iterator[None]:
+    """Another process of ours holds the write lock."""
+    with (gateway.settings.data_dir / "write.lock").open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _send_together(gateway: RunningGateway, contents: list[bytes]) -> list[tuple[int, float]]:
+    """Each in its own session, all at once; codes, and seconds to the reply."""
+    found: list[tuple[int, float]] = []
+
+    def one(content: bytes) -> None:
+        began = time.monotonic()
+        try:
+            code = gateway.send(content).code
+        except smtplib.SMTPResponseException as refusal:
+            code = refusal.smtp_code
+        found.append((code, time.monotonic() - began))
+
+    threads = [threading.Thread(target=one, args=(c,)) for c in contents]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return found
+
+
+@pytest.mark.parametrize("lock", [_locked_by_sqlite, _locked_by_flock], ids=["sqlite", "flock"])
+def test_a_database_locked_for_long_defers_within_ten_seconds_and_comes_back(
+    gateway: RunningGateway, lock: object
+) -> None:
+    gateway.start()
+    assert gateway.send(mail("before")).code == 250
+    contents = [mail(n) for n in range(8)]
+    with lock(gateway):  # type: ignore[operator]
+        found = _send_together(gateway, contents)
+    assert {code for code, _ in found} == {451}
+    assert max(seconds for _, seconds in found) < PROMPT_SECONDS
+    began = time.monotonic()
+    assert {code for code, _ in _send_together(gateway, contents)} == {250}
+    assert time.monotonic() - began < PROMPT_SECONDS
+    assert len(gateway.tickets()) == len(gateway.messages()) == 9
+    assert gateway.audit().problems == []
+
+
+def test_a_worker_that_starts_while_the_database_is_locked_starts_when_it_is_free(gateway: RunningGateway) -> None:
+    gateway.start()
+    with _locked_by_sqlite(gateway):
+        killed = [gateway.kill_worker()]
+        for _ in range(2):
+            wait_until(lambda: gateway.worker_pid() not in killed, "another worker tries")
+            killed.append(gateway.worker_pid())
+        assert gateway.running
+    wait_until(gateway.ready, "it serves again", 30)
+    assert gateway.send(mail("after")).code == 250
+
+
+def test_mail_that_keeps_coming_while_the_database_is_locked_is_never_kept_waiting(gateway: RunningGateway) -> None:
+    """Those who come while others wait are not queued behind their waiting."""
+    gateway.start()
+    with _locked_by_sqlite(gateway):
+        slowest, ended = [], threading.Event()
+
+        def client(name: int) -> None:
+            n = 0
+            while not ended.is_set():
+                n += 1
+                slowest.extend(seconds for _, seconds in _send_together(gateway, [mail(f"{name}-{n}")]))
+
+        clients = [threading.Thread(target=client, args=(i,)) for i in range(6)]
+        for i, thread in enumerate(clients):
+            thread.start()
+            ended.wait(0.4 * i)
+        ended.wait(12)
+        ended.set()
+        for thread in clients:
+            thread.join()
+    assert max(slowest) < PROMPT_SECONDS
+    assert gateway.messages() == []
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 12 MB of its own."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(place)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a small tmpfs needs root")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def _fill(file: Path, leave: int = 0) -> None:
+    """Write until no octet is left, then give `leave` back."""
+    with file.open("wb", buffering=0) as filler:
+        with contextlib.suppress(OSError):
+            while filler.write(b"\0" * 65536):
+                pass
+        with contextlib.suppress(OSError):
+            while filler.write(b"\0" * 512):
+                pass
+        filler.truncate(filler.tell() - leave)
+
+
+def test_a_full_disk_is_told_as_such_and_takes_mail_again_when_there_is_room(
+    small_disk: Path, tmp_path: Path, relay: Relay
+) -> None:
+    large = mail("large", text="\r\n".join(["z" * 70] * 5000))
+    with RunningGateway(tmp_path, relay=relay.url, settings={"data_dir": str(small_disk / "var")}) as gateway:
+        gateway.start()
+        assert gateway.send(mail("before")).code == 250
+        filler = small_disk / "filler"
+        _fill(filler, leave=100_000)
+        reply = gateway.send(large)
+        assert (reply.code, reply.text[:5]) == (452, "4.3.1")
+        _fill(filler)
+        contents = [large, *(mail(n, text="\r\n".join(["y" * 70] * 300)) for n in range(4))]
+        replies = [gateway.send(c) for c in contents]
+        assert {(r.code, r.text[:5]) for r in replies} == {(452, "4.3.1")}
+        assert gateway.answers("/healthz")
+        filler.unlink()
+        began = time.monotonic()
+        for content in contents:
+            wait_until(lambda c=content: gateway.send(c).code == 250, "taken again")
+        assert time.monotonic() - began < PROMPT_SECONDS
+        assert len(gateway.messages()) == len(gateway.tickets()) == 6
+        report = gateway.audit()
+        assert (report.problems, report.counts["unowned blobs"]) == ([], 0)
+        assert gateway.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "enhanced"),
+    [("ENOSPC", 452, "4.3.1"), ("EDQUOT", 452, "4.3.1"), ("EIO", 451, "4.3.0"), ("EROFS", 451, "4.3.0")],
+)
+def test_every_sync_of_a_blob_that_fails_defers_and_the_next_try_is_kept_once(
+    gateway: RunningGateway, fault: str, code: int, enhanced: str
+) -> None:
+    """Fail the n-th sync on the way for n = 1, 2, ... until a run is clean."""
+    assert hasattr(errno, fault)
+    large = mail("large", text="\r\n".join(["z" * 70] * 5000))
+    deferred = 0
+    for n in range(1, 10):
+        gateway.restart(Fault("blob-sync", fault, after=n))
+        reply = gateway.send(large)
+        if reply.code == 250:
+            break
+        assert (reply.code, reply.text[:5]) == (code, enhanced)
+        deferred += 1
+    assert deferred >= 2
+    assert reply.code == 250
+    [message] = gateway.messages()
+    assert gateway.raw("acme", message["id"]) == large
+    assert gateway.audit().problems == []
+
+
+def test_a_process_out_of_files_defers_and_recovers(gateway: RunningGateway) -> None:
+    """EMFILE where large content is synced: its folder cannot be opened."""
+    gateway.start(Fault("blob-open", "EMFILE", times=2))
+    large = mail("large", text="\r\n".join(["z" * 70] * 5000))
+    replies: list[Reply] = [gateway.send(large) for _ in range(3)]
+    assert [r.code for r in replies] == [451, 451, 250]
+    assert len(gateway.tickets()) == 1
