@@ -124,7 +124,7 @@ class Commit:
         account = group.accounts[filing.account_id]
         staff = group.staff[filing.account_id]
         assignment = self._assign(group, filing.account_id, decision, facts)
-        ticket = Joined(new_id(), account.take_number(), "open", assignment.team_id, None, is_new=True)
+        ticket = Joined(new_id(), account.take_number(), "open", assignment.team_id, None, group.now, is_new=True)
         ticket.assignee_id = assignment.agent.id if assignment.agent else None
         group.add_ticket(filing, facts, ticket, **_fields(decision))
         participates = facts.message.author and facts.auth.sender is not Sender.FORGED
@@ -168,12 +168,13 @@ class Commit:
         )
         if staff.turned:
             group.accounts[filing.account_id].turn += 1
+        moved = {}
         if assignment.agent or assignment.team_id != ticket.team_id:
-            ticket.team_id = assignment.team_id
-            ticket.assignee_id = assignment.agent.id if assignment.agent else None
+            moved = _given(ticket, assignment, group.now)
         elif ticket.assignee_id not in staff.agents:
             ticket.assignee_id = None  # the agent was removed since: the team is told
-        group.touch(filing.account_id, ticket, **_fields(decision))
+        group.touch(filing.account_id, ticket, **moved, **_fields(decision))
+        ticket.is_untouched = False
         by_agent = any(c.evidence is Evidence.ANSWER_ADDRESS for c in facts.context.candidates)
         if decision.ticket is TicketChoice.NOTE and by_agent:
             return [Step(group.now, "notify", "none", "an agent's note is told to nobody")]
@@ -194,15 +195,22 @@ class Commit:
         rank = twin_rank(facts.place.mailbox, facts.message)
         if rank < twin.rank and ticket.is_untouched:
             assignment = self._assign(group, filing.account_id, decision, facts)
-            ticket.team_id = assignment.team_id
-            ticket.assignee_id = assignment.agent.id if assignment.agent else None
-            group.touch(filing.account_id, ticket, mailbox_id=facts.place.mailbox.id, **_fields(decision))
+            # a copy's move is part of the making: counted as a change, it would keep a third copy from its place
+            moved = _given(ticket, assignment, group.now) | {"updated_at": ticket.created_at}
+            group.touch(filing.account_id, ticket, mailbox_id=facts.place.mailbox.id, **moved, **_fields(decision))
             staff = group.staff[filing.account_id]
             told = who_is_told(decision, facts.message.author, staff, ticket.team_id, assignment.agent)
             already = group.told_of(filing.account_id, ticket.id)
             group.owe(filing, ticket.id, [t for t in told if canonical(t.address) not in already])
             group.move_twin(filing.account_id, twin, rank)
         return ticket, steps
+
+
+def _given(ticket: Joined, assignment: Assignment, now: datetime) -> dict[str, object]:
+    """Give a ticket to a team or an agent; the further columns that change with it."""
+    ticket.team_id = assignment.team_id
+    ticket.assignee_id = assignment.agent.id if assignment.agent else None
+    return {"assigned_at": now if assignment.agent else None}
 
 
 def _fields(decision: Decision) -> dict[str, object]:

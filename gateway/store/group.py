@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select, tuple_
+from sqlalchemy import Connection, delete, select, tuple_
 
 from gateway.core.addresses import canonical
 from gateway.core.clock import new_id
@@ -20,7 +20,7 @@ from gateway.store.assignment import Staff, load_staff
 from gateway.store.directory import SYSTEM
 from gateway.store.facts import dump_decision, dump_facts
 from gateway.store.filing import Filing, Kept
-from gateway.store.keys import receipt_key, twin_key
+from gateway.store.keys import RECEIPT_AGE, receipt_key, twin_key
 from gateway.store.notices import Budget, Told, load_budget
 from gateway.store.tables import Account, Deferral, MailboxRow, Outbox, Receipt, Ticket, Twin
 from gateway.store.tables.columns import columns
@@ -64,6 +64,7 @@ class Joined:
     state: str
     team_id: str | None
     assignee_id: str | None
+    created_at: datetime
     tags: list[str] = field(default_factory=list)
     fields: dict[str, str] = field(default_factory=dict)
     is_new: bool = False
@@ -133,9 +134,12 @@ class Group:
         keys = [(f.account_id, receipt_key(f.envelope.recipients, f.envelope.sha256)) for f in filings if not f.again]
         if not keys:
             return
-        query = select(_r.account_id, _r.key, _r.message_id, _r.trace_id).where(tuple_(_r.account_id, _r.key).in_(keys))
-        for row in self.connection.execute(query):
-            self.receipts[row.account_id, row.key] = (row.message_id, row.trace_id)
+        query = select(_r.account_id, _r.key, _r.message_id, _r.trace_id, _r.at)
+        for row in self.connection.execute(query.where(tuple_(_r.account_id, _r.key).in_(keys))).all():
+            if row.at > self.now - RECEIPT_AGE:
+                self.receipts[row.account_id, row.key] = (row.message_id, row.trace_id)
+            else:
+                self.connection.execute(delete(Receipt).where(_r.account_id == row.account_id, _r.key == row.key))
 
     def _load_twins(self, filings: Sequence[Filing]) -> None:
         keys = [(f.account_id, twin_key(f.facts.message)) for f in filings if f.facts and not f.again]
@@ -155,8 +159,9 @@ class Group:
         for row in self.connection.execute(query):
             untouched = row.updated_at == row.created_at
             self.tickets[row.account_id, row.id] = Joined(
-                row.id, row.number, row.state, row.team_id, row.assignee_id, row.tags, row.fields, False, untouched
-            )
+                row.id, row.number, row.state, row.team_id, row.assignee_id, row.created_at, row.tags, row.fields,
+                is_untouched=untouched,
+            )  # fmt: skip
 
     def default_team(self, account_id: str) -> str | None:
         """The team of the account's default mailbox: mail of a mailbox without a team is somebody's business too."""
