@@ -157,12 +157,7 @@ def add_mailbox(store: Store, account_id: str, new: NewMailbox) -> None:
     with changing(store) as connection:
         _address_is_free(connection, key)
         if new.inbound:
-            query = select(_b.address).where(
-                _b.account_id == account_id, _b.inbound == new.inbound, _b.removed_at.is_(None)
-            )
-            if holder := connection.execute(query).scalar():
-                cure = "name another with --inbound LOCALPART"
-                raise InvalidInput(f"mail to {new.inbound}@ is for the mailbox {holder} already; {cure}")
+            _inbound_is_free(connection, account_id, new.inbound, key)
         team_id = _team_id(connection, account_id, new.team) if new.team else None
         if new.default:
             connection.execute(update(MailboxRow).where(_b.account_id == account_id).values(is_default=False))
@@ -176,15 +171,24 @@ def add_mailbox(store: Store, account_id: str, new: NewMailbox) -> None:
 
 
 def edit_mailbox(store: Store, account_id: str, address: str, values: Values, *, team: str | None = None) -> None:
-    """Raises UnknownThing."""
+    """Raises UnknownThing, InvalidInput when the inbound local part is taken."""
     with changing(store) as connection:
         mine = (_b.account_id == account_id, _b.address_key == canonical(address), _b.removed_at.is_(None))
         _one(connection, select(_b.id).where(*mine), f"there is no mailbox {address} in this account")
         if team:
             values = values | {"team_id": _team_id(connection, account_id, team)}
+        if values.get("inbound"):
+            _inbound_is_free(connection, account_id, values["inbound"], canonical(address))
         if values.get("is_default"):
             connection.execute(update(MailboxRow).where(_b.account_id == account_id).values(is_default=False))
         connection.execute(update(MailboxRow).where(*mine).values(**values))
+
+
+def _inbound_is_free(connection: Connection, account_id: str, inbound: str, for_key: str) -> None:
+    others = (_b.account_id == account_id, _b.address_key != for_key, _b.removed_at.is_(None))
+    if holder := connection.execute(select(_b.address).where(*others, _b.inbound == inbound)).scalar():
+        cure = "name another with --inbound LOCALPART"
+        raise InvalidInput(f"mail to {inbound}@ is for the mailbox {holder} already; {cure}")
 
 
 def _address_is_free(connection: Connection, key: str) -> None:
