@@ -122,8 +122,15 @@ class Committer:
         metrics.COMMIT_GROUP.observe(len(items))
         for filing, outcome in zip(items, outcomes, strict=True):
             if isinstance(filing, Filing) and isinstance(outcome, Accepted) and outcome.duplicate and filing.blob:
-                self._blobs.remove(filing.account_id, filing.message_id)
+                self._remove_blob(filing)
         return outcomes
+
+    def _remove_blob(self, filing: Filing) -> None:
+        """A retry's content is not needed; the group is committed, so that a disk that fails now defers nobody."""
+        try:
+            self._blobs.remove(filing.account_id, filing.message_id)
+        except Surroundings as error:
+            self._log.warning("unused blob not removed", blob=filing.message_id, error=str(error))
 
     def _settle_unknown(self, group: Sequence[_Item], error: Surroundings) -> None:
         """The database failed, perhaps after it had committed: the receipts tell which messages are kept."""
