@@ -125,7 +125,8 @@ class Directory:
         with self._store.read() as connection:
             number = connection.execute(select(columns(Change).number)).scalar() or 0
         with self._lock:
-            moved = self._change is not None and number != self._change
+            # the first reading moves too: what was looked up before it may be older than any number says
+            moved = number != self._change
             self._change = number
             if moved:
                 self._by_domain = {}
