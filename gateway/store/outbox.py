@@ -108,17 +108,17 @@ def settle(store: Store, settlements: Sequence[Settlement], now: datetime) -> No
     """Record attempts with the other server's words, in the row and in the trace of the message that caused it."""
     with store.write() as connection:
         for one in settlements:
+            mine = (_o.account_id == one.claim.account_id, _o.id == one.claim.id)
+            connection.execute(update(Outbox).where(*mine).values(leased_until=None, attempts=_o.attempts + 1))
             settled_at = now if one.state != "pending" else None
             connection.execute(
                 update(Outbox)
                 # a row that was cancelled meanwhile stays cancelled, unless the mail is out already
-                .where(_o.account_id == one.claim.account_id, _o.id == one.claim.id)
+                .where(*mine)
                 .where((_o.state == "pending") | (one.state == "delivered"))
                 .values(
                     state=one.state,
-                    attempts=_o.attempts + 1,
                     next_at=one.next_at,
-                    leased_until=None,
                     settled_at=settled_at,
                     last_reply=f"{one.delivery.code} {one.delivery.reply}" if one.delivery.code else one.delivery.reply,
                 )
