@@ -65,19 +65,23 @@ class Journey:
     envelope: Envelope
     message_id: str
     stage: str = "receive"
+    broken: bool = False
     steps: list[Step] = field(default_factory=list)
 
     @contextmanager
     def in_stage(self, name: str) -> Iterator[dict[str, Any]]:
         """A stage of the line: its duration and what it put into the detail become a step of the trace."""
-        self.stage = name
+        if not self.broken:
+            self.stage = name
         detail: dict[str, Any] = {}
         began = perf_counter()
         try:
             yield detail
-        finally:
-            # verify and scan run side by side: the stage to tell is the one that broke, not the one that began last
-            self.stage = name
+        except BaseException:
+            # verify and scan run side by side: the stage to tell is the one that broke first, not the one begun last
+            if not self.broken:
+                self.stage, self.broken = name, True
+            raise
         # only a stage that ended well leaves a step; one that broke is told by the step that parks or defers
         outcome = str(detail.pop("outcome", "done"))
         reason = str(detail.pop("reason", ""))

@@ -11,6 +11,7 @@ import queue
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from time import monotonic
 
 from sqlalchemy import select
 
@@ -28,6 +29,11 @@ from gateway.store.tables.columns import columns
 
 GROUP = 64
 
+PATIENCE_SECONDS = 1.0
+"""Who has waited longer for a turn while the database was away is answered at once, not after another try: 451 comes
+within the busy time, however many come.
+"""
+
 _Item = tuple[Filing | LogEntry, "Future[Outcome | None]"]
 _r = columns(Receipt)
 
@@ -40,7 +46,7 @@ class Committer:
         self._blobs = blobs
         self._commit = commit
         self._on_owed = on_owed
-        self._waiting: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[tuple[float, _Item | None]] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
         self._log = log.get("committer")
 
@@ -49,7 +55,7 @@ class Committer:
 
     def close(self) -> None:
         """Commit what waits, then end."""
-        self._waiting.put(None)
+        self._waiting.put((monotonic(), None))
         self._thread.join()
 
     async def file(self, filing: Filing) -> Outcome:
@@ -73,12 +79,12 @@ class Committer:
 
     def _hand_over(self, item: Filing | LogEntry) -> Future[Outcome | None]:
         future: Future[Outcome | None] = Future()
-        self._waiting.put((item, future))
+        self._waiting.put((monotonic(), (item, future)))
         return future
 
     def _run(self) -> None:
         while True:
-            first = self._waiting.get()
+            _, first = self._waiting.get()
             if first is None:
                 return
             group, ending = self._gather(first)
@@ -90,7 +96,7 @@ class Committer:
         group = [first]
         while len(group) < GROUP:
             try:
-                item = self._waiting.get_nowait()
+                _, item = self._waiting.get_nowait()
             except queue.Empty:
                 break
             if item is None:
@@ -140,6 +146,18 @@ class Committer:
                 _succeed(future, outcome)
             else:
                 _fail(future, error)
+        if isinstance(error, StoreUnavailable):
+            self._fail_the_waiting(error)
+
+    def _fail_the_waiting(self, error: StoreUnavailable) -> None:
+        waiting = []
+        while not self._waiting.empty():  # this thread is the only one that takes
+            waiting.append(self._waiting.get_nowait())
+        for since, item in waiting:
+            if item is None or monotonic() - since < PATIENCE_SECONDS:
+                self._waiting.put((since, item))
+            else:
+                _fail(item[1], error)
 
     def _kept_already(self, filing: Filing) -> Outcome | None:
         key = receipt_key(filing.envelope.recipients, filing.envelope.sha256)
