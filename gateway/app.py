@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -34,6 +35,7 @@ from gateway.settings import Settings
 from gateway.smtp.replies import final_reply
 from gateway.smtp.server import SmtpServer
 from gateway.store import migrations, secret
+from gateway.store.backlog import reachable
 from gateway.store.begun import BegunMarks
 from gateway.store.blobs import FileBlobs
 from gateway.store.commit import Commit
@@ -46,8 +48,12 @@ from gateway.store.recall import Recall
 from gateway.store.secret import Secret
 from gateway.verify.verifier import Verifier
 from gateway.web.app import make_app
+from gateway.web.figures import Figures, LoopLag
+from gateway.web.readiness import Check, Readiness, greeting_of
 
 CHANGE_POLL_SECONDS = 1.0
+HTTP_HEADER_BYTES = 16 * 1024
+"""Longest request line with all header fields; no request of the API is near it."""
 
 
 class Policies:
@@ -95,7 +101,8 @@ def open_ground(settings: Settings) -> Ground:
 class Line:
     """The intake with everything it needs, in a running event loop. Used by `serve`, `receive`, `rerun`, `release`."""
 
-    def __init__(self, ground: Ground) -> None:
+    def __init__(self, ground: Ground, on_owed: Callable[[], None] = lambda: None) -> None:
+        """`on_owed` is called from the committer's thread when mail is owed."""
         settings = ground.settings
         self.ground = ground
         self.store_pool = Offload("store", 4)
@@ -103,11 +110,9 @@ class Line:
         self.directory = Directory(ground.store, settings.domain, settings.hostname)
         self.begun = BegunMarks(settings.data_dir)
         self.policies = Policies(ground.store)
-        self.wake_outbox = asyncio.Event()
-        loop = asyncio.get_running_loop()
         strategies = plugins_of(strategy_package, "STRATEGY", Strategy)  # type: ignore[type-abstract]
         commit = Commit(strategies, lambda outcome, trace: str(final_reply(outcome, trace)))
-        self.committer = Committer(ground.store, ground.blobs, commit, on_owed=lambda: _wake(loop, self.wake_outbox))
+        self.committer = Committer(ground.store, ground.blobs, commit, on_owed)
         self.resolver = DnsResolver(
             settings.dns.nameservers or None, settings.dns.port, settings.dns.timeout_seconds, settings.dns.zone_file
         )
@@ -150,9 +155,25 @@ class Line:
         self.begun.end()
 
 
-def _wake(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
-    """From the committer's thread."""
-    loop.call_soon_threadsafe(event.set)
+@dataclass(frozen=True, slots=True)
+class Bell:
+    """A pipe the workers of a supervisor share: whoever commits mail to send rings, the outbox hears. Polling is the
+    guarantee; this only saves its second. Other nodes and commands do not ring.
+    """
+
+    heard: int
+    rung: int
+
+    def ring(self) -> None:
+        """From any thread. A full pipe has rung already."""
+        with contextlib.suppress(BlockingIOError):
+            os.write(self.rung, b".")
+
+    def wake(self, outbox: OutboxWorker) -> None:
+        """The reader's side, in the event loop."""
+        with contextlib.suppress(BlockingIOError):
+            os.read(self.heard, 4096)
+        outbox.wake()
 
 
 def relays_of(settings: Settings) -> list[Relay]:
@@ -163,17 +184,21 @@ def relays_of(settings: Settings) -> list[Relay]:
 class Worker:
     """One process that serves: SMTP sessions, the outbox, the web, in one loop on sockets the supervisor owns."""
 
-    def __init__(self, settings: Settings, roles: frozenset[str]) -> None:
+    def __init__(self, settings: Settings, roles: frozenset[str], group: frozenset[str] | None = None) -> None:
+        """`group`: the roles of all workers of the supervisor together; without it, this one's."""
         self._settings = settings
         self._roles = roles
+        self._group = roles if group is None else group
         self._log = log.get("worker")
         self._stop = asyncio.Event()  # binds to the loop of `run`
 
-    async def run(self, smtp: Sequence[socket.socket], http: Sequence[socket.socket], life: socket.socket) -> bool:
+    async def run(
+        self, smtp: Sequence[socket.socket], http: Sequence[socket.socket], life: socket.socket, bell: Bell
+    ) -> bool:
         """Until a signal, or the end of the supervisor. True when everything begun was finished."""
         ground = open_ground(self._settings)
         self._listen_for_the_end(life)
-        async with Line(ground) as line:
+        async with Line(ground, bell.ring) as line:
             await line.store_pool(line.directory.refresh)
             server = SmtpServer(
                 hostname=self._settings.hostname,
@@ -185,13 +210,18 @@ class Worker:
                 cpu_pool=line.cpu_pool,
             )
             outbox = self._outbox(line)
-            web = self._web(line, server)
+            lag = LoopLag()
+            pools = Offload("web", 2), Offload("watch", 1)
+            web = self._web(line, lag, smtp, *pools)
             if "smtp" in self._roles:
                 await server.serve(smtp)
-            tasks = [asyncio.create_task(self._watch_changes(line, outbox))]
+            tasks = [asyncio.create_task(self._watch_changes(line, outbox)), asyncio.create_task(lag.watch())]
+            outbox_task = None
             if "outbox" in self._roles:
-                await line.store_pool(release_leases, ground.store)
-                tasks += [asyncio.create_task(outbox.run()), asyncio.create_task(_pass_on(line.wake_outbox, outbox))]
+                if self._settings.is_sqlite:  # elsewhere other nodes may hold some: leases run out by themselves
+                    await line.store_pool(release_leases, ground.store)
+                outbox_task = asyncio.create_task(outbox.run())
+                asyncio.get_running_loop().add_reader(bell.heard, bell.wake, outbox)
             web_task = asyncio.create_task(web.serve(sockets=list(http))) if "web" in self._roles else None
             self._log.info("ready", smtp=[_name(s) for s in smtp], http=[_name(s) for s in http])
             await self._stop.wait()
@@ -200,7 +230,9 @@ class Worker:
             web.should_exit = True
             if web_task:
                 await web_task
-            await _finish(tasks, outbox_task=tasks[1] if len(tasks) > 1 else None)
+            await _finish(tasks, outbox_task)
+            for pool in pools:
+                pool.close()
         ground.close()
         return drained
 
@@ -228,27 +260,48 @@ class Worker:
             cpu_pool=line.cpu_pool,
         )
 
-    def _web(self, line: Line, server: SmtpServer) -> uvicorn.Server:
+    def _web(
+        self, line: Line, lag: LoopLag, smtp: Sequence[socket.socket], pool: Offload, watching: Offload
+    ) -> uvicorn.Server:
+        """Requests have threads of their own, and those who watch one apart: neither these nor a database that hangs may
+        hold up mail.
+        """
+
         async def database() -> str:
             try:
-                await line.store_pool(line.directory.refresh)
+                await watching(reachable, line.ground.store)
             except Surroundings as error:
                 return str(error)
             return ""
 
-        async def smtp() -> str:
-            return "" if "smtp" not in self._roles or server.is_serving else "not listening"
-
         app = make_app(
             store=line.ground.store,
             blobs=line.ground.blobs,
-            store_pool=line.store_pool,
-            checks={"database": database, "smtp": smtp},
+            pool=pool,
+            readiness=Readiness({"database": database} | self._listener_checks(smtp)),
+            figures=Figures(line.ground.store, watching),
+            lag=lag,
         )
-        config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=5)
+        config = uvicorn.Config(
+            app,
+            http="h11",
+            h11_max_incomplete_event_size=HTTP_HEADER_BYTES,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+            timeout_graceful_shutdown=5,
+        )
         web = uvicorn.Server(config)
         web.capture_signals = contextlib.nullcontext  # type: ignore[assignment,method-assign]  # signals are the worker's
         return web
+
+    def _listener_checks(self, smtp: Sequence[socket.socket]) -> dict[str, Check]:
+        """One for each listener of the group: this worker's own, or by the settings where others serve them."""
+        if "smtp" not in self._group:
+            return {}
+        addresses = [_name(s) for s in smtp] or self._settings.smtp.listen
+        return {f"smtp {address}": greeting_of(address) for address in addresses}
 
     async def _watch_changes(self, line: Line, outbox: OutboxWorker) -> None:
         """Read the change number each second; what moved is looked up anew."""
@@ -261,13 +314,6 @@ class Worker:
             await asyncio.sleep(CHANGE_POLL_SECONDS)
 
 
-async def _pass_on(event: asyncio.Event, outbox: OutboxWorker) -> None:
-    while True:
-        await event.wait()
-        event.clear()
-        outbox.wake()
-
-
 async def _finish(tasks: list[asyncio.Task[None]], outbox_task: asyncio.Task[None] | None) -> None:
     if outbox_task:
         await outbox_task
@@ -277,8 +323,11 @@ async def _finish(tasks: list[asyncio.Task[None]], outbox_task: asyncio.Task[Non
 
 
 def _name(listening: socket.socket) -> str:
+    """As the settings write it: `host:port`, `[ipv6]:port` or `unix:PATH`."""
     address = listening.getsockname()
-    return f"{address[0]}:{address[1]}" if isinstance(address, tuple) else str(address)
+    if not isinstance(address, tuple):
+        return f"unix:{address}"
+    return f"[{address[0]}]:{address[1]}" if ":" in address[0] else f"{address[0]}:{address[1]}"
 
 
 def prepare(settings: Settings) -> None:

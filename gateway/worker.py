@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from gateway import log
-from gateway.app import Worker
+from gateway.app import Bell, Worker
 from gateway.core.errors import GatewayError, Surroundings
 from gateway.settings import load
 
@@ -22,8 +22,8 @@ def main(arguments: list[str]) -> int:
     log.set_up(settings.log.format)
     smtp, http = ([socket.socket(fileno=n) for n in handed[kind]] for kind in ("smtp", "http"))
     try:
-        worker = Worker(settings, frozenset(handed["roles"]))
-        drained = asyncio.run(worker.run(smtp, http, socket.socket(fileno=handed["life"])))
+        worker = Worker(settings, frozenset(handed["roles"]), frozenset(handed.get("group", handed["roles"])))
+        drained = asyncio.run(worker.run(smtp, http, socket.socket(fileno=handed["life"]), Bell(*handed["bell"])))
     except GatewayError as error:
         sys.stderr.write(f"gateway: {error}\n")
         # a database that is locked or away comes back: the supervisor tries again

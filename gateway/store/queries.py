@@ -35,6 +35,9 @@ _o, _p, _team, _t, _x = columns(Outbox), columns(Participant), columns(Team), co
 
 Json = dict[str, Any]
 
+_GONE = ("erased", "expired")
+"""Dispositions of messages whose content has gone for good."""
+
 
 def account_id(store: Store, name: str) -> str:
     """Raises UnknownThing."""
@@ -46,14 +49,16 @@ def account_id(store: Store, name: str) -> str:
     return str(found)
 
 
-def _time(at: datetime | None) -> str | None:
+def moment(at: datetime | None) -> str | None:
+    """A time as RFC 3339 writes it, in UTC."""
     return at.isoformat().replace("+00:00", "Z") if at else None
 
 
 # --- tickets ---
 
 
-def _tickets(account: str) -> Select[Any]:
+def ticket_rows(account: str) -> Select[Any]:
+    """What `ticket_objects` needs of every ticket of an account, in no order."""
     return (
         select(
             *_t, _a.name.label("account"), _b.address.label("mailbox"), _team.name.label("team"),
@@ -70,32 +75,36 @@ def _tickets(account: str) -> Select[Any]:
 
 def tickets(store: Store, account: str, *, state: str | None = None) -> list[Json]:
     """Ticket objects, newest first."""
-    query = _tickets(account).order_by(_t.number.desc())
+    query = ticket_rows(account).order_by(_t.number.desc())
     if state:
         query = query.where(_t.state == state)
     with store.read() as connection:
-        rows = connection.execute(query).all()
-        people = _participants(connection, account, [r.id for r in rows])
-        ids = _message_ids(connection, account, [r.id for r in rows])
+        return ticket_objects(connection, account, connection.execute(query).all())
+
+
+def ticket_objects(connection: Connection, account: str, rows: Sequence[Row[Any]]) -> list[Json]:
+    """Tickets with their messages' ids, for rows of `ticket_rows`."""
+    people = _participants(connection, account, [r.id for r in rows])
+    ids = _message_ids(connection, account, [r.id for r in rows])
     return [_ticket(r, people.get(r.id, []), ids.get(r.id, [])) for r in rows]
 
 
 def ticket(store: Store, account: str, number: int, blobs: FileBlobs | None = None) -> Json:
     """One ticket with its full messages, oldest first, and the notifications sent about it. Raises UnknownThing."""
     with store.read() as connection:
-        row = connection.execute(_tickets(account).where(_t.number == number)).first()
+        row = connection.execute(ticket_rows(account).where(_t.number == number)).first()
         if row is None:
             raise UnknownThing(f"there is no ticket {number} in this account; `gateway ticket list` shows all")
         messages = connection.execute(
-            _messages().where(_m.account_id == account, _m.ticket_id == row.id).order_by(_m.id)
+            message_rows().where(_m.account_id == account, _m.ticket_id == row.id).order_by(_m.id)
         ).all()
         sent = connection.execute(
             select(*_o).where(_o.account_id == account, _o.ticket_id == row.id).order_by(_o.id)
         ).all()
         people = _participants(connection, account, [row.id])
     shown = _ticket(row, people.get(row.id, []), [])
-    shown["messages"] = [_message(m) | {"html": _html(store, blobs, account, m)} for m in messages]
-    shown["notifications"] = [_outbox(o, row.number) for o in sent]
+    shown["messages"] = [message_object(m) | {"html": _html(store, blobs, account, m)} for m in messages]
+    shown["notifications"] = [outbox_object(o, row.number) for o in sent]
     return shown
 
 
@@ -113,8 +122,8 @@ def _ticket(row: Any, people: Sequence[Json], messages: Sequence[str]) -> Json:
         "tags": row.tags,
         "fields": row.fields,
         "participants": list(people),
-        "created_at": _time(row.created_at),
-        "updated_at": _time(row.updated_at),
+        "created_at": moment(row.created_at),
+        "updated_at": moment(row.updated_at),
         "messages": list(messages),
     }
 
@@ -146,7 +155,8 @@ def _chunks(ids: Sequence[str], size: int = 500) -> list[Sequence[str]]:
 # --- messages ---
 
 
-def _messages() -> Select[Any]:
+def message_rows() -> Select[Any]:
+    """What `message_object` needs of every message there is, in no order: the caller names the account."""
     light = [c for c in _m if c.name != "content"]
     return (
         select(*light, _t.number.label("ticket_number"), _b.address.label("mailbox"))
@@ -158,20 +168,20 @@ def _messages() -> Select[Any]:
 
 def messages(store: Store, account: str, *, disposition: str | None = None) -> list[Json]:
     """Message objects, newest first."""
-    query = _messages().where(_m.account_id == account).order_by(_m.id.desc())
+    query = message_rows().where(_m.account_id == account).order_by(_m.id.desc())
     if disposition:
         query = query.where(_m.disposition == disposition)
     with store.read() as connection:
-        return [_message(r) for r in connection.execute(query)]
+        return [message_object(r) for r in connection.execute(query)]
 
 
 def message(store: Store, account: str, message_id: str, blobs: FileBlobs | None = None) -> Json:
     """Raises UnknownThing."""
     with store.read() as connection:
-        row = connection.execute(_messages().where(_m.account_id == account, _m.id == message_id)).first()
+        row = connection.execute(message_rows().where(_m.account_id == account, _m.id == message_id)).first()
     if row is None:
         raise UnknownThing(f"there is no message {message_id} in this account")
-    return _message(row) | {"html": _html(store, blobs, account, row)}
+    return message_object(row) | {"html": _html(store, blobs, account, row)}
 
 
 def _html(store: Store, blobs: FileBlobs | None, account: str, row: Any) -> str | None:
@@ -188,7 +198,7 @@ def _html(store: Store, blobs: FileBlobs | None, account: str, row: Any) -> str 
     return sanitised(html) if html else None
 
 
-def _message(row: Any) -> Json:
+def message_object(row: Any) -> Json:
     facts = load_facts(row.facts) if row.facts else None
     decision = load_decision(row.decision) if row.decision else None
     return {
@@ -203,7 +213,7 @@ def _message(row: Any) -> Json:
         "author": {"name": row.author_name, "address": row.author_address},
         "subject": row.subject,
         "message_id": row.message_id,
-        "received_at": _time(row.received_at),
+        "received_at": moment(row.received_at),
         "size_bytes": row.size_bytes,
         "sha256": row.sha256,
         "disposition": row.disposition,
@@ -267,11 +277,13 @@ def _attachments(facts: Facts, decision: Mapping[str, Any]) -> list[Json]:
 
 
 def raw_content(store: Store, blobs: FileBlobs, account: str, message_id: str) -> bytes | None:
-    """The message as it came. None when there is none such; raises BlobUnavailable when it cannot be read whole."""
-    query = select(_m.content, _m.sha256).where(_m.account_id == account, _m.id == message_id)
+    """The message as it came. None when there is none such, or its content has gone for good; raises BlobUnavailable when
+    it cannot be read whole.
+    """
+    query = select(_m.content, _m.sha256, _m.disposition).where(_m.account_id == account, _m.id == message_id)
     with store.read() as connection:
         row = connection.execute(query).first()
-    if row is None:
+    if row is None or row.disposition in _GONE:
         return None
     return row.content if row.content is not None else blobs.get(account, message_id, row.sha256)
 
@@ -298,6 +310,8 @@ def stored_message(store: Store, blobs: FileBlobs, account: str, message_id: str
         row = connection.execute(query).first()
     if row is None:
         raise UnknownThing(f"there is no message {message_id} in this account")
+    if row.disposition in ("erased", "expired"):
+        raise UnknownThing(f"message {message_id} is {row.disposition}: its content is gone")
     content = row.content if row.content is not None else blobs.get(account, message_id, row.sha256)
     facts = load_facts(row.facts) if row.facts else None
     envelope = Envelope(
@@ -363,7 +377,7 @@ def log_lines(store: Store, wanted: LogFilter) -> list[Json]:
 def _line(row: Any) -> Json:
     return {
         "trace": row.trace_id,
-        "at": _time(row.at),
+        "at": moment(row.at),
         "account": row.account or "system",
         "outcome": row.outcome,
         "reason": row.reason,
@@ -385,7 +399,7 @@ def trace(store: Store, trace_id: str) -> Json:
     return {
         "id": row.trace_id,
         "account": row.account or "system",
-        "at": _time(row.at),
+        "at": moment(row.at),
         "client": {"ip": row.client_ip, "helo": row.helo, "tls": row.tls},
         "reverse_path": row.reverse_path,
         "recipients": row.recipients,
@@ -393,7 +407,7 @@ def trace(store: Store, trace_id: str) -> Json:
         "reason": row.reason,
         "reply": row.reply,
         "message": row.message_id,
-        "events": [_event(e) for e in events],
+        "events": [event_object(e) for e in events],
     }
 
 
@@ -404,9 +418,9 @@ def traces_of_message_id(store: Store, message_id: str) -> list[str]:
         return list(connection.execute(select(_m.trace_id).where(_m.message_id == wanted).order_by(_m.id)).scalars())
 
 
-def _event(row: Row[Any]) -> Json:
+def event_object(row: Row[Any]) -> Json:
     return {
-        "at": _time(row.at),
+        "at": moment(row.at),
         "stage": row.stage,
         "outcome": row.outcome,
         "reason": row.reason,
@@ -431,10 +445,10 @@ def outbox_rows(store: Store, account: str | None, *, state: str | None = None) 
     if state:
         query = query.where(_o.state == state)
     with store.read() as connection:
-        return [_outbox(r, r.number) | {"account": r.account} for r in connection.execute(query)]
+        return [outbox_object(r, r.number) | {"account": r.account} for r in connection.execute(query)]
 
 
-def _outbox(row: Any, number: int) -> Json:
+def outbox_object(row: Any, number: int) -> Json:
     return {
         "id": row.id,
         "kind": row.kind,
@@ -442,9 +456,9 @@ def _outbox(row: Any, number: int) -> Json:
         "recipient": row.recipient,
         "state": row.state,
         "attempts": row.attempts,
-        "created_at": _time(row.created_at),
-        "next_at": _time(row.next_at) if row.state == "pending" else None,
-        "settled_at": _time(row.settled_at),
+        "created_at": moment(row.created_at),
+        "next_at": moment(row.next_at) if row.state == "pending" else None,
+        "settled_at": moment(row.settled_at),
         "message_id": row.message_id_header,
         "template": row.template,
         "last_reply": row.last_reply,

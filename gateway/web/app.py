@@ -2,104 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Annotated
-
-from fastapi import Depends, FastAPI, Request, Response
-from fastapi.responses import JSONResponse
-from starlette.exceptions import HTTPException
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
 
 from gateway import __version__
-from gateway.core.errors import BlobUnavailable, Surroundings
 from gateway.offload import Offload
-from gateway.store import queries
 from gateway.store.blobs import FileBlobs
 from gateway.store.engine import Store
-from gateway.web.security import Caller, caller_of
+from gateway.web.access import API, Parts
+from gateway.web.api import accounts, messages, outbox, policies, tickets, traces
+from gateway.web.figures import Figures, LoopLag
+from gateway.web.health import health_router
+from gateway.web.middleware import EveryAnswer
+from gateway.web.openapi import describe, query_names
+from gateway.web.problems import add_handlers
+from gateway.web.readiness import Readiness
 
-Check = Callable[[], Awaitable[str]]
-"""A readiness check: empty when well, else what is wrong in a few words."""
-
-
-class Problem(HTTPException):
-    """An error as RFC 9457 tells it (`application/problem+json`)."""
-
-    def __init__(self, status: int, title: str, detail: str = "") -> None:
-        super().__init__(status, detail or title)
-        self.title = title
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What routes need, in `app.state.parts`."""
-
-    store: Store
-    blobs: FileBlobs
-    store_pool: Offload
+ROUTERS = (
+    accounts.router,
+    accounts.own,
+    tickets.router,
+    messages.router,
+    traces.router,
+    outbox.router,
+    policies.router,
+)
 
 
-async def authorised(request: Request, account: str) -> Caller:
-    """The caller, whose key must be of the account in the path. Raises Problem."""
-    parts: Parts = request.app.state.parts
-    caller = await parts.store_pool(caller_of, parts.store, request.headers.get("authorization"))
-    if caller is None:
-        raise Problem(401, "Unauthorized", "give an API key of this account: Authorization: Bearer <key>")
-    if caller.account != account:
-        raise Problem(404, "Not Found", "there is nothing here")
-    return caller
-
-
-def make_app(*, store: Store, blobs: FileBlobs, store_pool: Offload, checks: dict[str, Check]) -> FastAPI:
-    """The routes; `checks` are what `/readyz` asks."""
+def make_app(
+    *, store: Store, blobs: FileBlobs, pool: Offload, readiness: Readiness, figures: Figures, lag: LoopLag
+) -> FastAPI:
+    """All routes. `pool` runs the API's look-ups and is the web's own."""
     app = FastAPI(
-        title="Mail gateway", version=__version__, docs_url=None, redoc_url=None, openapi_url="/api/v1/openapi.json"
+        title="Mail gateway",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=f"{API}/openapi.json",
+        redirect_slashes=False,  # a redirect would name whatever host the client claims to have asked
+        generate_unique_id_function=_operation,
     )
-    app.add_exception_handler(HTTPException, _problem)
-    app.add_exception_handler(Surroundings, _unavailable)
-
-    app.state.parts = Parts(store, blobs, store_pool)
-
-    @app.get("/healthz", include_in_schema=False)
-    async def healthz() -> dict[str, str]:
-        return {"status": "ok"}
-
-    @app.get("/readyz", include_in_schema=False)
-    async def readyz() -> JSONResponse:
-        found = {name: await check() for name, check in checks.items()}
-        ready = not any(found.values())
-        body = {"ready": ready, "checks": {name: wrong or "ok" for name, wrong in found.items()}}
-        return JSONResponse(body, status_code=200 if ready else 503)
-
-    @app.get("/api/v1/accounts/{account}/messages/{message_id}/raw", response_class=Response)
-    async def raw(message_id: str, caller: Annotated[Caller, Depends(authorised)]) -> Response:
-        """The message as it came, byte for byte."""
-        try:
-            content = await store_pool(queries.raw_content, store, blobs, caller.account_id, message_id)
-        except BlobUnavailable as error:
-            raise Problem(503, "Service Unavailable", str(error)) from error
-        if content is None:
-            raise Problem(404, "Not Found", "there is nothing here")
-        headers = {
-            "Content-Disposition": f'attachment; filename="{message_id}.eml"',
-            "X-Content-Type-Options": "nosniff",
-            "Content-Security-Policy": "default-src 'none'; sandbox",
-        }
-        return Response(content, media_type="message/rfc822", headers=headers)
-
+    app.state.parts = Parts(store, blobs, pool)
+    app.add_middleware(EveryAnswer)
+    add_handlers(app)
+    app.include_router(health_router(readiness, figures, lag))
+    for router in ROUTERS:
+        app.include_router(router)
+    document = describe(app)
+    app.openapi = lambda: document  # type: ignore[method-assign]  # FastAPI's own way to hand in a document
+    app.state.query_names = query_names(document)
     return app
 
 
-async def _problem(_request: Request, error: Exception) -> Response:
-    if not isinstance(error, HTTPException):
-        raise TypeError(error)
-    title = error.title if isinstance(error, Problem) else str(error.detail)
-    body = {"type": "about:blank", "status": error.status_code, "title": title, "detail": str(error.detail)}
-    headers = {"WWW-Authenticate": "Bearer"} if error.status_code == 401 else None
-    return JSONResponse(body, status_code=error.status_code, media_type="application/problem+json", headers=headers)
-
-
-async def _unavailable(_request: Request, _error: Exception) -> Response:
-    body = {"type": "about:blank", "status": 503, "title": "Service Unavailable", "detail": "please try again"}
-    headers = {"Retry-After": "5"}
-    return JSONResponse(body, status_code=503, media_type="application/problem+json", headers=headers)
+def _operation(route: APIRoute) -> str:
+    return route.name

@@ -108,7 +108,7 @@ class Event(SQLModel, table=True):
     """A line of a trace."""
 
     __tablename__ = "event"
-    __table_args__ = (Index("event_by_trace", "trace_id", "id"),)
+    __table_args__ = (Index("event_by_trace", "trace_id", "id"), Index("event_by_account", "account_id", "id"))
     id: str = Field(primary_key=True)
     account_id: str
     trace_id: str

@@ -120,6 +120,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     with op.batch_alter_table("event", schema=None) as batch_op:
+        batch_op.create_index("event_by_account", ["account_id", "id"], unique=False)
         batch_op.create_index("event_by_trace", ["trace_id", "id"], unique=False)
 
     op.create_table(

@@ -1,0 +1,1 @@
+"""The API: a router for each resource."""
