@@ -169,6 +169,8 @@ class Supervisor:
         self._command = tuple(worker_command)
         self._grace = grace_seconds
         self._sockets: dict[str, list[socket.socket]] = {}
+        self._bell = _bell()
+        """Rung by a worker that committed mail to send, heard by the one with the outbox: polling alone takes a second."""
         self._slots = [Slot(p) for p in plans(roles, smtp_workers, together=together)]
         self._stopping = False
         self._replace: list[Slot] = []
@@ -241,10 +243,13 @@ class Supervisor:
         ours, theirs = socket.socketpair()
         kinds = {"smtp": "smtp" in slot.plan.roles, "http": "web" in slot.plan.roles}
         handed = {kind: [s.fileno() for s in self._sockets.get(kind, [])] if has else [] for kind, has in kinds.items()}
-        argument = json.dumps({"roles": slot.plan.roles, "life": theirs.fileno(), **handed})
+        heard, rung = self._bell
+        argument = json.dumps(
+            {"roles": slot.plan.roles, "group": self._roles, "life": theirs.fileno(), "bell": [heard, rung], **handed}
+        )
         slot.process = subprocess.Popen(
             [*self._command, argument],
-            pass_fds=[theirs.fileno(), *(n for numbers in handed.values() for n in numbers)],
+            pass_fds=[theirs.fileno(), heard, rung, *(n for numbers in handed.values() for n in numbers)],
             env={**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(self._metrics_folder)},
         )
         theirs.close()
@@ -278,6 +283,13 @@ class Supervisor:
         served = time.monotonic() - slot.began
         slot.pause = 0.1 if served > 30 else min(max(slot.pause, 0.05) * 2, _LONGEST_PAUSE_SECONDS)
         slot.start_at = time.monotonic() + slot.pause
+
+
+def _bell() -> tuple[int, int]:
+    heard, rung = os.pipe()
+    os.set_blocking(heard, False)
+    os.set_blocking(rung, False)
+    return heard, rung
 
 
 def _say(text: str) -> None:

@@ -1,33 +1,49 @@
 """Marks of content being worked on, so that content which ends processes is parked unread the third time.
 
-Standard library only: the supervisor, which counts what a dead worker left, imports nothing else.
+Standard library only: the supervisor, which counts what a dead worker left, imports nothing else. A worker's marks lie in
+one mapped file: marking costs no system call (a file per message cost 0.6 ms), and the kernel keeps what a killed
+process wrote. Never synced: a power loss is nobody's fault.
 """
 
 from __future__ import annotations
 
+import mmap
 import os
 import re
 import shutil
 from pathlib import Path
 
 ENDED_TOO_OFTEN = 2
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+_SHA256 = re.compile(rb"[0-9a-f]{64}")
+_SLOT_OCTETS = 64
+_SLOTS = 4096
+_FREE = bytes(_SLOT_OCTETS)
 
 
 class BegunMarks:
-    """The marks of one worker process: `<data_dir>/begun/<pid>/<sha256>`. Never synced: a power loss is nobody's fault."""
+    """The marks of one worker process: `<data_dir>/begun/<pid>`, a slot of 64 octets for each SHA-256 in hand."""
 
     def __init__(self, data_dir: Path, pid: int | None = None) -> None:
-        self._folder = data_dir / "begun" / str(pid or os.getpid())
+        self._path = data_dir / "begun" / str(pid or os.getpid())
         self._suspects = data_dir / "suspects"
+        self._slots: mmap.mmap | None = None
+        self._free = list(range(_SLOTS))
+        self._held: dict[str, list[int]] = {}
 
     def start(self) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
+        """Raises OSError."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
         self._suspects.mkdir(parents=True, exist_ok=True)
+        with self._path.open("w+b") as file:
+            file.truncate(_SLOT_OCTETS * _SLOTS)
+            self._slots = mmap.mmap(file.fileno(), _SLOT_OCTETS * _SLOTS)
 
     def end(self) -> None:
         """At the end of a process that has nothing in hand any more."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        if self._slots is not None:
+            self._slots.close()
+            self._slots = None
+        self._path.unlink(missing_ok=True)
 
     def ended_processes(self, sha256: str) -> bool:
         """True when workers died while they had this content in hand, as often as we can bear."""
@@ -37,14 +53,23 @@ class BegunMarks:
             return False
 
     def mark(self, sha256: str) -> None:
-        """A full or failing disk is met, and told, at the commit."""
-        try:
-            os.close(os.open(self._folder / sha256, os.O_WRONLY | os.O_CREAT, 0o600))
-        except OSError:
+        """Beyond as many as there are slots the rest goes unmarked: a mark is a help, no promise."""
+        if self._slots is None or not self._free:
             return
+        slot = self._free.pop()
+        self._held.setdefault(sha256, []).append(slot)
+        self._slots[slot * _SLOT_OCTETS : (slot + 1) * _SLOT_OCTETS] = sha256.encode("ascii")
 
     def clear(self, sha256: str) -> None:
-        (self._folder / sha256).unlink(missing_ok=True)
+        """The same content may be in hand twice: one mark of it goes."""
+        slots = self._held.get(sha256)
+        if not slots or self._slots is None:
+            return
+        slot = slots.pop()
+        if not slots:
+            del self._held[sha256]
+        self._slots[slot * _SLOT_OCTETS : (slot + 1) * _SLOT_OCTETS] = _FREE
+        self._free.append(slot)
 
     def acquit(self, sha256: str) -> None:
         """After a re-run that went well."""
@@ -52,15 +77,15 @@ class BegunMarks:
 
     def count_death(self) -> int:
         """Called by the supervisor for a worker that died: what it had in hand becomes suspect; returns how much."""
-        marks = [m for m in self._listed() if _SHA256.fullmatch(m.name)]
+        try:
+            marks = {m.decode("ascii") for m in _SHA256.findall(self._path.read_bytes())}
+        except FileNotFoundError:
+            return 0
         for mark in marks:
-            with (self._suspects / mark.name).open("ab") as file:
+            with (self._suspects / mark).open("ab") as file:
                 file.write(b".")
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._path.unlink(missing_ok=True)
         return len(marks)
-
-    def _listed(self) -> list[Path]:
-        return list(self._folder.iterdir()) if self._folder.is_dir() else []
 
 
 def forget_all(data_dir: Path) -> None:
