@@ -282,8 +282,10 @@ def _lives(
 
 
 def _after(stage: str, chance: random.Random) -> int:
-    """Blobs are rare, and groups commit many messages at once."""
-    return 1 if stage == "blob-written" else chance.randrange(1, 12)
+    """Blobs are rare; a group commits the messages of all clients at once, so sixty messages may be four groups."""
+    if stage == "blob-written":
+        return 1
+    return chance.randrange(1, 3 if "commit" in stage else 12)
 
 
 def _life_to_stage(gateway: RunningGateway, clients: Clients, result: Result, fault: Fault, until: int) -> None:
