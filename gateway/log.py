@@ -24,7 +24,9 @@ def _with_trace(_logger: Any, _name: str, event: structlog.typing.EventDict) -> 
 def set_up(form: str = "auto") -> None:
     """`console`, `json`, or `auto`: console on a terminal, else one JSON object a line. Writes to stderr."""
     console = form == "console" or (form == "auto" and sys.stderr.isatty())
-    renderer: Any = structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
+    # rich's tracebacks show every local, mail and keys among them, and take seconds of the event loop
+    plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    renderer: Any = plain if console else structlog.processors.JSONRenderer()
     processors: list[Any] = [
         _with_trace,
         structlog.processors.add_log_level,
