@@ -27,6 +27,7 @@ AT_ONCE = 16
 """Attempts under way at once: a relay that hangs holds its own slots, not the queue."""
 POLL_SECONDS = 1.0
 ATTEMPT_SECONDS = 60.0
+RECORD_AGAIN_SECONDS = 1.0
 LAST_SECONDS = 5.0
 """How long attempts may go on after the stop; then they are cut, recorded and due again at the next start."""
 
@@ -125,10 +126,10 @@ class OutboxWorker:
         try:
             delivery = await self._until_cut(claim)
             metrics.DELIVERIES.labels(delivery.result.value).inc()
-            await self._store_pool(outbox.settle, self._store, [_settlement(claim, delivery, now())], now())
+            await self._record(_settlement(claim, delivery, now()))
         except Surroundings as error:
             # the lease runs out by itself and the row is tried again
-            self._log.warning("attempt not recorded", outbox=claim.id, error=str(error))
+            self._log.warning("attempt not made", outbox=claim.id, error=str(error))
         except Exception as error:  # noqa: BLE001  a row that breaks our code fails visibly, it never stops the worker
             self._log.error("notification failed", outbox=claim.id, exc_info=error)
             await self._give_up(claim, f"{type(error).__name__}: see the log")
@@ -146,11 +147,21 @@ class OutboxWorker:
             return Delivery(DeliveryResult.RETRY, 0, "cut by our own stop before an answer came", "", uncertain=True)
 
     async def _give_up(self, claim: Claim, why: str) -> None:
-        delivery = Delivery(DeliveryResult.FAILED, 0, why, "gateway")
-        try:
-            await self._store_pool(outbox.settle, self._store, [_settlement(claim, delivery, now())], now())
-        except Surroundings as error:
-            self._log.warning("failure not recorded", outbox=claim.id, error=str(error))
+        await self._record(_settlement(claim, Delivery(DeliveryResult.FAILED, 0, why, "gateway"), now()))
+
+    async def _record(self, settlement: Settlement) -> None:
+        """Tried again while the lease is young: unrecorded, a row whose mail is out would be sent a second time."""
+        end = now() + outbox.LEASE / 2
+        while True:
+            try:
+                await self._store_pool(outbox.settle, self._store, [settlement], now())
+            except Surroundings as error:
+                self._log.warning("attempt not recorded", outbox=settlement.claim.id, error=str(error))
+                if self._stopping or now() > end:
+                    return
+                await asyncio.sleep(RECORD_AGAIN_SECONDS)
+            else:
+                return
 
     async def _attempt(self, claim: Claim) -> Delivery:
         try:
