@@ -67,10 +67,7 @@ def parse_addr_spec(text: str, *, lenient: bool = False) -> AddrSpec:
             raise BadAddress("malformed local part")
         unquoted = local
     else:
-        quoted = _QUOTED.fullmatch(local)
-        if not quoted:
-            raise BadAddress("malformed quoted local part")
-        unquoted = re.sub(r"\\(.)", r"\1", quoted.group(1))
+        unquoted = re.sub(r"\\(.)", r"\1", local[1:-1])
         if not unquoted:
             raise BadAddress("empty local part")
     if any(unicodedata.category(c) in _INVISIBLE for c in unquoted if c != " "):
