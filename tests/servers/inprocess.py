@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gateway import app
+from gateway import app, log
 from gateway.commands import accounts
 from gateway.settings import Settings, load
 from gateway.smtp.server import SmtpServer
@@ -48,6 +48,7 @@ def settings_for(folder: Path, **more: str) -> Settings:
 
 def make_seed(folder: Path) -> Path:
     """A data directory with two accounts: `acme` (support@, billing@, sales@; agents ann and bob), `globex` (help@)."""
+    log.set_up("console")
     settings = settings_for(folder)
     app.prepare(settings)
     ground = app.open_ground(settings)

@@ -1,0 +1,251 @@
+"""The outbox worker with relays that do what a test says."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+
+from gateway import app
+from gateway.core.errors import StoreUnavailable
+from gateway.core.notice import Delivery, DeliveryResult
+from gateway.notify.folder import templates_folder
+from gateway.notify.render import Templates
+from gateway.offload import Offload
+from gateway.outbox import worker as worker_module
+from gateway.outbox.worker import OutboxWorker
+from gateway.store import outbox
+from gateway.store.tables import Event, Outbox
+from gateway.store.tables.columns import columns
+from tests.servers.inprocess import fresh_ground, make_seed, numbered, running, settings_for
+
+_o = columns(Outbox)
+
+DELIVERED = Delivery(DeliveryResult.DELIVERED, 250, "queued", "one")
+GREYLISTED = Delivery(DeliveryResult.RETRY, 451, "greylisted", "one")
+REFUSED = Delivery(DeliveryResult.FAILED, 550, "no such user", "one")
+AWAY = Delivery(DeliveryResult.RETRY, 0, "connection refused", "one")
+CUT = Delivery(DeliveryResult.RETRY, 0, "cut after the dot", "one", uncertain=True)
+
+
+@dataclass
+class ScriptedRelay:
+    """Answers by `script`; keeps what it was given."""
+
+    script: Callable[[str], Delivery | Exception] = lambda _recipient: DELIVERED
+    name: str = "one"
+    got: list[tuple[str, bytes]] = field(default_factory=list)
+    hold: asyncio.Event | None = None
+
+    async def deliver(
+        self, *, reverse_path: str | None, recipient: str, content: bytes, timeout_seconds: float
+    ) -> Delivery:
+        self.got.append((recipient, content))
+        if self.hold:
+            await self.hold.wait()
+        answer = self.script(recipient)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def close(self) -> None: ...
+
+
+@pytest.fixture(scope="module")
+def seed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With one ticket that owes three notifications: to Carol, to Ann and to Bob."""
+    folder = make_seed(tmp_path_factory.mktemp("seed"))
+
+    async def owe() -> None:
+        async with running(app.open_ground(settings_for(folder))) as gateway, gateway.client() as client:
+            assert (await client.mail(numbered(1))).code == 250
+
+    asyncio.run(owe())
+    return folder
+
+
+@pytest.fixture
+def ground(seed: Path, tmp_path: Path) -> Iterator[app.Ground]:
+    ground = fresh_ground(seed, tmp_path / "data")
+    yield ground
+    ground.close()
+
+
+@pytest.fixture
+async def pools() -> AsyncIterator[tuple[Offload, Offload]]:
+    made = Offload("store", 2), Offload("cpu", 1)
+    yield made
+    for pool in made:
+        pool.close()
+
+
+def worker_of(ground: app.Ground, pools: tuple[Offload, Offload], *relays: ScriptedRelay) -> OutboxWorker:
+    return OutboxWorker(
+        store=ground.store, secret=ground.secret, tokens=ground.tokens, templates=Templates(templates_folder()),
+        relays=relays, gateway_domain="gw.test", store_pool=pools[0], cpu_pool=pools[1],
+    )  # fmt: skip
+
+
+def rows(ground: app.Ground) -> dict[str, Any]:
+    with ground.store.read() as connection:
+        return {r.recipient.partition("@")[0]: r for r in connection.execute(select(*_o))}
+
+
+async def worked(worker: OutboxWorker, until: Callable[[], bool]) -> None:
+    """Run until the condition holds, then stop in good order."""
+    running_ = asyncio.create_task(worker.run())
+    async with asyncio.timeout(10):
+        while not until():
+            worker.wake()
+            await asyncio.sleep(0.01)
+        await worker.stop()
+        await running_
+
+
+def settled(ground: app.Ground) -> Callable[[], bool]:
+    return lambda: all(r.attempts for r in rows(ground).values())
+
+
+async def test_each_row_is_sent_once_and_its_reply_kept(ground: app.Ground, pools: tuple[Offload, Offload]) -> None:
+    relay = ScriptedRelay()
+    await worked(worker_of(ground, pools, relay), settled(ground))
+    assert sorted(r for r, _ in relay.got) == ["ann@acme.test", "bob@acme.test", "carol@customer.test"]
+    assert {(r.state, r.attempts, r.last_reply) for r in rows(ground).values()} == {("delivered", 1, "250 queued")}
+    assert all(b"DKIM-Signature:" in content for _, content in relay.got)
+    assert len({r.message_id_header for r in rows(ground).values()}) == 3
+
+
+async def test_without_a_relay_the_outbox_holds(ground: app.Ground, pools: tuple[Offload, Offload]) -> None:
+    worker = worker_of(ground, pools)
+    running_ = asyncio.create_task(worker.run())
+    for _ in range(5):
+        worker.wake()
+        await asyncio.sleep(0.01)
+    await worker.stop()
+    await running_
+    assert {(r.state, r.leased_until) for r in rows(ground).values()} == {("pending", None)}
+
+
+async def test_one_row_that_fails_or_breaks_our_code_stops_no_other(
+    ground: app.Ground, pools: tuple[Offload, Offload]
+) -> None:
+    answers = {"ann@acme.test": REFUSED, "bob@acme.test": ZeroDivisionError("bug"), "carol@customer.test": DELIVERED}
+    await worked(worker_of(ground, pools, ScriptedRelay(answers.__getitem__)), settled(ground))
+    states = {name: (r.state, r.last_reply) for name, r in rows(ground).items()}
+    assert states["carol"] == ("delivered", "250 queued")
+    assert states["ann"] == ("failed", "550 no such user")
+    assert states["bob"] == ("failed", "ZeroDivisionError: see the log")
+
+
+async def test_a_row_whose_ticket_is_gone_fails_visibly(ground: app.Ground, pools: tuple[Offload, Offload]) -> None:
+    with ground.store.write() as connection:
+        connection.execute(update(Outbox).where(_o.recipient == "ann@acme.test").values(ticket_id="0" * 32))
+    await worked(worker_of(ground, pools, ScriptedRelay()), settled(ground))
+    assert rows(ground)["ann"].state == "failed"
+    assert rows(ground)["ann"].last_reply.startswith("not sent: ")
+    assert rows(ground)["bob"].state == "delivered"
+
+
+async def test_a_greylisted_row_waits_and_sends_the_same_bytes_again(
+    ground: app.Ground, pools: tuple[Offload, Offload]
+) -> None:
+    relay = ScriptedRelay(lambda _r: GREYLISTED)
+    await worked(worker_of(ground, pools, relay), settled(ground))
+    waiting = rows(ground)
+    assert {(r.state, r.last_reply) for r in waiting.values()} == {("pending", "451 greylisted")}
+    assert all(r.next_at > r.created_at for r in waiting.values())
+    with ground.store.write() as connection:
+        connection.execute(update(Outbox).values(next_at=waiting["ann"].created_at))
+    relay.script = lambda _r: DELIVERED
+    await worked(worker_of(ground, pools, relay), lambda: all(r.attempts == 2 for r in rows(ground).values()))
+    unsigned = [(r, content.partition(b"\r\nFrom:")[2]) for r, content in relay.got]
+    assert len(relay.got) == 6
+    assert len(set(unsigned)) == 3
+
+
+@pytest.mark.parametrize(
+    ("first", "second_is_asked"),
+    [(AWAY, True), (CUT, False), (GREYLISTED, False), (REFUSED, False), (DELIVERED, False)],
+    ids=["away", "cut after the dot", "greylisted", "refused", "delivered"],
+)
+async def test_the_second_relay_is_asked_only_where_the_first_took_no_word_of_it(
+    ground: app.Ground, pools: tuple[Offload, Offload], first: Delivery, second_is_asked: bool
+) -> None:
+    one, two = ScriptedRelay(lambda _r: first), ScriptedRelay(name="two")
+    await worked(worker_of(ground, pools, one, two), settled(ground))
+    assert len(one.got) == 3
+    assert len(two.got) == (3 if second_is_asked else 0)
+
+
+async def test_an_uncertain_end_is_in_the_trace(ground: app.Ground, pools: tuple[Offload, Offload]) -> None:
+    await worked(worker_of(ground, pools, ScriptedRelay(lambda _r: CUT)), settled(ground))
+    with ground.store.read() as connection:
+        details = (
+            connection.execute(select(columns(Event).detail).where(columns(Event).stage == "deliver")).scalars().all()
+        )
+    assert len(details) == 3
+    assert all("uncertain" in d and "next_at" in d for d in details)
+
+
+async def test_a_relay_that_hangs_holds_its_slots_and_no_more_than_those(
+    ground: app.Ground, pools: tuple[Offload, Offload], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "AT_ONCE", 2)
+    relay = ScriptedRelay(hold=asyncio.Event())
+    worker = worker_of(ground, pools, relay)
+    running_ = asyncio.create_task(worker.run())
+    async with asyncio.timeout(10):
+        while len(relay.got) < 2:
+            worker.wake()
+            await asyncio.sleep(0.01)
+        for _ in range(5):
+            worker.wake()
+            await asyncio.sleep(0.01)
+        assert len(relay.got) == 2
+        assert relay.hold
+        relay.hold.set()
+        while len(relay.got) < 3:
+            worker.wake()
+            await asyncio.sleep(0.01)
+        await worker.stop()
+        await running_
+    assert {r.state for r in rows(ground).values()} == {"delivered"}
+
+
+async def test_mail_that_is_out_is_not_sent_again_because_the_database_was_away_for_its_record(
+    ground: app.Ground, pools: tuple[Offload, Offload], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The row kept its lease, and after it the same mail went out a second time."""
+    settle, failures = outbox.settle, ["first", "second"]
+
+    def away_twice(*arguments: Any) -> None:
+        if failures:
+            raise StoreUnavailable(failures.pop())
+        settle(*arguments)
+
+    monkeypatch.setattr(outbox, "settle", away_twice)
+    monkeypatch.setattr(worker_module, "RECORD_AGAIN_SECONDS", 0.01)
+    relay = ScriptedRelay()
+    await worked(worker_of(ground, pools, relay), settled(ground))
+    assert {r.state for r in rows(ground).values()} == {"delivered"}
+    assert len(relay.got) == 3
+
+
+async def test_a_database_that_is_away_for_a_round_stops_nothing(
+    ground: app.Ground, pools: tuple[Offload, Offload], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim, failures = outbox.claim, [StoreUnavailable("gone"), RuntimeError("bug")]
+
+    def away_first(*arguments: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return claim(*arguments)
+
+    monkeypatch.setattr(outbox, "claim", away_first)
+    await worked(worker_of(ground, pools, ScriptedRelay()), settled(ground))
+    assert {r.state for r in rows(ground).values()} == {"delivered"}
