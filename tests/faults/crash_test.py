@@ -283,9 +283,7 @@ def _lives(
 
 def _after(stage: str, chance: random.Random) -> int:
     """Blobs are rare; a group commits the messages of all clients at once, so sixty messages may be four groups."""
-    if stage == "blob-written":
-        return 1
-    return chance.randrange(1, 3 if "commit" in stage else 12)
+    return 1 if stage == "blob-written" or "commit" in stage else chance.randrange(1, 12)
 
 
 def _life_to_stage(gateway: RunningGateway, clients: Clients, result: Result, fault: Fault, until: int) -> None:
