@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -54,8 +55,10 @@ def greeting_of(address: str) -> Check:
                 return await _greeting(address)
         except TimeoutError:
             return f"no greeting within {GREETING_SECONDS:.0f} s"
-        except (OSError, ValueError) as error:
-            return getattr(error, "strerror", None) or str(error) or type(error).__name__
+        except (OSError, ValueError) as error:  # ValueError: a line that does not end
+            # asyncio puts words of its own in the place of the system's
+            number = getattr(error, "errno", None) or 0
+            return os.strerror(number) if number > 0 else str(error)
 
     return check
 

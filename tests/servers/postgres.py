@@ -56,23 +56,52 @@ class PostgresServer:
         self.folder.mkdir(parents=True, exist_ok=True)
         if self._user:
             shutil.chown(self.folder, self._user)
-        self._run("initdb", "-D", str(self.folder / "data"), "-U", "gateway", "-A", "trust", "-E", "UTF8", "--no-locale")
+        self._run(
+            "initdb", "-D", str(self.folder / "data"), "-U", "gateway", "-A", "trust", "-E", "UTF8", "--no-locale"
+        )
 
     def start(self) -> None:
         assert self._bin
-        log = (self.folder / "postgres.log").open("ab")
-        options = ["-D", self.folder / "data", "-p", str(self.port), "-h", "127.0.0.1", "-k", "", "-c", "max_connections=60"]
-        self._process = subprocess.Popen([self._bin / "postgres", *options], stdout=log, stderr=log, user=self._user, cwd="/")
+        options = [
+            "-D",
+            self.folder / "data",
+            "-p",
+            str(self.port),
+            "-h",
+            "127.0.0.1",
+            "-k",
+            "",
+            "-c",
+            "max_connections=60",
+        ]
+        program = [self._bin / "postgres", *options]
+        with (self.folder / "postgres.log").open("ab") as log:
+            self._process = subprocess.Popen(program, stdout=log, stderr=log, user=self._user, cwd="/")
         end = time.monotonic() + 20
         while time.monotonic() < end:
             with contextlib.suppress(subprocess.CalledProcessError):
-                self._run("psql", "-h", "127.0.0.1", "-p", str(self.port), "-U", "gateway", "-c", "select 1", "postgres")
+                self._run(
+                    "psql", "-h", "127.0.0.1", "-p", str(self.port), "-U", "gateway", "-c", "select 1", "postgres"
+                )
                 return
             time.sleep(0.05)
         raise TimeoutError((self.folder / "postgres.log").read_text()[-2000:])
 
     def sql(self, statement: str, database: str = "postgres") -> None:
-        self._run("psql", "-h", "127.0.0.1", "-p", str(self.port), "-U", "gateway", "-v", "ON_ERROR_STOP=1", "-c", statement, database)
+        self._run(
+            "psql",
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(self.port),
+            "-U",
+            "gateway",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-c",
+            statement,
+            database,
+        )
 
     def _signal(self, number: int) -> None:
         if self._process and self._process.poll() is None:

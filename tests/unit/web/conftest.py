@@ -17,16 +17,19 @@ from fastapi import FastAPI
 from sqlalchemy import select, update
 
 from gateway import app as composition
+from gateway.commands import accounts
 from gateway.commands.publish import publish
 from gateway.offload import Offload
-from gateway.store import changes, queries
+from gateway.store import changes, queries, secret
+from gateway.store.changes import NewAccount, NewAgent, NewMailbox
 from gateway.store.tables import MessageRow
 from gateway.store.tables.columns import columns
 from gateway.web.app import make_app
 from gateway.web.figures import Figures, LoopLag
 from gateway.web.readiness import Check, Readiness
 from gateway.web.security import key_digest
-from tests.servers.inprocess import fresh_ground, make_seed, numbered, running
+from tests.servers.inprocess import numbered, running, settings_for
+from tests.servers.postgres import postgres  # noqa: F401 - a fixture
 
 _m = columns(MessageRow)
 
@@ -36,7 +39,6 @@ block: [{sender: {wildcard: "*@spam.test"}}]
 rules:
   - {name: wait, if: {subject: {contains: suspicious}}, then: [quarantine]}
 """
-NAME = "Jahresübersicht “2026”\r\n; filename=evil.exe"
 EXE = b"MZ" + b"\0" * 58 + b"\x80\0\0\0" + b"\0" * 64 + b"PE\0\0"
 PDF = b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n1 0 obj<<>>endobj\ntrailer<<>>\n%%EOF\n" + bytes(range(256))
 
@@ -65,6 +67,8 @@ class World:
     keys: dict[str, str] = field(default_factory=dict)
     messages: dict[str, str] = field(default_factory=dict)
     traces: dict[str, str] = field(default_factory=dict)
+    served: tuple[FastAPI, LoopLag, Offload] | None = None
+    """The application most tests ask: making one takes longer than asking it."""
 
     def account_id(self, name: str) -> str:
         return queries.account_id(self.ground.store, name)
@@ -83,54 +87,68 @@ class World:
             connection.execute(update(MessageRow).where(_m.id == message_id).values(facts=json.dumps(facts)))
 
 
-async def _fill(seed: Path, folder: Path) -> World:
-    ground = fresh_ground(seed, folder)
+def _prepared(folder: Path, **more: str) -> composition.Ground:
+    """Two accounts, each with a mailbox and an agent; `acme` with two policy versions."""
+    settings = settings_for(folder, **more)
+    secret.make(settings.secret_key_path)
+    composition.prepare(settings)
+    ground = composition.open_ground(settings)
+    for name in ("acme", "globex"):
+        new = NewAccount("", name, name.capitalize(), "", b"", "")
+        accounts.add_account(ground.store, ground.secret, settings, new)
+        account_id = queries.account_id(ground.store, name)
+        mailbox = NewMailbox(f"support@{name}.test", name.capitalize(), None, None, "support", default=True)
+        accounts.add_mailbox(ground.store, settings, account_id, name, mailbox)
+        accounts.add_agent(ground.store, account_id, NewAgent(f"ann@{name}.test", "Ann", ("support",)))
+    for text, note in (("block: []\n", "the first"), (POLICY, "the second")):
+        publish(ground.store, queries.account_id(ground.store, "acme"), text, note=note, author="ann")
+    return ground
+
+
+MAIL = {
+    "plain": (numbered("plain"), "acme"),
+    "files": (with_files("files"), "acme"),
+    "infected": (with_files("infected"), "acme"),
+    "quarantined": (numbered("suspicious"), "acme"),
+    "parked": (numbered("parked", *(f"X-{n}: x" for n in range(1001))), "acme"),
+    "large": (numbered("large", text="x" * 300_000), "acme"),
+    "foreign": (with_files("foreign"), "globex"),
+}
+
+
+async def _fill(ground: composition.Ground) -> World:
     world = World(ground)
-    publish(ground.store, world.account_id("acme"), "block: []\n", note="the first", author="ann")
-    publish(ground.store, world.account_id("acme"), POLICY, note="the second", author="ann")
     async with running(ground) as gateway:
-        for name, content, to, sender in (
-            ("plain", numbered("plain"), "support@acme.gw.test", "<carol@customer.test>"),
-            ("files", with_files("files"), "support@acme.gw.test", "<carol@customer.test>"),
-            ("infected", with_files("infected"), "support@acme.gw.test", "<carol@customer.test>"),
-            ("quarantined", numbered("suspicious"), "support@acme.gw.test", "<carol@customer.test>"),
-            (
-                "parked",
-                numbered("parked", *(f"X-{n}: x" for n in range(1001))),
-                "support@acme.gw.test",
-                "<carol@customer.test>",
-            ),
-            ("foreign", with_files("foreign"), "help@globex.gw.test", "<carol@customer.test>"),
-        ):
+        for name, (content, account) in MAIL.items():
             async with gateway.client() as client:
-                reply = await client.mail(content, to, sender=sender)
+                reply = await client.mail(content, f"support@{account}.gw.test")
             assert reply.code == 250, (name, reply)
             world.traces[name] = reply.trace
             world.messages[name] = gateway.trace(reply.trace)["message"]
         async with gateway.client() as client:
-            refused = await client.mail(
-                numbered("spam", "X: y").replace(b"carol@customer", b"x@spam"), sender="<x@spam.test>"
-            )
-        assert refused.code == 550, refused
+            spam = numbered("spam").replace(b"carol@customer", b"x@spam")
+            assert (await client.mail(spam, sender="<x@spam.test>")).code == 550
         world.traces["refused"] = (await gateway.log_line(outcome="refused"))["trace"]
     world.ground = composition.open_ground(ground.settings)
-    world.change_facts(
-        world.messages["infected"],
-        lambda f: f["scan"].update(
-            status="infected", findings=[{"scanner": "clamav", "name": "Eicar-Test", "where": "message"}]
-        ),
-    )
+    infected = {"status": "infected", "findings": [{"scanner": "clamav", "name": "Eicar-Test", "where": "message"}]}
+    world.change_facts(world.messages["infected"], lambda facts: facts["scan"].update(infected))
     return world
 
 
-@pytest.fixture(scope="session")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """Filled once; tests only read it, or make keys."""
-    seed = make_seed(tmp_path_factory.mktemp("seed"))
-    world = asyncio.run(_fill(seed, tmp_path_factory.mktemp("world")))
+@pytest.fixture(scope="session", params=["sqlite", "postgres"])
+def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Filled once a database; tests only read it, or make keys."""
+    more = {}
+    if request.param == "postgres":
+        server = request.getfixturevalue("postgres")
+        server.sql("CREATE DATABASE web")
+        more["GATEWAY_DATABASE_URL"] = server.url_of("web")
+    world = asyncio.run(_fill(_prepared(tmp_path_factory.mktemp("world"), **more)))
     world.new_key("acme")
     world.new_key("globex")
     yield world
+    if world.served:
+        world.served[2].close()
     world.ground.close()
 
 
@@ -149,7 +167,7 @@ class Api:
         return next(k for k, a in self.world.keys.items() if a == self.account)
 
     async def __call__(self, path: str, *, method: str = "GET", key: str | None = None, **more: Any) -> httpx2.Response:
-        url = path if path.startswith("/") else f"/api/v1/accounts/{self.account}/{path}".rstrip("/")
+        url = path if path.startswith("/") else f"/api/v1/accounts/{self.account}" + (f"/{path}" if path else "")
         headers = {"Authorization": f"Bearer {self.key if key is None else key}"} | more.pop("headers", {})
         return await self.http.request(method, url, headers=headers, **more)
 
@@ -160,23 +178,35 @@ class Api:
         return found
 
 
-@contextlib.asynccontextmanager
-async def serving(world: World, checks: dict[str, Check] | None = None) -> AsyncIterator[Api]:
-    pool, lag = Offload("web", 2), LoopLag()
-    store = world.ground.store
-    app = make_app(
-        store=store, blobs=world.ground.blobs, pool=pool,
-        readiness=Readiness(checks or {}), figures=Figures(store, pool), lag=lag,
+def _application(world: World, checks: dict[str, Check]) -> tuple[FastAPI, LoopLag, Offload]:
+    pool, lag, store = Offload("web", 2), LoopLag(), world.ground.store
+    figures, readiness = Figures(store, pool), Readiness(checks)
+    made = make_app(
+        store=store, blobs=world.ground.blobs, pool=pool, readiness=readiness, figures=figures, lag=lag
     )  # fmt: skip
+    return made, lag, pool
+
+
+@contextlib.asynccontextmanager
+async def _asked(world: World, app: FastAPI, lag: LoopLag) -> AsyncIterator[Api]:
     transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url="http://gateway.test") as http:
         yield Api(app, world, http, lag)
+
+
+@contextlib.asynccontextmanager
+async def serving(world: World, checks: dict[str, Check] | None = None) -> AsyncIterator[Api]:
+    """An application of one's own, for tests that look at what it remembers."""
+    app, lag, pool = _application(world, checks or {})
+    async with _asked(world, app, lag) as api:
+        yield api
     pool.close()
 
 
 @pytest.fixture
 async def api(world: World) -> AsyncIterator[Api]:
-    async with serving(world) as api:
+    world.served = world.served or _application(world, {})
+    async with _asked(world, *world.served[:2]) as api:
         yield api
 
 
