@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from gateway import log, metrics
 from gateway.core.clock import new_id, now
-from gateway.core.decision import Decision, Disposition, EnvelopeFacts, Facts
+from gateway.core.decision import Acknowledge, Decision, Disposition, EnvelopeFacts, Facts, Notify
 from gateway.core.envelope import Envelope
 from gateway.core.errors import StorageFull, StoreUnavailable, Surroundings, TooComplex
 from gateway.core.message import ParsedMessage
@@ -56,6 +56,19 @@ class Begun(Protocol):
     def mark(self, sha256: str) -> None: ...
 
     def clear(self, sha256: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """How a stored message goes the line once more. With `facts` nothing is judged anew: they are decided on.
+
+    `released`: with quarantine off. `opened`: whatever keeps it from a ticket is off. `quiet`: nobody is told.
+    """
+
+    facts: Facts | None = None
+    released: bool = False
+    opened: bool = False
+    quiet: bool = False
 
 
 @dataclass(slots=True)
@@ -133,23 +146,24 @@ class Intake:
         metrics.TRANSACTIONS.labels(*_label(outcome)).inc()
         return outcome
 
-    async def again(self, envelope: Envelope, message_id: str, *, facts: Facts | None = None) -> Outcome:
-        """Take a stored message along the line once more and bring its row up to date. With `facts` (release from
-        quarantine) nothing is judged anew: they are decided on, with quarantine off.
-        """
+    async def again(self, envelope: Envelope, message_id: str, how: Again | None = None) -> Outcome:
+        """Take a stored message along the line once more and bring its row up to date."""
         log.trace_id.set(envelope.trace_id)
-        journey = Journey(envelope, message_id)
-        return await self._guarded(journey, again=True, facts=facts)
+        return await self._guarded(Journey(envelope, message_id), again=how or Again())
+
+    async def decision_again(self, envelope: Envelope, facts: Facts) -> Decision:
+        """What the live policy makes of a kept message, from the facts as they were; nothing is stored."""
+        return self._decide_again(Journey(envelope, ""), await self._placed(envelope, facts), Again(facts))
 
     async def facts_of(self, envelope: Envelope) -> Facts:
         """What the line would find out about a message; nothing is stored. Raises what the stages raise."""
         journey = Journey(envelope, "")
         return await self._find_facts(journey, await self._parse(journey))
 
-    async def _guarded(self, journey: Journey, *, again: bool = False, facts: Facts | None = None) -> Outcome:
+    async def _guarded(self, journey: Journey, *, again: Again | None = None) -> Outcome:
         try:
-            if facts:
-                return await self._release(journey, facts)
+            if again and again.facts:
+                return await self._redecided(journey, again.facts, again)
             return await self._line(journey, again=again)
         except Surroundings as error:
             return self._deferred(journey, error)
@@ -160,22 +174,19 @@ class Intake:
             text = f"{type(error).__name__} in stage {journey.stage}"
             return await self._park(journey, Reason.CRASHED, text, again=again)
 
-    async def _line(self, journey: Journey, *, again: bool) -> Outcome:
+    async def _line(self, journey: Journey, *, again: Again | None) -> Outcome:
         envelope = journey.envelope
         if not again and self._begun.ended_processes(envelope.sha256):
-            return await self._park(journey, Reason.ENDED_PROCESSES, "this content ended processes before", again=False)
+            return await self._park(journey, Reason.ENDED_PROCESSES, "this content ended processes before", again=None)
         self._begun.mark(envelope.sha256)
         try:
             message = await self._parse(journey)
             if message.received_count > RECEIVED_LIMIT and not again:
                 return await self._unkept(journey, Refused(Reason.MAIL_LOOP))
             facts = await self._find_facts(journey, message)
-            decision = self._decide(journey, facts)
+            decision = self._decide_again(journey, facts, again) if again else self._decide(journey, facts)
         finally:
             self._begun.clear(envelope.sha256)
-        if again and decision.disposition in (Disposition.REJECT, Disposition.DEFER):
-            # it was answered 250 long ago: what would be refused today waits for a person instead
-            decision = replace(decision, disposition=Disposition.QUARANTINE)
         if decision.disposition is Disposition.REJECT:
             return await self._unkept(journey, Refused(decision.reason, decision.text))
         if decision.disposition is Disposition.DEFER:
@@ -223,10 +234,10 @@ class Intake:
             detail["findings"] = [{"scanner": f.scanner, "name": f.name, "where": f.where} for f in scan.findings]
         return scan
 
-    def _decide(self, journey: Journey, facts: Facts, *, released: bool = False) -> Decision:
+    def _decide(self, journey: Journey, facts: Facts, *, released: bool = False, opened: bool = False) -> Decision:
         with journey.in_stage("decide") as detail:
             policy = self._policy_of(facts.place.account_id, facts.place.policy_version)
-            decision = decide(facts, policy, released=released)
+            decision = decide(facts, policy, released=released, opened=opened)
             detail |= {"outcome": decision.disposition.value, "reason": decision.reason.value}
             detail |= {"policy_version": decision.policy_version, "kind": decision.kind.value}
             # a kept message's row has its decision whole; what is refused has only this trace to be explained by
@@ -236,13 +247,23 @@ class Intake:
                 detail["text"] = decision.text
         return decision
 
-    async def _release(self, journey: Journey, facts: Facts) -> Outcome:
-        place = locate(await self._account(journey.envelope.account), journey.envelope.recipients, facts.message)
-        facts = replace(facts, place=place)
-        decision = self._decide(journey, facts, released=True)
-        return await self._commit(journey, facts, decision, again=True)
+    def _decide_again(self, journey: Journey, facts: Facts, how: Again) -> Decision:
+        decision = self._decide(journey, facts, released=how.released, opened=how.opened)
+        if decision.disposition in (Disposition.REJECT, Disposition.DEFER):
+            # it was answered 250 long ago: what would be refused today waits for a person instead
+            decision = replace(decision, disposition=Disposition.QUARANTINE)
+        return _quiet(decision) if how.quiet else decision
 
-    async def _commit(self, journey: Journey, facts: Facts, decision: Decision, *, again: bool) -> Outcome:
+    async def _placed(self, envelope: Envelope, facts: Facts) -> Facts:
+        """Stored facts in the account as it is today: mailboxes come and go, and the policy is another."""
+        place = locate(await self._account(envelope.account), envelope.recipients, facts.message)
+        return replace(facts, place=place)
+
+    async def _redecided(self, journey: Journey, facts: Facts, how: Again) -> Outcome:
+        facts = await self._placed(journey.envelope, facts)
+        return await self._commit(journey, facts, self._decide_again(journey, facts, how), again=how)
+
+    async def _commit(self, journey: Journey, facts: Facts, decision: Decision, *, again: Again | None) -> Outcome:
         journey.stage = "commit"
         envelope = journey.envelope
         filing = Filing(
@@ -255,11 +276,11 @@ class Intake:
             results_header=authentication_results(facts.auth, self._authserv_id),
             blob=await self._store_large(journey, facts.place.account_id, again=again),
             steps=tuple(journey.steps),
-            again=again,
+            again=again is not None,
         )
         return await self._committer.file(filing)
 
-    async def _store_large(self, journey: Journey, account_id: str, *, again: bool) -> bool:
+    async def _store_large(self, journey: Journey, account_id: str, *, again: Again | None) -> bool:
         """Large content is on disk before the commit that names it."""
         content = journey.envelope.content
         if len(content) <= ROW_BYTES:
@@ -268,7 +289,7 @@ class Intake:
             await self._store_pool(self._blobs.put, account_id, journey.message_id, content)
         return True
 
-    async def _park(self, journey: Journey, reason: Reason, text: str, *, again: bool) -> Outcome:
+    async def _park(self, journey: Journey, reason: Reason, text: str, *, again: Again | None) -> Outcome:
         """Keep the bytes for a person, with as little of our code as can be; if even that fails, the client comes again."""
         journey.steps.append(Step(now(), journey.stage, "parked", reason.value, {"detail": text}))
         try:
@@ -284,7 +305,7 @@ class Intake:
                 results_header="",
                 blob=blob,
                 steps=tuple(journey.steps),
-                again=again,
+                again=again is not None,
             )
             return await self._committer.file(filing)
         except Surroundings as error:
@@ -316,6 +337,14 @@ class Intake:
         record = record_of(envelope, outcome=kind, reason=outcome.reason.value, reply=reply)
         deferral = receipt_key(envelope.recipients, envelope.sha256) if isinstance(outcome, Deferred) else None
         return LogEntry(record, tuple(journey.steps), deferral)
+
+
+def _quiet(decision: Decision) -> Decision:
+    """Late notices surprise: a ticket made of old mail is told to nobody, and the record says so."""
+    if decision.disposition is not Disposition.ACCEPT:
+        return decision
+    kept = [e for e in decision.effects if not isinstance(e, Acknowledge | Notify)]
+    return replace(decision, effects=(*kept, Notify((), only=True)), silence="reprocessed without late notices")
 
 
 def _label(outcome: Outcome) -> tuple[str, str]:

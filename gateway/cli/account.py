@@ -7,18 +7,20 @@ from typing import Annotated, Any
 import typer
 
 from gateway.cli import show
+from gateway.cli.completion import account_names
 from gateway.cli.desk import AccountDesk, at_account, at_desk
-from gateway.cli.options import AsJson, Language
+from gateway.cli.options import AsJson, Language, not_available
 
 app = typer.Typer(no_args_is_help=True, help="Accounts: the companies served here.")
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The account: a DNS label.")]
+NewName = Annotated[str, typer.Argument(metavar="NAME", help="The account: a DNS label.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The account.", autocompletion=account_names)]
 
 
 @app.command()
 def add(
     ctx: typer.Context,
-    name: Name,
+    name: NewName,
     domain: Annotated[
         list[str] | None, typer.Option("--domain", metavar="OWN.DOMAIN", help="A domain whose MX is this gateway.")
     ] = None,
@@ -146,17 +148,31 @@ def edit(
     company_name: Annotated[str | None, typer.Option("--company-name", metavar="TEXT")] = None,
     timezone: Annotated[str | None, typer.Option("--timezone", metavar="ZONE")] = None,
     language: Language = None,
+    number_prefix: Annotated[
+        str | None, typer.Option("--number-prefix", metavar="P", help="Put before numbers.")
+    ] = None,
+    relay: Annotated[str | None, typer.Option("--relay", metavar="URL", hidden=True)] = None,
+    arc_sealers: Annotated[str | None, typer.Option("--arc-sealers", metavar="DOMAINS", hidden=True)] = None,
     as_json: AsJson = False,
 ) -> None:
     """Change an account."""
-    from gateway.commands.accounts import check_language, check_timezone
+    from gateway.commands.accounts import check_company_name, check_language, check_number_prefix, check_timezone
     from gateway.store.changes import edit_account
 
-    given = {"company_name": company_name, "timezone": timezone, "language": language}
+    if relay is not None:
+        raise not_available("--relay", "set relay.url in the configuration, for all accounts")
+    if arc_sealers is not None:
+        raise not_available("--arc-sealers", "set auth.trusted_arc_sealers in the configuration")
+    given = {"company_name": company_name, "timezone": timezone, "language": language, "number_prefix": number_prefix}
     values = {k: v for k, v in given.items() if v is not None}
     if not values:
-        raise typer.BadParameter("say what to change: --company-name, --timezone or --language", ctx=ctx)
+        options = "--company-name, --timezone, --language or --number-prefix"
+        raise typer.BadParameter(f"say what to change: {options}", ctx=ctx)
     check_language(language)
+    if company_name is not None:
+        check_company_name(company_name)
+    if number_prefix is not None:
+        check_number_prefix(number_prefix)
     if timezone is not None:
         check_timezone(timezone)
     with at_account(ctx, name) as desk:

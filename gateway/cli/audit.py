@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-
 import typer
 
 from gateway.cli import show
 from gateway.cli.desk import at_desk
 from gateway.cli.options import AsJson
+from gateway.cli.progress import progress
 
 
 def audit(ctx: typer.Context, as_json: AsJson = False) -> None:
@@ -20,7 +17,7 @@ def audit(ctx: typer.Context, as_json: AsJson = False) -> None:
     """
     from gateway.commands.audit import audit as prove
 
-    with at_desk(ctx) as desk, _progress() as on_progress:
+    with at_desk(ctx) as desk, progress() as on_progress:
         report = prove(desk.store, desk.blobs(), on_progress)
     if as_json:
         show.document({"ok": not report.problems, "counts": report.counts, "problems": report.problems})
@@ -32,18 +29,3 @@ def audit(ctx: typer.Context, as_json: AsJson = False) -> None:
         show.complain(problem, prefix="gateway: audit: ")
     if report.problems:
         raise typer.Exit(1)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None]]:
-    """A bar on a terminal; standard output stays the report's."""
-    if not sys.stderr.isatty():
-        yield lambda _done, _all: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("messages"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("messages", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -125,3 +125,20 @@ def edit(
         show.document(found)
     else:
         show.say(f"Mailbox {found['address']} is changed.")
+
+
+@app.command()
+def remove(ctx: typer.Context, address: Address, account: AccountName = None, as_json: AsJson = False) -> None:
+    """Remove a mailbox. Its tickets keep it; mail that still comes for it is the default mailbox's."""
+    from gateway.commands.departures import policy_problems, remove_mailbox
+
+    with at_account(ctx, account) as desk:
+        found = _one(desk, address)
+        remove_mailbox(desk.store, desk.account_id, found["address"])
+        problems = policy_problems(desk.store, desk.account_id)
+    if as_json:
+        show.document(found | {"removed": True, "policy_problems": problems})
+    else:
+        show.say(f"Mailbox {found['address']} is removed; end its forwarding to {found['inbound_address']}.")
+    for problem in problems:
+        show.complain(problem, prefix="gateway: the live policy still names it: ")

@@ -18,9 +18,11 @@ from gateway.cli import (
     account,
     agent,
     audit,
+    components,
     configuration,
     contact,
     db,
+    doctor,
     key,
     log,
     mailbox,
@@ -30,10 +32,12 @@ from gateway.cli import (
     policy,
     quarantine,
     receive,
+    reprocess,
     serve,
     team,
     ticket,
     trace,
+    where,
 )
 from gateway.cli.desk import Invocation
 from gateway.cli.show import complain
@@ -92,6 +96,7 @@ def gateway(
 app.command(rich_help_panel=RUN)(serve.serve)
 app.command(rich_help_panel=RUN)(serve.demo)
 app.command("check-config", rich_help_panel=RUN)(configuration.check_config)
+app.command(rich_help_panel=RUN)(doctor.doctor)
 app.add_typer(db.app, name="db", rich_help_panel=RUN)
 app.add_typer(account.app, name="account", rich_help_panel=SET_UP)
 app.add_typer(mailbox.app, name="mailbox", rich_help_panel=SET_UP)
@@ -106,9 +111,12 @@ app.add_typer(quarantine.app, name="quarantine", rich_help_panel=MAIL)
 app.add_typer(parked.app, name="parked", rich_help_panel=MAIL)
 app.add_typer(outbox.app, name="outbox", rich_help_panel=MAIL)
 app.command(rich_help_panel=MAIL)(receive.receive)
+app.command(rich_help_panel=MAIL)(reprocess.reprocess)
+app.command(rich_help_panel=OPERATE)(where.where)
 app.command(rich_help_panel=OPERATE)(log.log)
 app.command(rich_help_panel=OPERATE)(trace.trace)
 app.command(rich_help_panel=OPERATE)(audit.audit)
+app.command(rich_help_panel=OPERATE)(components.components)
 
 
 def main(arguments: list[str] | None = None) -> None:

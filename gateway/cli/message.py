@@ -7,9 +7,10 @@ from typing import Annotated, Any
 import typer
 
 from gateway.cli import show
-from gateway.cli.desk import at_account
+from gateway.cli.desk import at_account, on_the_line
 from gateway.cli.message_page import message_lines, person
 from gateway.cli.options import AccountName, AsJson, DispositionName
+from gateway.cli.results import report
 from gateway.core.errors import UnknownThing
 
 app = typer.Typer(no_args_is_help=True, help="Messages: all that was kept.")
@@ -69,3 +70,18 @@ def print_one(
         show.document(found)
     else:
         show.page(message_lines(found))
+
+
+@app.command("open")
+def open_(ctx: typer.Context, message_id: MessageId, account: AccountName = None, as_json: AsJson = False) -> None:
+    """Make a ticket of a message that was ignored, with the usual notices."""
+    with at_account(ctx, account) as desk:
+        settings, account_id = desk.settings, desk.account_id
+    from gateway.app import Line
+    from gateway.commands.open_message import open_message
+    from gateway.core.outcome import Outcome
+
+    async def work(line: Line) -> Outcome:
+        return await open_message(line, account_id, message_id)
+
+    report(on_the_line(settings, work), as_json=as_json)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import re
+import sys
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -12,9 +13,18 @@ from typing import Annotated
 
 import typer
 
+from gateway.cli.completion import account_names
+
 AccountName = Annotated[
     str | None,
-    typer.Option("--account", "-a", envvar="GATEWAY_ACCOUNT", metavar="NAME", help="The account this is about."),
+    typer.Option(
+        "--account",
+        "-a",
+        envvar="GATEWAY_ACCOUNT",
+        metavar="NAME",
+        help="The account this is about.",
+        autocompletion=account_names,
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Language = Annotated[str | None, typer.Option("--language", metavar="TAG", help="A language tag: en, de, pt-BR.")]
@@ -93,6 +103,20 @@ def read_bytes(file: Path) -> bytes:
         return file.read_bytes()
     except OSError as error:
         raise typer.BadParameter(f"{file}: {error.strerror}") from None
+
+
+def read_standard_input() -> str:
+    """All of it, as UTF-8. Ends the command with what is wrong."""
+    try:
+        return sys.stdin.buffer.read().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise typer.BadParameter(f"standard input is not UTF-8 (byte {error.start})") from None
+
+
+def not_available(option: str, instead: str = "") -> typer.BadParameter:
+    """For what interfaces name and this version lacks: silence would look like success."""
+    cure = f"; {instead}" if instead else ""
+    return typer.BadParameter(f"not available in this version{cure}", param_hint=option)
 
 
 def whoami() -> str:

@@ -8,7 +8,7 @@ import typer
 
 from gateway.cli import show
 from gateway.cli.desk import at_account, at_desk
-from gateway.cli.options import AccountName, AsJson, OutboxState
+from gateway.cli.options import AccountName, AsJson, OutboxState, whoami
 
 app = typer.Typer(no_args_is_help=True, help="Outbox: the notifications we owe, and those that left.")
 
@@ -59,3 +59,21 @@ def retry(
         show.document({"due": moved})
     else:
         show.say(f"{moved} notifications are due now.")
+
+
+@app.command()
+def cancel(
+    ctx: typer.Context,
+    notification: Annotated[str, typer.Argument(metavar="ID", help="One that has not left yet.")],
+    account: AccountName = None,
+    as_json: AsJson = False,
+) -> None:
+    """Do not send a notification that is pending, failed or withheld."""
+    from gateway.store.changes import cancel_outbox
+
+    with at_account(ctx, account) as desk:
+        before = cancel_outbox(desk.store, desk.account_id, notification, by=whoami())
+    if as_json:
+        show.document({"id": notification, "state": OutboxState.CANCELLED.value, "was": before})
+    else:
+        show.say(f"Notification {notification} is cancelled; it was {before}.")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import typer
 
+from gateway.cli import show
 from gateway.cli.desk import at_account, on_the_line
 from gateway.cli.message import MessageId, print_list, print_one
-from gateway.cli.options import AccountName, AsJson, DispositionName
+from gateway.cli.options import AccountName, AsJson, DispositionName, whoami
 from gateway.cli.results import report
 
 app = typer.Typer(no_args_is_help=True, help="Quarantine: messages that wait for a person.")
@@ -37,3 +38,17 @@ def release(ctx: typer.Context, message_id: MessageId, account: AccountName = No
         return await let_go(line, account_id, message_id)
 
     report(on_the_line(settings, work), as_json=as_json)
+
+
+@app.command()
+def delete(ctx: typer.Context, message_id: MessageId, account: AccountName = None, as_json: AsJson = False) -> None:
+    """Delete a message in quarantine for good; that it came, and who deleted it, stays on record."""
+    from gateway.commands.erase import delete_quarantined
+
+    by = whoami()
+    with at_account(ctx, account) as desk:
+        delete_quarantined(desk.store, desk.blobs(), desk.account_id, message_id, by=by)
+    if as_json:
+        show.document({"message": message_id, "disposition": DispositionName.ERASED.value, "by": by})
+    else:
+        show.say(f"Message {message_id} is deleted.")

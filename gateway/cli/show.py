@@ -104,7 +104,16 @@ def size(size_bytes: int) -> str:
 
 def document(value: object) -> None:
     """The one JSON document of `--json`: on one line, indented for people at a terminal."""
-    text = json.dumps(value, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None)
+    _print_json(value, 2 if sys.stdout.isatty() else None)
+
+
+def record(value: object) -> None:
+    """One object of many that follow each other, on a line of its own wherever it is printed."""
+    _print_json(value, None)
+
+
+def _print_json(value: object, indent: int | None) -> None:
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
     # JSON lets DEL, C1 controls and direction marks stand as they are; a terminal would obey them
     sys.stdout.write(_RAW_CONTROLS.sub(lambda m: f"\\u{ord(m.group()):04x}", text) + "\n")
 

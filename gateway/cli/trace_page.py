@@ -163,6 +163,11 @@ def _ticketed(_trace: Json, _event: Json, detail: Detail) -> Told:
     return ", ".join(t for t in told if t), []
 
 
+def _by_hand(_trace: Json, _event: Json, detail: Detail) -> Told:
+    """Notes, cancelled notifications, deleted content: who did it."""
+    return f"by {detail.pop('by')}" if "by" in detail else "", []
+
+
 def _deliver(trace: Json, _event: Json, detail: Detail) -> Told:
     kinds = {n["id"]: n["kind"] for n in trace["notifications"]}
     kind = kinds.get(detail.pop("outbox", ""), "notification")
@@ -186,4 +191,7 @@ _TOLD: dict[str, Callable[[Json, Json, Detail], Told]] = {
     "commit": _ticketed,
     "ticket": _ticketed,
     "deliver": _deliver,
+    "note": _by_hand,
+    "outbox": _by_hand,
+    "erase": _by_hand,
 }

@@ -21,6 +21,7 @@ from gateway.store.secret import Secret
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _TEAM = re.compile(r"[\w][\w .-]{0,62}")
+_PREFIX = re.compile(r"[\w#/.-]{0,16}")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _SERVICE_LOCALS = frozenset({"answer", "bounce", "notice", "postmaster", "abuse"})
 STATUSES = ("available", "in-email", "in-call", "in-chat", "away", "offline")
@@ -67,6 +68,9 @@ def _make_account(
     domains = tuple(_own_domain(d, settings) for d in new.domains)
     check_language(new.language)
     check_timezone(new.timezone)
+    check_number_prefix(new.number_prefix)
+    if new.company_name:
+        check_company_name(new.company_name)
     if new.first_number < 1:
         raise InvalidInput("--first-number: ticket numbers begin at 1 or above")
     account_id = new_id()
@@ -111,6 +115,18 @@ def check_language(language: str | None) -> None:
 def check_timezone(timezone: str) -> None:
     if timezone not in available_timezones():
         raise InvalidInput(f"{timezone!r} is no time zone; write for example Europe/Berlin or UTC")
+
+
+def check_number_prefix(prefix: str) -> None:
+    """It stands in subjects and is read over the telephone."""
+    if not _PREFIX.fullmatch(prefix):
+        raise InvalidInput(f"--number-prefix {prefix!r}: at most 16 letters, digits and # - / . _, for example ACME-")
+
+
+def check_company_name(name: str) -> None:
+    """It stands in From and in the text of mails."""
+    if not name.strip() or not name.isprintable() or len(name) > 120:
+        raise InvalidInput("--company-name: a name on one line, at most 120 characters")
 
 
 def typed_address(text: str) -> str:

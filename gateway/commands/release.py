@@ -6,6 +6,7 @@ from gateway.commands.line import OpenLine
 from gateway.core.errors import InvalidInput
 from gateway.core.outcome import Outcome
 from gateway.core.reports import ScanStatus
+from gateway.intake import Again
 from gateway.store.queries import stored_message
 
 
@@ -20,4 +21,4 @@ async def release(line: OpenLine, account_id: str, message_id: str) -> Outcome:
     if found.facts.scan.status is ScanStatus.INFECTED:
         names = ", ".join(f.name for f in found.facts.scan.findings)
         raise InvalidInput(f"message {message_id} is infected ({names}); what a scan called infected is never released")
-    return await line.intake.again(found.envelope, message_id, facts=found.facts)
+    return await line.intake.again(found.envelope, message_id, Again(found.facts, released=True))

@@ -31,6 +31,10 @@ class Relay(Protocol):
         self, *, reverse_path: str | None, recipient: str, content: bytes, timeout_seconds: float
     ) -> Delivery: ...
 
+    async def probe(self, *, timeout_seconds: float) -> str:
+        """Whether it would take mail now, without sending any: empty, or what is wrong in a few words."""
+        ...
+
     async def close(self) -> None:
         """Let go of connections that are kept for the next message."""
         ...

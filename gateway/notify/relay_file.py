@@ -40,6 +40,13 @@ class FileRelay:
             return Delivery(DeliveryResult.RETRY, 0, f"cannot write: {error.strerror or error}", self.name)
         return Delivery(DeliveryResult.DELIVERED, 250, f"written as {file}", self.name)
 
+    async def probe(self, *, timeout_seconds: float) -> str:  # noqa: ARG002  # the port's
+        """Empty when the folder can be written, or made."""
+        place = next((p for p in (self._folder, *self._folder.parents) if p.exists()), self._folder)
+        if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+            return f"{place} is no folder that this user can write"
+        return ""
+
     async def close(self) -> None:
         """Nothing is kept open."""
 

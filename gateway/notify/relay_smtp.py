@@ -93,6 +93,21 @@ class SmtpRelay:
             return self._broken(str(error), progress)
         return Delivery(DeliveryResult.DELIVERED, reply.code, _washed(reply.message), self.name)
 
+    async def probe(self, *, timeout_seconds: float) -> str:
+        """Connects, with TLS and login as asked, says EHLO and leaves: empty when that went well, else why not."""
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                session = await Session.open(self._client())
+        except Refused as refusal:
+            return _washed(f"{refusal.code} {refusal.text}")
+        except TimeoutError:
+            return f"no answer within {timeout_seconds:g} s"
+        except (aiosmtplib.SMTPException, OSError, ValueError) as error:
+            return _washed(str(error))
+        session.quit()
+        await asyncio.sleep(0)  # lets the transport send its last word
+        return ""
+
     async def close(self) -> None:
         """Say QUIT on every connection kept."""
         while self._kept:

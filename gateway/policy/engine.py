@@ -47,24 +47,26 @@ def compile_policy(document: PolicyDocument, version: int) -> Policy:
     return Policy(version, document, settings_of(document), overrides, block, rules, book.compile())
 
 
-def decide(facts: Facts, policy: Policy, *, released: bool = False) -> Decision:
+def decide(facts: Facts, policy: Policy, *, released: bool = False, opened: bool = False) -> Decision:
     """What becomes of a message. Pure: the same facts and policy give the same decision.
 
     `released` decides with quarantine off: an admin let the message go, so that nothing quarantines, refuses or defers
-    it any more. What would be ignored still is, and its files are judged as before.
+    it any more. What would be ignored still is, and its files are judged as before. `opened` lets that go too: an agent
+    wants a ticket of this message, whatever stands against it.
     """
     settings = policy.settings_for(facts.place)
     reading = read(facts, policy)
     parts = _parts(facts, settings)
-    verdict = next((v for v in verdicts_before_rules(reading, policy, settings, parts) if _counts(v, released)), None)
+    found = verdicts_before_rules(reading, policy, settings, parts)
+    verdict = next((v for v in found if _counts(v, released=released, opened=opened)), None)
     run = RuleRun() if verdict else run_rules(policy.rules, reading)
-    if run.verdict and _counts(run.verdict, released):
+    if run.verdict and _counts(run.verdict, released=released, opened=opened):
         verdict = run.verdict
     return _decision(reading, policy, settings, parts, run, softened(verdict, facts, settings))
 
 
-def _counts(verdict: Verdict, released: bool) -> bool:
-    return not released or verdict.disposition is Disposition.IGNORE
+def _counts(verdict: Verdict, *, released: bool, opened: bool) -> bool:
+    return not opened and (not released or verdict.disposition is Disposition.IGNORE)
 
 
 def read(facts: Facts, policy: Policy) -> Reading:

@@ -74,6 +74,8 @@ class Commit:
 
     def _file(self, group: Group, filing: Filing) -> Outcome:
         key = receipt_key(filing.envelope.recipients, filing.envelope.sha256)
+        if (filing.account_id, filing.message_id) in group.settled:
+            return Accepted(filing.envelope.trace_id, filing.message_id, duplicate=True, reason=Reason.DUPLICATE)
         if not filing.again:
             if first := group.receipts.get((filing.account_id, key)):
                 return self._duplicate(group, filing, *first)

@@ -127,7 +127,13 @@ class Committer:
             outcomes = self._commit(connection, items, now())
         metrics.COMMIT_GROUP.observe(len(items))
         for filing, outcome in zip(items, outcomes, strict=True):
-            if isinstance(filing, Filing) and isinstance(outcome, Accepted) and outcome.duplicate and filing.blob:
+            if (
+                isinstance(filing, Filing)
+                and isinstance(outcome, Accepted)
+                and outcome.duplicate
+                and filing.blob
+                and not filing.again
+            ):
                 self._remove_blob(filing)
         return outcomes
 

@@ -20,11 +20,12 @@ class Kept(StrEnum):
     PARKED = "parked"
 
 
-_KEPT_AS = {
+KEPT_AS = {
     Disposition.ACCEPT: Kept.TICKETED,
     Disposition.IGNORE: Kept.IGNORED,
     Disposition.QUARANTINE: Kept.QUARANTINED,
 }
+"""What a decision makes of a message that is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Filing:
 
     @property
     def kept(self) -> Kept:
-        return _KEPT_AS[self.decision.disposition] if self.decision else Kept.PARKED
+        return KEPT_AS[self.decision.disposition] if self.decision else Kept.PARKED
 
     @property
     def reason(self) -> Reason:

@@ -22,11 +22,11 @@ from gateway.store.facts import dump_decision, dump_facts
 from gateway.store.filing import Filing, Kept
 from gateway.store.keys import RECEIPT_AGE, receipt_key, twin_key
 from gateway.store.notices import Budget, Told, load_budget
-from gateway.store.tables import Account, Deferral, MailboxRow, Outbox, Receipt, Ticket, Twin
+from gateway.store.tables import Account, Deferral, MailboxRow, MessageRow, Outbox, Receipt, Ticket, Twin
 from gateway.store.tables.columns import columns
 
 _a, _r, _w, _t = columns(Account), columns(Receipt), columns(Twin), columns(Ticket)
-_o, _b, _d = columns(Outbox), columns(MailboxRow), columns(Deferral)
+_o, _b, _d, _m = columns(Outbox), columns(MailboxRow), columns(Deferral), columns(MessageRow)
 
 Row = dict[str, Any]
 
@@ -89,6 +89,7 @@ class Group:
     receipts: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
     twins: dict[tuple[str, str], TwinState] = field(default_factory=dict)
     tickets: dict[tuple[str, str], Joined] = field(default_factory=dict)
+    settled: set[tuple[str, str]] = field(default_factory=set)
     staff: dict[str, Staff] = field(default_factory=dict)
     budgets: dict[str, Budget] = field(default_factory=dict)
     system_id: str = SYSTEM
@@ -105,6 +106,7 @@ class Group:
         group._load_accounts(filings)
         group._load_receipts(filings)
         group._load_twins(filings)
+        group._load_settled(filings)
         ticketed = [f for f in filings if f.kept is Kept.TICKETED and f.facts]
         group._load_tickets(ticketed)
         for account_id in dict.fromkeys(f.account_id for f in ticketed):
@@ -149,6 +151,14 @@ class Group:
         query = select(_w.account_id, _w.key, _w.message_id, _w.ticket_id, _w.rank, _w.at)
         for row in self.connection.execute(query.where(tuple_(_w.account_id, _w.key).in_(wanted))):
             self.twins[row.account_id, row.key] = TwinState(row.message_id, row.ticket_id, row.rank, row.at)
+
+    def _load_settled(self, filings: Sequence[Filing]) -> None:
+        """Messages that are to be filed again, and that somebody else gave a ticket or erased meanwhile."""
+        again = [(f.account_id, f.message_id) for f in filings if f.again]
+        if again:
+            over = _m.disposition.in_((Kept.TICKETED.value, "erased", "expired"))
+            query = select(_m.account_id, _m.id).where(tuple_(_m.account_id, _m.id).in_(again), over)
+            self.settled = {(row.account_id, row.id) for row in self.connection.execute(query)}
 
     def _load_tickets(self, filings: Sequence[Filing]) -> None:
         wanted = {(f.account_id, f.decision.join) for f in filings if f.decision and f.decision.join}

@@ -1,0 +1,202 @@
+"""What works beside us: clamd, relays, our certificate, our own listeners."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import ssl
+import zipfile
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+from cryptography import x509
+
+from gateway.commands.findings import Finding, failed, warned, well
+from gateway.core.clock import now
+from gateway.core.errors import InvalidInput
+from gateway.core.ports import ScannerResult
+from gateway.core.reports import ScanStatus
+from gateway.notify.courier import parse_relay
+from gateway.scan.scanners import clamav
+from gateway.settings import Settings, split_host_port
+
+EICAR = rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$" + b"EICAR-STANDARD-ANTIVIRUS" + b"-TEST-FILE!$H+H*"
+"""The industry's harmless test virus (eicar.org); in pieces, so that no scanner takes this file away."""
+DEEPER_THAN_ANY_LIMIT = 120
+"""clamd's MaxRecursion is 17 unless set, 100 at most."""
+RELAY_SECONDS = 15.0
+GREETING_SECONDS = 5.0
+ALARM = timedelta(days=21)
+_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1", "*": "127.0.0.1"}  # noqa: S104  compared with, not bound to
+
+
+# --- clamd ---
+
+
+async def scanner(settings: Settings) -> AsyncIterator[Finding]:
+    """Finds the test virus, takes messages as large as we do, and tells when a file exceeds its limits."""
+    marker = settings.data_dir / "clamd.seen"
+    says = clamav.describe(settings.clamav.address, marker)
+    scans = clamav.make(settings.clamav.address, settings.clamav.timeout_seconds, marker)
+    try:
+        found = await scans.scan(EICAR)
+        yield _of_test_virus(found, says)
+        if found.status is ScanStatus.INFECTED:
+            yield _of_size(await scans.scan(bytes(settings.smtp.max_message_bytes)), settings.smtp.max_message_bytes)
+            yield _of_limits(await scans.scan(_nested(EICAR)))
+    finally:
+        scans.close()
+
+
+def _of_test_virus(found: ScannerResult, says: str) -> Finding:
+    if found.status is ScanStatus.INFECTED:
+        return well("clamd", f"finds the test virus ({', '.join(f.name for f in found.findings)}). {says}")
+    if found.reason == "scanner-off":
+        return warned("clamd", f"{says} Install clamav-daemon, or set clamav.address")
+    if found.status is ScanStatus.CLEAN:
+        return failed("clamd", "answers, but calls the test virus clean; run freshclam, and look at clamd's log")
+    cure = "start clamd, or correct clamav.address; policies say what becomes of mail until then"
+    return failed("clamd", f"{found.reason or found.status.value}. {says} {cure}")
+
+
+def _of_size(found: ScannerResult, size_bytes: int) -> Finding:
+    if found.status is ScanStatus.UNSCANNABLE:
+        least = f"StreamMaxLength {size_bytes // (1 << 20) + 1}M"
+        return warned("clamd size", f"takes less than smtp.max_message_bytes ({size_bytes}); set {least} in clamd.conf")
+    if found.status is ScanStatus.UNSCANNED:
+        return warned(
+            "clamd size", f"a message of smtp.max_message_bytes ({size_bytes}) is not scanned: {found.reason}"
+        )
+    return well("clamd size", f"takes messages of smtp.max_message_bytes ({size_bytes})")
+
+
+def _of_limits(found: ScannerResult) -> Finding:
+    """What clamd did not look at to the end it calls clean, unless told otherwise (T43)."""
+    if found.status is ScanStatus.CLEAN:
+        cure = "set AlertExceedsMax yes in clamd.conf"
+        return warned("clamd limits", f"calls clean what exceeds its limits (a deeply nested archive); {cure}")
+    if found.status is ScanStatus.UNSCANNED:
+        return warned("clamd limits", f"not known: {found.reason}")
+    return well("clamd limits", "tells when a file exceeds its limits")
+
+
+def _nested(content: bytes) -> bytes:
+    for _ in range(DEEPER_THAN_ANY_LIMIT):
+        outer = io.BytesIO()
+        with zipfile.ZipFile(outer, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("x.zip", content)
+        content = outer.getvalue()
+    return content
+
+
+# --- relays ---
+
+
+async def relays(settings: Settings) -> list[Finding]:
+    """Connects and greets as for a delivery, TLS and login included, and leaves without a mail."""
+    if not settings.relay.url:
+        return [warned("relay", "none is set, so notifications wait in the outbox; set relay.url")]
+    return [await _relay(url, settings.hostname) for url in settings.relay.url]
+
+
+async def _relay(url: str, hostname: str) -> Finding:
+    try:
+        relay = parse_relay(url, hostname=hostname)
+    except InvalidInput as error:
+        return failed("relay", str(error))
+    wrong = await relay.probe(timeout_seconds=RELAY_SECONDS)
+    if wrong:
+        return failed("relay", f"{relay.name}: {wrong}; notifications wait in the outbox until this is mended")
+    return well("relay", f"{relay.name} is ready for our mail")
+
+
+# --- certificate ---
+
+
+def certificate(settings: Settings) -> Iterator[Finding]:
+    """Of `smtp.tls_cert`; nothing where none is set."""
+    cert, key = settings.smtp.tls_cert, settings.smtp.tls_key
+    if cert is None or key is None:
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key)
+        first = x509.load_pem_x509_certificates(cert.read_bytes())[0]
+    except (OSError, ValueError) as error:
+        yield failed("certificate", f"{cert} with {key}: {error}; both must be PEM and belong together")
+        return
+    yield _dated(cert, first)
+    yield from _named(cert, first, settings.hostname)
+
+
+def _dated(path: Path, cert: x509.Certificate) -> Finding:
+    ends = cert.not_valid_after_utc
+    until = f"{path} is valid until {ends:%Y-%m-%d}"
+    if ends <= now() or cert.not_valid_before_utc > now():
+        return failed(
+            "certificate", f"{path} is valid from {cert.not_valid_before_utc:%Y-%m-%d} to {ends:%Y-%m-%d}; renew"
+        )
+    if ends - now() < ALARM:
+        return warned("certificate", f"{until}; renew it, or look why that did not happen by itself")
+    return well("certificate", until)
+
+
+def _named(path: Path, cert: x509.Certificate, hostname: str) -> Iterator[Finding]:
+    try:
+        alternatives = cert.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        names = {n.lower() for n in alternatives.get_values_for_type(x509.DNSName)}
+    except x509.ExtensionNotFound:
+        names = set()
+    if not names & {hostname, f"*.{hostname.partition('.')[2]}"}:
+        there = ", ".join(sorted(names)) or "no name"
+        yield warned("certificate", f"{path} is for {there}, not for {hostname}; MTA-STS senders will not deliver")
+
+
+# --- listeners ---
+
+
+async def listeners(settings: Settings) -> list[Finding]:
+    """Each is asked as a client would. One that nobody answers is no fault: `serve` may not run just now."""
+    smtp = [_listener(f"smtp {a}", a, b"", b"220") for a in settings.smtp.listen]
+    request = b"GET /healthz HTTP/1.0\r\nHost: doctor\r\n\r\n"
+    return await asyncio.gather(
+        *smtp, _listener(f"http {settings.http.listen}", settings.http.listen, request, b"HTTP/")
+    )
+
+
+async def _listener(check: str, address: str, ask: bytes, wanted: bytes) -> Finding:
+    if address.endswith(":0"):
+        return warned(check, "its port is chosen at each start, so it cannot be asked; name one")
+    try:
+        async with asyncio.timeout(GREETING_SECONDS):
+            line = await _first_line(address, ask)
+    except TimeoutError:
+        return failed(check, f"connects, but says nothing within {GREETING_SECONDS:.0f} s; look at the log of `serve`")
+    except OSError as error:
+        return warned(check, f"not serving ({error.strerror or error}); start `gateway serve`")
+    said = line.decode("ascii", "replace").strip()
+    if not line.startswith(wanted):
+        return failed(check, f"another program answers there ({said[:80]!r}); end it, or listen elsewhere")
+    if line.startswith(b"HTTP/") and b" 200 " not in line:
+        return failed(check, f"/healthz says {said[:80]}; look at the log of `serve`")
+    return well(check, f"answers: {said[:80]}")
+
+
+async def _first_line(address: str, ask: bytes) -> bytes:
+    reader, writer = await _connect(address)
+    try:
+        writer.write(ask)
+        line = await reader.readline()
+        if not ask:
+            writer.write(b"QUIT\r\n")
+            await reader.readline()
+    finally:
+        writer.close()
+    return line
+
+
+async def _connect(address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    if address.startswith("unix:"):
+        return await asyncio.open_unix_connection(address.removeprefix("unix:"))
+    host, port = split_host_port(address)
+    return await asyncio.open_connection(_ANY.get(host, host), port)

@@ -1,0 +1,96 @@
+"""Mailboxes and agents that leave: their rows stay for the tickets that name them, their addresses are free again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, delete, select, update
+
+from gateway.core.addresses import canonical
+from gateway.core.clock import now
+from gateway.core.errors import InvalidInput, UnknownThing
+from gateway.store.changes import changing
+from gateway.store.engine import Store, row_lock
+from gateway.store.tables import Agent, MailboxRow, Membership, Outbox, Ticket
+from gateway.store.tables.columns import columns
+from gateway.store.ticket_changes import find_assignee, hand_over
+
+_b, _g, _o, _s, _t = columns(MailboxRow), columns(Agent), columns(Outbox), columns(Membership), columns(Ticket)
+
+Json = dict[str, Any]
+
+
+def remove_mailbox(store: Store, account_id: str, address: str) -> None:
+    """From now on the default mailbox takes what it took; its tickets keep it. Raises UnknownThing, InvalidInput."""
+    with changing(store) as connection:
+        row_lock(connection, [account_id])
+        mine = (_b.account_id == account_id, _b.address_key == canonical(address), _b.removed_at.is_(None))
+        row = connection.execute(select(_b.id, _b.is_default).where(*mine)).first()
+        if row is None:
+            raise UnknownThing(f"there is no mailbox {address} in this account; `gateway mailbox list` shows all")
+        if row.is_default:
+            cure = "make another the default first: gateway mailbox edit OTHER --default"
+            raise InvalidInput(f"{address} is the default mailbox, which takes what no other claims; {cure}")
+        connection.execute(update(MailboxRow).where(*mine).values(removed_at=now()))
+
+
+def edit_agent(store: Store, account_id: str, address: str, values: Json) -> None:
+    """Raises UnknownThing."""
+    with changing(store) as connection:
+        row = _agent(connection, account_id, address)
+        connection.execute(update(Agent).where(_g.account_id == account_id, _g.id == row.id).values(**values))
+
+
+def remove_agent(store: Store, account_id: str, address: str, *, agent: str | None, team: str | None, by: str) -> Json:
+    """Open tickets go to `agent` or, unassigned, to `team`; what was still to be sent to the leaving agent is not sent.
+    Answers to mail sent before open nothing any more. Raises UnknownThing, InvalidInput.
+    """
+    with changing(store) as connection:
+        row_lock(connection, [account_id])
+        plan, leaving, tickets = _plan(connection, account_id, address, agent, team)
+        for ticket in tickets:
+            to = find_assignee(connection, account_id, agent, team, ticket.team_id)
+            hand_over(connection, account_id, ticket, to, by=by)
+        mine = (_g.account_id == account_id, _g.id == leaving)
+        connection.execute(update(Agent).where(*mine).values(removed_at=now(), status="offline"))
+        connection.execute(delete(Membership).where(_s.account_id == account_id, _s.agent_id == leaving))
+        _cancel_notices(connection, account_id, leaving)
+    return plan
+
+
+def plan_removal(store: Store, account_id: str, address: str, *, agent: str | None, team: str | None) -> Json:
+    """What `remove_agent` would do. Raises UnknownThing, InvalidInput."""
+    with store.read() as connection:
+        return _plan(connection, account_id, address, agent, team)[0]
+
+
+def _plan(
+    connection: Connection, account_id: str, address: str, agent: str | None, team: str | None
+) -> tuple[Json, str, list[Any]]:
+    leaving = _agent(connection, account_id, address)
+    to = find_assignee(connection, account_id, agent, team, None)
+    if to.id == leaving.id:
+        raise InvalidInput(f"--give-to: {address} is the agent that leaves; name another, or a team")
+    mine = (_t.account_id == account_id, _t.assignee_id == leaving.id, _t.state != "closed")
+    tickets = connection.execute(select(*_t).where(*mine).order_by(_t.number)).all()
+    waiting = _waiting(account_id, leaving.id)
+    unsent = len(connection.execute(select(_o.id).where(*waiting)).all())
+    plan = {"agent": leaving.address, "given_to": to.address or to.team, "unsent_notices": unsent}
+    return plan | {"tickets": [{"number": t.number, "subject": t.subject} for t in tickets]}, leaving.id, list(tickets)
+
+
+def _agent(connection: Connection, account_id: str, address: str) -> Any:
+    mine = (_g.account_id == account_id, _g.address_key == canonical(address), _g.removed_at.is_(None))
+    row = connection.execute(select(_g.id, _g.address).where(*mine)).first()
+    if row is None:
+        raise UnknownThing(f"there is no agent {address} in this account; `gateway agent list` shows all")
+    return row
+
+
+def _waiting(account_id: str, agent_id: str) -> tuple[Any, ...]:
+    return _o.account_id == account_id, _o.agent_id == agent_id, _o.state.in_(("pending", "withheld"))
+
+
+def _cancel_notices(connection: Connection, account_id: str, agent_id: str) -> None:
+    values: Json = {"state": "cancelled", "settled_at": now(), "last_reply": "cancelled: the agent was removed"}
+    connection.execute(update(Outbox).where(*_waiting(account_id, agent_id)).values(**values))
