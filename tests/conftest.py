@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.servers.clamd import clamd  # noqa: F401 - a fixture
+from tests.servers.postgres import postgres  # noqa: F401 - a fixture
 
 ROOT = Path(__file__).resolve().parent.parent
 

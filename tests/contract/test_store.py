@@ -149,9 +149,11 @@ class Desk:
         assert report.problems == []
 
 
-@pytest.fixture(scope="module", params=["sqlite"])
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
 def seed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_seed(tmp_path_factory.mktemp(f"seed-{request.param}"))
+    """One contract, every database."""
+    server = request.getfixturevalue("postgres") if request.param == "postgres" else None
+    return make_seed(tmp_path_factory.mktemp(f"seed-{request.param}"), server)
 
 
 @pytest.fixture

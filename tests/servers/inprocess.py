@@ -16,13 +16,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psycopg
+
 from gateway import app, log
 from gateway.commands import accounts
+from gateway.core.clock import new_id
 from gateway.settings import Settings, load
 from gateway.smtp.server import SmtpServer
-from gateway.store import queries
+from gateway.store import queries, secret
 from gateway.store.changes import NewAccount, NewAgent, NewMailbox
 from tests.dnsserver import NameServer
+from tests.servers.postgres import PostgresServer
 
 ZONE = {
     ("customer.test", "TXT"): ['"v=spf1 ip4:127.0.0.0/8 -all"'],
@@ -31,6 +35,9 @@ ZONE = {
     ("_dmarc.strict.test", "TXT"): ['"v=DMARC1; p=reject"'],
 }
 """`customer.test` vouches for every client of a test; `strict.test` disowns all of them; others do not exist."""
+
+
+_SERVER = "postgres.url"
 
 
 def settings_for(folder: Path, **more: str) -> Settings:
@@ -46,10 +53,23 @@ def settings_for(folder: Path, **more: str) -> Settings:
     return load(None, environment | more)
 
 
-def make_seed(folder: Path) -> Path:
-    """A data directory with two accounts: `acme` (support@, billing@, sales@; agents ann and bob), `globex` (help@)."""
+SEED_DATABASE = "seed"
+
+
+def make_seed(folder: Path, server: PostgresServer | None = None) -> Path:
+    """A data directory with two accounts: `acme` (support@, billing@, sales@; agents ann and bob), `globex` (help@).
+
+    With `server` its database is PostgreSQL's, and each fresh ground a copy of that one.
+    """
     log.set_up("console")
-    settings = settings_for(folder)
+    more = {}
+    if server:
+        more["GATEWAY_DATABASE_URL"] = server.url_of(SEED_DATABASE)
+        server.sql(f"DROP DATABASE IF EXISTS {SEED_DATABASE}")
+        server.sql(f"CREATE DATABASE {SEED_DATABASE}")
+        secret.make(folder / "secret.key")
+        (folder / _SERVER).write_text(server.url)
+    settings = settings_for(folder, **more)
     app.prepare(settings)
     ground = app.open_ground(settings)
     for name in ("acme", "globex"):
@@ -70,7 +90,16 @@ def make_seed(folder: Path) -> Path:
 def fresh_ground(seed: Path, folder: Path, **more: str) -> app.Ground:
     """A copy of the seed: migrating and making RSA keys costs most of a second."""
     shutil.copytree(seed, folder, dirs_exist_ok=True)
+    if (folder / _SERVER).exists():
+        more["GATEWAY_DATABASE_URL"] = _copy_of_the_seed((folder / _SERVER).read_text())
     return app.open_ground(settings_for(folder, **more))
+
+
+def _copy_of_the_seed(server_url: str) -> str:
+    name = f"t{new_id()}"
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {SEED_DATABASE}")
+    return server_url.rpartition("/")[0] + f"/{name}"
 
 
 @dataclass(frozen=True)
