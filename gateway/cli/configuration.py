@@ -17,6 +17,7 @@ def check_config(ctx: typer.Context, as_json: AsJson = False) -> None:
     if as_json:
         values = settings.model_dump(mode="json")
         values["relay"]["url"] = [without_password(u) for u in settings.relay.url]
+        values["database_url"] = without_password(settings.database_url)
         show.document({"settings": values, "says": lines})
         return
     show.say(f"The configuration is good: {settings.hostname}, data in {settings.data_dir}.")

@@ -41,12 +41,19 @@ class Page:
     version: str
 
 
+_GROWING = frozenset({"center", "expandtabs", "ljust", "rjust", "zfill", "join", "replace", "translate"})
+"""Methods of text that make 300 MB of one argument before any limit can act."""
+
+
 class _Sandbox(ImmutableSandboxedEnvironment):
     """Jinja's sandbox keeps templates from objects; it does not keep them from `'a' * 10**9`. No globals, few filters
     and no multiplying: what is left grows no faster than the file that holds it, macros that call themselves apart.
     """
 
     intercepted_binops = frozenset({"*", "**", "%"})
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        return attr not in _GROWING and super().is_safe_attribute(obj, attr, value)
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:  # noqa: ARG002  # jinja's signature
         raise SecurityError(f"the operator {operator} is not available in templates")

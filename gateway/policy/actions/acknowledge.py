@@ -1,9 +1,9 @@
-"""`acknowledge: template | false`: which confirmation the author gets, or none."""
+"""`acknowledge: true | false`: whether the author gets a confirmation."""
 
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
@@ -15,21 +15,22 @@ _TEMPLATE = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
 
 def _choice(value: Any) -> Any:
-    if isinstance(value, bool) or (isinstance(value, str) and _TEMPLATE.fullmatch(value)):
+    if isinstance(value, bool):
         return value
-    raise mistake("write false for no confirmation, or the name of a template (lower case, digits and hyphens)")
+    if isinstance(value, str) and _TEMPLATE.fullmatch(value):
+        raise mistake("a template for the confirmation is not available in this version: write true or false")
+    raise mistake("write false for no confirmation, true for one")
 
 
 class _Acknowledge:
     name = "acknowledge"
-    Params = Annotated[Any, BeforeValidator(_choice, json_schema_input_type=bool | str)]
+    Params = Annotated[Any, BeforeValidator(_choice, json_schema_input_type=bool)]
     bare = False
 
-    def orders(self, params: Literal[True, False] | str) -> tuple[Order, ...]:
+    def orders(self, params: bool) -> tuple[Order, ...]:
         if params is False:
             return (Order(NoAcknowledgement(), "acknowledge: false", ("acknowledge",)),)
-        template = params if isinstance(params, str) else None
-        return (Order(Acknowledge(template), f"acknowledge: {template or 'true'}", ("acknowledge",)),)
+        return (Order(Acknowledge(), "acknowledge: true", ("acknowledge",)),)
 
 
 ACTION: Any = _Acknowledge()

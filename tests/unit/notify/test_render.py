@@ -137,3 +137,16 @@ def test_templates_get_plain_values_only(notice: Notice) -> None:
     for kind in NoticeKind:
         for value in context(replace(notice, kind=kind)).values():
             assert type(value) in (str, int, bool, list)
+
+
+@pytest.mark.parametrize("call", ["'a'.ljust(300000000)", "'a'.zfill(300000000)", "'a'.replace('', 'b')"])
+def test_a_method_that_makes_much_of_little_is_refused(call: str, tmp_path: Path) -> None:
+    folder = tmp_path / "notifications" / "new-ticket"
+    folder.mkdir(parents=True)
+    (folder / "en.j2").write_text(
+        "{% block subject %}{{ "
+        + call
+        + " }}{% endblock %}{% block text %}{% endblock %}{% block html %}{% endblock %}"
+    )
+    with pytest.raises(Exception, match="unsafe|not safe"):
+        Templates(tmp_path).render("new-ticket", "en", {})

@@ -236,20 +236,19 @@ def test_for_several_mailboxes_the_strictest_setting_holds():
     ],
 )
 def test_nobody_is_acknowledged_who_might_be_a_machine_a_victim_or_ourselves(changes, why):
-    decision = judged("rules: [{then: [{acknowledge: nice}, {tag: x}]}]", **changes)
+    decision = judged("rules: [{then: [{acknowledge: true}, {tag: x}]}]", **changes)
     assert decision.disposition is ACCEPT
     assert (decision.silence, decision.effects) == (why, (Tag("x"),))
 
 
 def test_acknowledge_false_in_accept_and_in_rules():
     assert judged("accept: {acknowledge: false}").silence == "accept.acknowledge is false"
-    by_rule = judged("rules: [{name: hush, then: [{acknowledge: false}]}, {name: b, then: [{acknowledge: nice}]}]")
+    by_rule = judged("rules: [{name: hush, then: [{acknowledge: false}]}, {name: b, then: [{acknowledge: true}]}]")
     assert (by_rule.silence, by_rule.effects) == ("rule hush: acknowledge: false", ())
     assert by_rule.hits[1].already_decided == (("acknowledge", "hush"),)
 
 
-def test_a_rule_names_the_template_of_the_confirmation():
-    assert judged("rules: [{then: [{acknowledge: nice}]}]").effects == (Acknowledge("nice"),)
+def test_a_rule_may_ask_for_the_confirmation_that_is_the_default():
     assert judged("rules: [{then: [{acknowledge: true}]}]").effects == (Acknowledge(),)
 
 

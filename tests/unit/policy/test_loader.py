@@ -134,7 +134,8 @@ MISTAKES = {
     "rules: [{then: [{notify: [boss]}]}]": 'line 1, column 27: "boss" is no e-mail address: write name@domain, assignee, or {team: name}',
     "rules: [{then: [{notify: [{team: finace}]}]}]": 'line 1, column 27: there is no team "finace": did you mean `finance`?',
     "rules: [{then: [{notify: {to: {a: b}}}]}]": "line 1, column 31: a recipient is an address, assignee, or {team: name}",
-    "rules: [{then: [{acknowledge: Nice Template}]}]": "line 1, column 31: write false for no confirmation, or the name of a template (lower case, digits and hyphens)",
+    "rules: [{then: [{acknowledge: nice}]}]": "line 1, column 31: a template for the confirmation is not available in this version: write true or false",
+    "rules: [{then: [{acknowledge: Nice Template}]}]": "line 1, column 31: write false for no confirmation, true for one",
     "rules: [{then: [{reject: Żółw}]}]": 'line 1, column 26: an SMTP reply is one line of ASCII: write it without "Ż" (U+017B)',
     f"rules: [{{then: [{{reject: '{'x' * 301}'}}]}}]": "line 1, column 26: an SMTP reply has at most 300 characters here, this has 301: shorten it",
 }
