@@ -1,6 +1,6 @@
 """Draws docs/trace.svg: what `gateway trace` shows of the demo's first message. Run it while `./dev run` serves.
 
-    .venv/bin/python docs/make_picture.py
+.venv/bin/python docs/make_picture.py
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ def main() -> None:
     console.print(Text.from_ansi(shown))
     drawing = console.export_svg(title="gateway trace").replace("<svg ", '<svg xml:space="preserve" ', 1)
     # the picture loads nothing from elsewhere: the reader's own monospace font serves
-    drawing = re.sub(r"@font-face \{.*?\}\s*", "", drawing, flags=re.DOTALL).replace("Fira Code, monospace", "monospace")
+    drawing = re.sub(r"@font-face \{.*?\}\s*", "", drawing, flags=re.DOTALL).replace(
+        "Fira Code, monospace", "monospace"
+    )
     (ROOT / "docs" / "trace.svg").write_text(drawing, "utf-8")
 
 
