@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from gateway.store.begun import BegunMarks, forget_all
 
 ROLES = ("smtp", "outbox", "web", "pull", "jobs")
 BACKLOG = 512
+_MEMORY = Path("/dev/shm")  # noqa: S108  mkdtemp's names cannot be guessed
 CANNOT_START = 2
 """The exit code of a worker that cannot start at all: configuration, schema, secret."""
 _LONGEST_PAUSE_SECONDS = 10.0
@@ -112,6 +114,25 @@ def _listen_unix(path: Path) -> socket.socket:
     return listening
 
 
+def _make_metrics_folder(link: Path) -> Path:
+    """Where the workers' figures lie together: prometheus-client maps a file per process. In memory where there is such
+    a place: its files have holes, and to write into a hole is a SIGBUS when the disk is full. `link` leads to the folder,
+    so that the next start finds what a killed group left.
+    """
+    if link.is_symlink():
+        left = link.readlink()
+        if left.parent == _MEMORY:
+            shutil.rmtree(left, ignore_errors=True)
+        link.unlink()
+    shutil.rmtree(link, ignore_errors=True)
+    if not (_MEMORY.is_dir() and os.access(_MEMORY, os.W_OK)):
+        link.mkdir()
+        return link
+    folder = Path(tempfile.mkdtemp(prefix="gateway-metrics-", dir=_MEMORY))
+    link.symlink_to(folder)
+    return folder
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """One worker process to keep: its roles decide which sockets it inherits."""
@@ -176,21 +197,16 @@ class Supervisor:
         self._replace: list[Slot] = []
         self._failed = False
         self._claimed = False
+        self._metrics_folder = data_dir
 
     def claim(self) -> None:
         """Take the role locks and the addresses. Raises InvalidInput when a role is held or an address is taken."""
         self._locks.take(self._roles)
         forget_all(self._data_dir)
-        shutil.rmtree(self._metrics_folder, ignore_errors=True)
-        self._metrics_folder.mkdir(parents=True)
+        self._metrics_folder = _make_metrics_folder(self._data_dir / "metrics")
         for kind, addresses in self._addresses.items():
             self._sockets[kind] = [listen(a) for a in addresses]
         self._claimed = True
-
-    @property
-    def _metrics_folder(self) -> Path:
-        """Where the workers' figures lie together: prometheus-client maps a file per process."""
-        return self._data_dir / "metrics"
 
     def run(self) -> int:
         """Until told to stop; the exit code. Claims what was not claimed before."""
@@ -205,6 +221,7 @@ class Supervisor:
         for group in self._sockets.values():
             for listening in group:
                 listening.close()
+        shutil.rmtree(self._metrics_folder, ignore_errors=True)
         return 1 if self._failed else 0
 
     def _on_stop(self, _number: int, _frame: FrameType | None) -> None:

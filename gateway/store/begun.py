@@ -31,12 +31,17 @@ class BegunMarks:
         self._held: dict[str, list[int]] = {}
 
     def start(self) -> None:
-        """Raises OSError."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._suspects.mkdir(parents=True, exist_ok=True)
-        with self._path.open("w+b") as file:
-            file.truncate(_SLOT_OCTETS * _SLOTS)
-            self._slots = mmap.mmap(file.fileno(), _SLOT_OCTETS * _SLOTS)
+        """On a full or failing disk it goes on without marks: the commit meets it, and tells the client."""
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._suspects.mkdir(parents=True, exist_ok=True)
+            with self._path.open("w+b") as file:
+                # written, not truncated: a mapped hole that the disk has no room for is a SIGBUS
+                file.write(bytes(_SLOT_OCTETS * _SLOTS))
+                file.flush()
+                self._slots = mmap.mmap(file.fileno(), _SLOT_OCTETS * _SLOTS)
+        except OSError:
+            self._slots = None
 
     def end(self) -> None:
         """At the end of a process that has nothing in hand any more."""

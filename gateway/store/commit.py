@@ -84,6 +84,7 @@ class Commit:
         if decision is None or facts is None or filing.kept is not Kept.TICKETED:
             group.add_message(filing, ticket_id=None, internal=False)
             return self._settled(group, filing, None, ())
+        group.settled.add((filing.account_id, filing.message_id))  # its double may be in this very group
         joined, steps = self._ticket(group, filing, decision, facts)
         group.add_message(filing, ticket_id=joined.id, internal=decision.ticket is TicketChoice.NOTE)
         return self._settled(group, filing, joined.number, steps)

@@ -95,7 +95,7 @@ def test_content_that_ended_two_workers_is_parked_unread_and_other_mail_goes_on(
 def test_a_killed_group_accuses_no_message(gateway: RunningGateway) -> None:
     """The marks of what was in hand accuse only when a worker died by itself: a power cut is no message's fault."""
     innocent = mail("innocent")
-    for _ in range(3):
+    for _ in range(2):
         gateway.start(Fault("decide", "kill-group"))
         try:
             gateway.send(innocent)

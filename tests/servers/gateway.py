@@ -9,6 +9,8 @@ import contextlib
 import dataclasses
 import json
 import os
+import random
+import shutil
 import signal
 import smtplib
 import socket
@@ -46,9 +48,14 @@ T = TypeVar("T")
 
 
 def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
+    """A port below those that the kernel gives to clients: while a gateway is down, one of its waiting clients could
+    otherwise be given its port, or even connect to itself.
+    """
+    while True:
+        port = random.randrange(15_000, 30_000)
+        with socket.socket() as s, contextlib.suppress(OSError):
+            s.bind(("127.0.0.1", port))
+            return port
 
 
 def wait_until(condition: Callable[[], T], what: str, seconds: float = 20.0) -> T:
@@ -258,6 +265,8 @@ class RunningGateway:
         if self.process is not None:
             self._kill(signal.SIGKILL)
             self.wait_dead()
+        # the figures of a killed group lie in memory until the next start
+        shutil.rmtree((self.settings.data_dir / "metrics").resolve(), ignore_errors=True)
         self.ground.close()
 
     def __enter__(self) -> Self:

@@ -53,18 +53,26 @@ class InjectedFault(Exception):
 def reached(stage, arguments):
     """A stage is reached: do what the plan says, if anything. Returns the faults that hold it up."""
     holding = []
+    for action in _due(stage, arguments):
+        if action == "hold":
+            (Path(PLAN["spent"]) / f"held-{stage}").touch()
+            holding.append(Path(PLAN["spent"]) / f"go-{stage}")
+        else:
+            _happen(stage, action)
+    return holding
+
+
+def _due(stage, arguments):
+    """The actions that this call brings about; every fault counts every call."""
+    actions = []
     for number, fault in enumerate(PLAN["faults"]):
         if fault["stage"] != stage or not _concerns(fault["marker"], arguments):
             continue
         with _lock:
             _counted[number] = _counted.get(number, 0) + 1
-            due = _counted[number] >= fault["after"] and _spend(number, fault["times"])
-        if due and fault["action"] == "hold":
-            (Path(PLAN["spent"]) / f"held-{stage}").touch()
-            holding.append(Path(PLAN["spent"]) / f"go-{stage}")
-        elif due:
-            _happen(stage, fault["action"])
-    return holding
+            if _counted[number] >= fault["after"] and _spend(number, fault["times"]):
+                actions.append(fault["action"])
+    return actions
 
 
 def _concerns(marker, arguments):
