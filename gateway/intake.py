@@ -187,11 +187,20 @@ class Intake:
             decision = self._decide_again(journey, facts, again) if again else self._decide(journey, facts)
         finally:
             self._begun.clear(envelope.sha256)
+        if decision.disposition in (Disposition.REJECT, Disposition.DEFER):
+            return await self._turned_away(journey, facts, decision)
+        return await self._commit(journey, facts, decision, again=again)
+
+    async def _turned_away(self, journey: Journey, facts: Facts, decision: Decision) -> Outcome:
+        """Refused or deferred, unless it is a retry of what was kept already: its 250 was lost on the way, and what has
+        changed since (policy, scanner, DNS) is not this message's business any more.
+        """
+        first = await self._store_pool(self._recall.kept_before, journey.envelope, facts.place.account_id)
+        if first:
+            return await self._commit(journey, facts, replace(decision, disposition=Disposition.QUARANTINE), again=None)
         if decision.disposition is Disposition.REJECT:
             return await self._unkept(journey, Refused(decision.reason, decision.text))
-        if decision.disposition is Disposition.DEFER:
-            return await self._unkept(journey, Deferred(decision.reason))
-        return await self._commit(journey, facts, decision, again=again)
+        return await self._unkept(journey, Deferred(decision.reason))
 
     async def _find_facts(self, journey: Journey, message: ParsedMessage) -> Facts:
         """Everything a decision may read: whose the message is, what the checks found, what we remember."""

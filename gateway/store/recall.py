@@ -8,13 +8,14 @@ from datetime import datetime
 from sqlalchemy import Connection, select
 
 from gateway.core.addresses import BadAddress, canonical, parse_addr_spec
+from gateway.core.clock import now
 from gateway.core.envelope import Envelope
 from gateway.core.message import ParsedMessage
 from gateway.core.place import Candidate, Contact, Context, Evidence, Place
 from gateway.core.tokens import AnswerToken, Tokens
 from gateway.store.engine import Store
-from gateway.store.keys import receipt_key
-from gateway.store.tables import Agent, ContactRow, Deferral, MessageRow, Outbox, Participant, Team, Ticket
+from gateway.store.keys import RECEIPT_AGE, receipt_key
+from gateway.store.tables import Agent, ContactRow, Deferral, MessageRow, Outbox, Participant, Receipt, Team, Ticket
 from gateway.store.tables.columns import columns
 
 _REFERENCES_LOOKED_AT = 50
@@ -25,6 +26,7 @@ _p = columns(Participant)
 _a = columns(Agent)
 _o = columns(Outbox)
 _d = columns(Deferral)
+_r = columns(Receipt)
 _team = columns(Team)
 
 
@@ -45,6 +47,14 @@ class Recall:
                 bounce_of=self._bounce_of(connection, place.account_id, locals_),
                 first_tried_at=_first_tried(connection, place.account_id, envelope),
             )
+
+    def kept_before(self, envelope: Envelope, account_id: str) -> bool:
+        """Whether this very transaction was answered 250 before. Raises StoreUnavailable."""
+        key = receipt_key(envelope.recipients, envelope.sha256)
+        oldest = now() - RECEIPT_AGE
+        query = select(_r.trace_id).where(_r.account_id == account_id, _r.key == key, _r.at > oldest)
+        with self._store.read() as connection:
+            return connection.execute(query).scalar() is not None
 
     def _candidates(
         self, connection: Connection, place: Place, message: ParsedMessage, author: str, locals_: Iterable[str]

@@ -8,6 +8,7 @@ import pytest
 
 from gateway.core.errors import StorageFull, StoreUnavailable
 from gateway.smtp import session as session_module
+from gateway.store import changes, queries
 from tests.servers.inprocess import Client, Gateway, dotted, numbered
 
 ACME = "support@acme.gw.test"
@@ -388,6 +389,21 @@ async def test_a_pipelined_group_is_answered_in_order(gateway: Gateway, client: 
     await client.send(dotted(numbered(1)) + second + dotted(numbered(2)) + b"NOOP\r\nQUIT\r\n")
     assert [(await client.reply()).code for _ in range(7)] == [250, 250, 250, 354, 250, 250, 221]
     assert {m["subject"] for m in gateway.messages()} == {"Pump 1", "Pump 2"}
+
+
+async def test_a_retry_of_what_was_kept_is_accepted_even_where_the_policy_refuses_it_by_now(
+    gateway: Gateway, client: Client
+) -> None:
+    content = numbered("kept-before")
+    first = await client.mail(content)
+    assert first.code == 250
+    store = gateway.ground.store
+    account = queries.account_id(store, "acme")
+    changes.publish_policy(store, account, "block: [{subject: {contains: kept-}}]")
+    gateway.line.directory.refresh()
+    again = await client.mail(content)
+    assert (again.code, again.trace) == (250, first.trace)
+    assert (await client.mail(numbered("kept-never"))).code == 550
 
 
 async def test_a_byte_identical_retry_gets_the_first_trace(gateway: Gateway, client: Client) -> None:
