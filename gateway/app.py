@@ -89,9 +89,9 @@ class Ground:
         self.store.close()
 
 
-def open_ground(settings: Settings) -> Ground:
-    """Raises InvalidInput when the schema is older than this release or the secret is missing."""
-    store = Store(settings.database_url, settings.data_dir)
+def open_ground(settings: Settings, *, prompt: bool = False) -> Ground:
+    """Raises InvalidInput when the schema is older than this release or the secret is missing. `prompt` as in Store."""
+    store = Store(settings.database_url, settings.data_dir, prompt=prompt)
     migrations.require_current(store)
     keys = secret.read(settings.secret_key_path)
     secret.compare(store, keys)
@@ -196,7 +196,7 @@ class Worker:
         self, smtp: Sequence[socket.socket], http: Sequence[socket.socket], life: socket.socket, bell: Bell
     ) -> bool:
         """Until a signal, or the end of the supervisor. True when everything begun was finished."""
-        ground = open_ground(self._settings)
+        ground = open_ground(self._settings, prompt=True)
         self._listen_for_the_end(life)
         async with Line(ground, bell.ring) as line:
             await line.store_pool(line.directory.refresh)

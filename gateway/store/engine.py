@@ -9,14 +9,15 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError, ResourceClosedError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from gateway.core.errors import StorageFull, StoreUnavailable
+from gateway.store.postgres import Silence, make_engine
 
 BUSY_SECONDS = 4.0
 """How long a writer waits for its turn before the client is told to come again. A message that came while another group
@@ -71,8 +72,10 @@ class Store:
     at a lock of ours.
     """
 
-    def __init__(self, url: str, data_dir: Path) -> None:
+    def __init__(self, url: str, data_dir: Path, *, prompt: bool = False) -> None:
+        """`prompt`: clients are waiting, so no statement may take longer than BUSY_SECONDS."""
         self.url = url
+        self._silence: Silence | None = None
         data_dir.mkdir(parents=True, exist_ok=True)
         self.is_sqlite = url.startswith("sqlite:")
         if self.is_sqlite:
@@ -80,45 +83,28 @@ class Store:
             self._reader = _sqlite_engine(url, "BEGIN")
             self._writer = _sqlite_engine(url, "BEGIN IMMEDIATE")
         else:
-            self._reader = self._writer = _postgres_engine(url)
+            self._reader = self._writer = make_engine(url, BUSY_SECONDS, prompt=prompt)
+            self._silence = Silence(BUSY_SECONDS) if prompt else None
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A consistent view. Raises StoreUnavailable."""
-        with translated_faults(), self._reader.connect() as connection:
+        with self._watched(), translated_faults(), self._reader.connect() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """One transaction, committed when the block ends. Raises StoreUnavailable, StorageFull."""
         turn = self._write_lock.held() if self.is_sqlite else nullcontext()
-        with turn, translated_faults(), self._writer.begin() as connection:
+        with turn, self._watched(), translated_faults(), self._writer.begin() as connection:
             yield connection
+
+    def _watched(self) -> AbstractContextManager[None]:
+        return self._silence.watched() if self._silence else nullcontext()
 
     def close(self) -> None:
         self._reader.dispose()
         self._writer.dispose()
-
-
-def _postgres_engine(url: str) -> Engine:
-    """Psycopg 3, READ COMMITTED. Nothing waits long: not a connection, not a lock, not a server that has gone."""
-    limit = int(BUSY_SECONDS * 1000)
-    return create_engine(
-        make_url(url).set(drivername="postgresql+psycopg"),
-        isolation_level="READ COMMITTED",
-        pool_size=8,
-        max_overflow=4,
-        pool_timeout=BUSY_SECONDS,
-        connect_args={
-            "connect_timeout": max(2, int(BUSY_SECONDS)),
-            "tcp_user_timeout": limit,
-            "keepalives_idle": 5,
-            "keepalives_interval": 2,
-            "keepalives_count": 2,
-            "application_name": "gateway",
-            "options": f"-c lock_timeout={limit} -c statement_timeout=60000 -c synchronous_commit=on -c timezone=UTC",
-        },
-    )
 
 
 def _sqlite_engine(url: str, begin: str) -> Engine:
