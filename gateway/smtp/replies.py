@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import assert_never
 
 from gateway.core.outcome import Accepted, Deferred, Outcome, Parked, Reason, Refused
 
@@ -104,6 +105,8 @@ def final_reply(outcome: Outcome, trace_id: str) -> Reply:
             return _of_class(5, reply_for(reason, text, trace_id))
         case Deferred(reason=reason):
             return _of_class(4, reply_for(reason, trace_id=trace_id))
+        case _:
+            assert_never(outcome)
 
 
 def _of_class(wanted: int, reply: Reply) -> Reply:

@@ -48,6 +48,7 @@ from gateway.store.outbox import Settlement
 from gateway.store.recall import Recall
 from gateway.store.tables import (
     Account,
+    Agent,
     Change,
     Event,
     MailboxRow,
@@ -950,3 +951,67 @@ def test_keys_of_other_tables_are_what_they_say(desk: Desk) -> None:
 
 def test_deferred_is_no_outcome_of_a_commit() -> None:
     assert str(final_reply(Deferred(Reason.STORE_UNAVAILABLE), "X" * 16)).startswith("451 4.3.0 XXXXXXXXXXXXXXXX ")
+
+
+# --- what rules set, and messages that go the way again ---
+
+SETTING = """
+rules:
+  - name: big
+    if: {subject: {contains: Pump}}
+    then: [{set: {priority: high, fields: {plant: north}}}, {tag: [vip, pump]}]
+"""
+QUARANTINING = "rules: [{name: wait, if: {subject: {contains: Pump}}, then: [quarantine]}]"
+REASSIGNING = """
+rules:
+  - name: to bob
+    if: {kind: answer}
+    then: [{assign: {team: support, strategy: round-robin, reassign: true}}, {tag: [answered]}, {set: {fields: {seen: yes}}}]
+"""
+
+
+def test_what_rules_set_stands_on_the_ticket(desk: Desk) -> None:
+    desk.file(numbered(1), policy=SETTING)
+    ticket = desk.ticket(1)
+    assert (ticket["priority"], ticket["fields"], ticket["tags"]) == ("high", {"plant": "north"}, ["vip", "pump"])
+
+
+def test_an_answer_may_be_given_to_another_agent_and_adds_to_tags_and_fields(desk: Desk) -> None:
+    desk.file(numbered(1), policy=SETTING)
+    answer = f"In-Reply-To: <{desk.our_message_id()}>"
+    desk.file(numbered(2, answer), policy=REASSIGNING)
+    ticket = desk.ticket(1)
+    assert ticket["assignee"] in ("ann@acme.test", "bob@acme.test")
+    assert (ticket["tags"], ticket["fields"]) == (["vip", "pump", "answered"], {"plant": "north", "seen": "yes"})
+    assert desk.told("customer-answered") == [ticket["assignee"]]
+    desk.consistent()
+
+
+def test_a_released_message_gets_its_ticket_once_even_when_released_twice_at_once(desk: Desk) -> None:
+    waiting = desk.filing(numbered(1), policy=QUARANTINING)
+    (outcome,) = desk.write(waiting)
+    assert isinstance(outcome, Accepted)
+    assert outcome.ticket is None
+    assert desk.told() == []
+    assert waiting.facts
+    released = decide(waiting.facts, compile_policy(load(QUARANTINING), 0), released=True)
+    again = replace(waiting, decision=released, again=True, steps=())
+    first, second = desk.write(again, again)
+    assert isinstance(first, Accepted)
+    assert isinstance(second, Accepted)
+    assert (first.ticket, first.duplicate, second.duplicate) == (1, False, True)
+    assert [m["disposition"] for m in desk.ticket(1)["messages"]] == ["ticketed"]
+    assert len(desk.told("acknowledgement")) == 1
+    desk.consistent()
+
+
+def test_a_ticket_of_a_removed_agent_is_the_teams_again_when_it_is_answered(desk: Desk) -> None:
+    desk.file(numbered(1), policy=ROUND_ROBIN.replace("'*@acme.test'", "support@acme.test"))
+    assignee = desk.ticket(1)["assignee"]
+    assert assignee
+    answer = f"In-Reply-To: <{desk.our_message_id()}>"
+    with desk.store.write() as connection:
+        connection.execute(update(Agent).where(columns(Agent).address == assignee).values(removed_at=AT))
+    desk.file(numbered(2, answer))
+    assert desk.ticket(1)["assignee"] is None
+    assert desk.told("customer-answered") == [a for a in ("ann@acme.test", "bob@acme.test") if a != assignee]
