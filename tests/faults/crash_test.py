@@ -407,7 +407,7 @@ def _outbox_problems(gateway: RunningGateway, relay: Relay, result: Result) -> I
 
 def test_a_thousand_messages_survive_kills_at_random_moments(gateway: RunningGateway, relay: Relay) -> None:
     gateway.add_agent("acme", "agent@acme.test")
-    result = crash_test(gateway, relay, messages=1000, kills=8, seed=1, stages=(), seconds=85)
+    result = crash_test(gateway, relay, messages=1000, kills=8, seed=1, stages=(), seconds=180)
     print(result.table())
     assert not result.problems
     assert (result.answered, result.stored, result.lost, result.doubled) == (1000, 1000, 0, 0)

@@ -54,8 +54,8 @@ def _park(gateway: RunningGateway, stage: str) -> str:
     assert "secret internals" not in str(trace)
 
     assert gateway.send(content).trace == reply.trace
-    assert gateway.send(mail(f"after-{name}", author=f"after-{name}@customer.test")).code == 250
-    assert gateway.tickets()[0]["subject"] == f"Question after-{name}"
+    assert gateway.send(mail(f"after-{stage}", author=f"after-{stage}@customer.test")).code == 250
+    assert gateway.tickets()[0]["subject"] == f"Question after-{stage}"
     assert f"{name}@customer.test" not in [o["recipient"] for o in gateway.outbox()]
     return str(parked["id"])
 
