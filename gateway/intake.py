@@ -321,7 +321,9 @@ class Intake:
             return self._deferred(journey, error)
         except Exception as error:  # noqa: BLE001  parking is the last resort: where it fails too, 451
             self._log.error("parking failed", exc_info=error)
-            return Deferred(Reason.INTERNAL)
+            outcome = Deferred(Reason.INTERNAL)
+            self._committer.record_later(self._log_entry(journey, outcome))
+            return outcome
 
     def _deferred(self, journey: Journey, error: Surroundings) -> Outcome:
         """The client is not kept waiting for a line in a log that cannot be written just now."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Iterator
@@ -30,10 +31,7 @@ class FileBlobs:
         path = self._path(account_id, message_id)
         temporary = path.with_name(path.name + ".tmp")
         with translated_faults():
-            if not path.parent.is_dir():
-                path.parent.mkdir(parents=True, exist_ok=True)
-                _sync_directory(self._folder.parent)
-                _sync_directory(self._folder)
+            self._make_folder(path.parent)
             try:
                 with temporary.open("wb") as file:
                     file.write(content)
@@ -44,6 +42,19 @@ class FileBlobs:
                 temporary.unlink(missing_ok=True)
                 raise
             _sync_directory(path.parent)
+
+    def _make_folder(self, folder: Path) -> None:
+        """A new folder is synced into its parents, or is not there: the next put would take it for synced."""
+        if folder.is_dir():
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            _sync_directory(self._folder.parent)
+            _sync_directory(self._folder)
+        except OSError:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+            raise
 
     def get(self, account_id: str, message_id: str, sha256: str) -> bytes:
         """The content. Raises BlobUnavailable when it is absent, unreadable, or not the bytes that were stored."""
