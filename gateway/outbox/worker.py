@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
+from time import monotonic
 
 from gateway import log, metrics
 from gateway.core.clock import now
@@ -59,7 +60,8 @@ class OutboxWorker:
         self._attempt_seconds = attempt_seconds
         self._wake = asyncio.Event()
         self._stopping = False
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._under_way: dict[asyncio.Task[None], str] = {}
+        """Tasks with the id of the row each has in hand."""
         self._attempts: set[asyncio.Task[Delivery]] = set()
         self._keys: dict[str, SigningKey] = {}
         self._log = log.get("outbox")
@@ -110,15 +112,16 @@ class OutboxWorker:
         free = AT_ONCE - len(self._under_way)
         if not self._relays or free <= 0:
             return False
-        claims = await self._store_pool(outbox.claim, self._store, now(), min(BATCH, free))
+        in_hand = self._under_way.values()
+        claims = await self._store_pool(outbox.claim, self._store, now(), min(BATCH, free), set(in_hand))
         for claim in claims:
             task = asyncio.get_running_loop().create_task(self._deliver(claim))
-            self._under_way.add(task)
+            self._under_way[task] = claim.id
             task.add_done_callback(self._done)
         return False
 
     def _done(self, task: asyncio.Task[None]) -> None:
-        self._under_way.discard(task)
+        self._under_way.pop(task, None)
         self._wake.set()
 
     async def _deliver(self, claim: Claim) -> None:
@@ -151,13 +154,13 @@ class OutboxWorker:
 
     async def _record(self, settlement: Settlement) -> None:
         """Tried again while the lease is young: unrecorded, a row whose mail is out would be sent a second time."""
-        end = now() + outbox.LEASE / 2
+        end = monotonic() + outbox.LEASE.total_seconds() / 2
         while True:
             try:
                 await self._store_pool(outbox.settle, self._store, [settlement], now())
             except Surroundings as error:
                 self._log.warning("attempt not recorded", outbox=settlement.claim.id, error=str(error))
-                if self._stopping or now() > end:
+                if self._stopping or monotonic() > end:
                     return
                 await asyncio.sleep(RECORD_AGAIN_SECONDS)
             else:

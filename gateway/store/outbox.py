@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 
 from gateway.core.decision import Facts
 from gateway.core.errors import UnknownThing
@@ -24,6 +24,9 @@ from gateway.store.tables.columns import columns
 
 LEASE = timedelta(minutes=5)
 """How long a claim holds: longer than any attempt may take."""
+
+FURTHEST = timedelta(hours=2)
+"""Longer than any attempt is put off."""
 
 EXCERPT_CHARACTERS = 4000
 
@@ -44,24 +47,41 @@ class Claim:
     rendered: Rendered | None
 
 
-def claim(store: Store, now: datetime, limit: int) -> list[Claim]:
-    """Take up to `limit` rows that are due and in nobody's hands, oldest first."""
+def claim(store: Store, now: datetime, limit: int, in_hand: Collection[str] = ()) -> list[Claim]:
+    """Take up to `limit` rows that are due and in nobody's hands, oldest first.
+
+    `in_hand`: ids of the rows the caller is still at work on; when the clock jumps their leases seem to have run out.
+    """
     with store.read() as connection:
-        if not _due(connection, now, 1):
+        if not _due(connection, now, 1, in_hand):
             return []
     with store.write() as connection:
-        rows = _due(connection, now, limit)
-        held = [r.id for r in rows]
-        connection.execute(update(Outbox).where(_o.id.in_(held)).values(leased_until=now + LEASE))
+        rows = _due(connection, now, limit, in_hand)
+        until = _clock_of_leases(connection, now) + LEASE
+        connection.execute(update(Outbox).where(_o.id.in_([r.id for r in rows])).values(leased_until=until))
     return [_claim(r) for r in rows]
 
 
-def _due(connection: Connection, now: datetime, limit: int) -> Sequence[Row[Any]]:
-    free = _o.leased_until.is_(None) | (_o.leased_until < now)
-    query = select(*_o).where(_o.state == "pending", _o.next_at <= now, free).order_by(_o.next_at, _o.id).limit(limit)
+def _due(connection: Connection, now: datetime, limit: int, in_hand: Collection[str]) -> Sequence[Row[Any]]:
+    """What the clock calls due; else what is due later than anything is ever put off: a clock that was ahead wrote it."""
+    clock = _clock_of_leases(connection, now)
+    free = _o.leased_until.is_(None) | (_o.leased_until < clock) | (_o.leased_until > clock + 2 * LEASE)
+    query = (
+        select(*_o).where(_o.state == "pending", free, _o.id.not_in(in_hand)).order_by(_o.next_at, _o.id).limit(limit)
+    )
     if connection.dialect.name != "sqlite":
         query = query.with_for_update(skip_locked=True)
-    return connection.execute(query).all()
+    # two questions, so that each is a range of the index
+    found = connection.execute(query.where(_o.next_at <= now)).all()
+    return found or connection.execute(query.where(_o.next_at > now + FURTHEST)).all()
+
+
+def _clock_of_leases(connection: Connection, now: datetime) -> datetime:
+    """Leases are kept between nodes, whose clocks differ: where the database has a clock of its own, by that."""
+    if connection.dialect.name == "sqlite":
+        return now
+    at: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
+    return at
 
 
 def _claim(row: Row[Any]) -> Claim:
