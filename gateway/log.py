@@ -21,6 +21,16 @@ def _with_trace(_logger: Any, _name: str, event: structlog.typing.EventDict) -> 
     return event
 
 
+class _Stderr:
+    """Whatever stderr is when a line is written: what captures it for a while must not keep the loggers made then."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
 def set_up(form: str = "auto") -> None:
     """`console`, `json`, or `auto`: console on a terminal, else one JSON object a line. Writes to stderr."""
     console = form == "console" or (form == "auto" and sys.stderr.isatty())
@@ -37,7 +47,7 @@ def set_up(form: str = "auto") -> None:
     structlog.configure(
         processors=[*processors, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(file=_Stderr()),  # type: ignore[arg-type]
         cache_logger_on_first_use=True,
     )
     # aiosmtpd logs peers, senders and message lines below WARNING; pyspf and dkimpy are chatty too
