@@ -47,24 +47,28 @@ class Claim:
     rendered: Rendered | None
 
 
-def claim(store: Store, now: datetime, limit: int, in_hand: Collection[str] = ()) -> list[Claim]:
+def claim(
+    store: Store, now: datetime, limit: int, in_hand: Collection[str] = (), *, database_clock: bool = False
+) -> list[Claim]:
     """Take up to `limit` rows that are due and in nobody's hands, oldest first.
 
     `in_hand`: ids of the rows the caller is still at work on; when the clock jumps their leases seem to have run out.
+    `database_clock`: leases are kept between nodes, whose clocks differ; where the database has a clock, go by that.
     """
     with store.read() as connection:
-        if not _due(connection, now, 1, in_hand):
+        if not _due(connection, now, _lease_clock(connection, now, database_clock), 1, in_hand):
             return []
     with store.write() as connection:
-        rows = _due(connection, now, limit, in_hand)
-        until = _clock_of_leases(connection, now) + LEASE
-        connection.execute(update(Outbox).where(_o.id.in_([r.id for r in rows])).values(leased_until=until))
+        clock = _lease_clock(connection, now, database_clock)
+        rows = _due(connection, now, clock, limit, in_hand)
+        connection.execute(update(Outbox).where(_o.id.in_([r.id for r in rows])).values(leased_until=clock + LEASE))
     return [_claim(r) for r in rows]
 
 
-def _due(connection: Connection, now: datetime, limit: int, in_hand: Collection[str]) -> Sequence[Row[Any]]:
-    """What the clock calls due; else what is due later than anything is ever put off: a clock that was ahead wrote it."""
-    clock = _clock_of_leases(connection, now)
+def _due(
+    connection: Connection, now: datetime, clock: datetime, limit: int, in_hand: Collection[str]
+) -> Sequence[Row[Any]]:
+    """What is due now; else what is due later than anything is ever put off: a clock that was ahead wrote it."""
     free = _o.leased_until.is_(None) | (_o.leased_until < clock) | (_o.leased_until > clock + 2 * LEASE)
     query = (
         select(*_o).where(_o.state == "pending", free, _o.id.not_in(in_hand)).order_by(_o.next_at, _o.id).limit(limit)
@@ -76,9 +80,8 @@ def _due(connection: Connection, now: datetime, limit: int, in_hand: Collection[
     return found or connection.execute(query.where(_o.next_at > now + FURTHEST)).all()
 
 
-def _clock_of_leases(connection: Connection, now: datetime) -> datetime:
-    """Leases are kept between nodes, whose clocks differ: where the database has a clock of its own, by that."""
-    if connection.dialect.name == "sqlite":
+def _lease_clock(connection: Connection, now: datetime, database_clock: bool) -> datetime:
+    if not database_clock or connection.dialect.name == "sqlite":
         return now
     at: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
     return at
