@@ -113,9 +113,7 @@ class OutboxWorker:
         if not self._relays or free <= 0:
             return False
         in_hand = self._under_way.values()
-        claims = await self._store_pool(
-            outbox.claim, self._store, now(), min(BATCH, free), set(in_hand), database_clock=True
-        )
+        claims = await self._store_pool(outbox.claim, self._store, now(), min(BATCH, free), set(in_hand), True)
         for claim in claims:
             task = asyncio.get_running_loop().create_task(self._deliver(claim))
             self._under_way[task] = claim.id

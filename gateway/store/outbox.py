@@ -48,7 +48,7 @@ class Claim:
 
 
 def claim(
-    store: Store, now: datetime, limit: int, in_hand: Collection[str] = (), *, database_clock: bool = False
+    store: Store, now: datetime, limit: int, in_hand: Collection[str] = (), database_clock: bool = False
 ) -> list[Claim]:
     """Take up to `limit` rows that are due and in nobody's hands, oldest first.
 
