@@ -42,6 +42,7 @@ from gateway.store.commit import Commit
 from gateway.store.committer import Committer
 from gateway.store.directory import Directory
 from gateway.store.engine import Store
+from gateway.store.folders import make_data_dir
 from gateway.store.outbox import release_leases
 from gateway.store.policies import policy_text
 from gateway.store.recall import Recall
@@ -335,11 +336,12 @@ def prepare(settings: Settings) -> None:
 
     Raises InvalidInput, also when the secret is missing with PostgreSQL or not the one of this database.
     """
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    if settings.is_sqlite:
+    make_data_dir(settings.data_dir)
+    store = Store(settings.database_url, settings.data_dir)
+    if settings.is_sqlite and migrations.current(store) is None:
+        # only for a new database: in place of a lost key a fresh one would hide that it is lost
         secret.make(settings.secret_key_path)
     keys = secret.read(settings.secret_key_path)
-    store = Store(settings.database_url, settings.data_dir)
     migrations.upgrade(store)
     secret.compare(store, keys)
     ensure_system_account(store, keys, settings)

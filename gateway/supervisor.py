@@ -24,6 +24,7 @@ from types import FrameType
 
 from gateway.core.errors import InvalidInput
 from gateway.store.begun import BegunMarks, forget_all
+from gateway.store.folders import make_data_dir
 
 ROLES = ("smtp", "outbox", "web", "pull", "jobs")
 BACKLOG = 512
@@ -44,10 +45,13 @@ class RoleLocks:
 
     def take(self, roles: Sequence[str]) -> None:
         """Raises InvalidInput naming the holder's pid."""
-        self.data_dir.mkdir(parents=True, exist_ok=True)
+        make_data_dir(self.data_dir)
         for role in roles:
             path = self.data_dir / f"serve-{role}.lock"
-            file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            except OSError as error:
+                raise InvalidInput(f"{path}: {error.strerror}; name a data_dir that this user may write to") from None
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -36,7 +36,12 @@ def add(
     from gateway.store.changes import NewAgent
 
     with at_account(ctx, account) as desk:
-        add_agent(desk.store, desk.account_id, NewAgent(address, name, tuple(dict.fromkeys(team or ())), language))
+        add_agent(
+            desk.store,
+            desk.settings,
+            desk.account_id,
+            NewAgent(address, name, tuple(dict.fromkeys(team or ())), language),
+        )
         newest = max(listing.agents(desk.store, desk.account_id), key=lambda a: int(a["number"]))
     if as_json:
         show.document(newest)

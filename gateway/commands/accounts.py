@@ -26,6 +26,8 @@ _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _SERVICE_LOCALS = frozenset({"answer", "bounce", "notice", "postmaster", "abuse"})
 STATUSES = ("available", "in-email", "in-call", "in-chat", "away", "offline")
 DKIM_SELECTOR = "gw1"
+MOST_FIRST_NUMBER = 1_000_000_000
+"""As many tickets again fit behind it: numbers are 32 bits wide in the database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +73,8 @@ def _make_account(
     check_number_prefix(new.number_prefix)
     if new.company_name:
         check_company_name(new.company_name)
-    if new.first_number < 1:
-        raise InvalidInput("--first-number: ticket numbers begin at 1 or above")
+    if not 1 <= new.first_number <= MOST_FIRST_NUMBER:
+        raise InvalidInput(f"--first-number: ticket numbers begin at 1 to {MOST_FIRST_NUMBER:,}")
     account_id = new_id()
     private_pem, record = new_key()
     changes.add_account(
@@ -123,10 +125,14 @@ def check_number_prefix(prefix: str) -> None:
         raise InvalidInput(f"--number-prefix {prefix!r}: at most 16 letters, digits and # - / . _, for example ACME-")
 
 
-def check_company_name(name: str) -> None:
+def check_name(name: str, option: str = "--name") -> None:
     """It stands in From and in the text of mails."""
     if not name.strip() or not name.isprintable() or len(name) > 120:
-        raise InvalidInput("--company-name: a name on one line, at most 120 characters")
+        raise InvalidInput(f"{option}: a name on one line, at most 120 characters")
+
+
+def check_company_name(name: str) -> None:
+    check_name(name, "--company-name")
 
 
 def typed_address(text: str) -> str:
@@ -153,8 +159,7 @@ def add_mailbox(store: Store, settings: Settings, account_id: str, account: str,
     """Raises InvalidInput, UnknownThing."""
     address = typed_address(new.address)
     spec = parse_addr_spec(address)
-    if not new.name.strip():
-        raise InvalidInput('--name: a mailbox needs a display name, for example --name "Acme Support"')
+    check_name(new.name)
     check_language(new.language)
     if spec.domain.endswith(f".{settings.domain}") and spec.domain != f"{account}.{settings.domain}":
         raise InvalidInput(f"{address}: that is an address of another account at this gateway")
@@ -178,12 +183,17 @@ def add_team(store: Store, account_id: str, name: str) -> None:
     changes.add_team(store, account_id, name)
 
 
-def add_agent(store: Store, account_id: str, new: NewAgent) -> None:
+def add_agent(store: Store, settings: Settings, account_id: str, new: NewAgent) -> None:
     """Raises InvalidInput, UnknownThing."""
+    check_name(new.name)
     check_language(new.language)
     if not new.teams:
         raise InvalidInput("--team: an agent belongs to at least one team")
     address = typed_address(new.address)
+    domain = parse_addr_spec(address).domain
+    if domain == settings.domain or domain.endswith(f".{settings.domain}"):
+        # a notice to it would come straight back to us
+        raise InvalidInput(f"{address}: agents read their mail elsewhere; addresses at {domain} are the gateway's own")
     changes.add_agent(store, account_id, NewAgent(address, new.name.strip(), new.teams, new.language))
 
 

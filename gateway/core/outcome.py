@@ -17,6 +17,7 @@ class Reason(StrEnum):
     ANSWERS_ONLY = "answers-only"
     NEW_ONLY = "new-only"
     DELIVERY_REPORT = "delivery-report"
+    OWN_MAIL = "own-mail"
     # refused (or quarantined, where a forwarder brought it)
     FORGED = "forged"
     UNVERIFIED = "unverified"

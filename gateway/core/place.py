@@ -86,7 +86,8 @@ class Contact:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What the store remembers that a decision may need. `bounce_of` is the outbox row a delivery report answers.
+    """What the store remembers that a decision may need. `bounce_of` is the outbox row a delivery report answers;
+    `is_own_mail` says that the Message-ID is one of ours: a notification that came back.
 
     `delivery_report` is set when the recipient was one of our own bounce addresses.
     """
@@ -95,3 +96,4 @@ class Context:
     candidates: tuple[Candidate, ...] = ()
     bounce_of: str | None = None
     first_tried_at: datetime | None = None
+    is_own_mail: bool = False

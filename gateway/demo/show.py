@@ -35,6 +35,7 @@ ACCOUNT = "acme"
 ROLES = ("smtp", "outbox", "web")
 
 CONFIG = "gateway.toml"
+SET_UP = "set-up"
 
 INVITATION = """\
 Serving. Now your own message, with any mail program or swaks; the answer appears here and in the outgoing folder:
@@ -69,7 +70,7 @@ rules:
 def run(settings: Settings, *, fresh: bool = False) -> int:
     """Serve the example account until stopped; the exit code. Raises InvalidInput when a port or the folder is taken."""
     folder = settings.data_dir / "demo"
-    set_up = folder / "set-up"
+    set_up = folder / SET_UP
     is_new = fresh or not set_up.exists()
     if is_new:
         _make_folder(folder)
@@ -96,8 +97,9 @@ def _make_folder(folder: Path) -> None:
     """An empty folder with a new world. A demo that still runs there is named, and nothing of it is touched."""
     locks = RoleLocks(folder)
     locks.take(ROLES)
+    (folder / SET_UP).unlink(missing_ok=True)  # first: what is left half deleted is not taken for a demo
     for entry in folder.iterdir():
-        if entry.is_dir():
+        if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)
         else:
             entry.unlink()
@@ -139,7 +141,7 @@ def _set_up_account(demo: Settings) -> None:
     account_id = queries.account_id(store, ACCOUNT)
     accounts.add_team(store, account_id, "finance")
     for name, team in (("ann", "support"), ("bob", "support"), ("fay", "finance")):
-        accounts.add_agent(store, account_id, NewAgent(f"{name}@{example.COMPANY}", name.capitalize(), (team,)))
+        accounts.add_agent(store, demo, account_id, NewAgent(f"{name}@{example.COMPANY}", name.capitalize(), (team,)))
     for local, name, team in (("support", "Acme Support", "support"), ("billing", "Acme Billing", "finance")):
         new = NewMailbox(f"{local}@{example.COMPANY}", name, None, team=team, default=local == "support")
         accounts.add_mailbox(store, demo, account_id, ACCOUNT, new)

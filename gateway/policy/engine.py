@@ -83,6 +83,9 @@ def verdicts_before_rules(
     if facts.context.bounce_of is not None:
         # it came to an address only we can make: no proof of its author is needed, and a refusal would lose the news
         yield Verdict(Disposition.IGNORE, Reason.DELIVERY_REPORT, "a delivery report for mail of ours")
+    if facts.context.is_own_mail:
+        # a notice that was forwarded back: taken for news it would be told to everybody again, without end (RFC 3834)
+        yield Verdict(Disposition.IGNORE, Reason.OWN_MAIL, "a notification of ours that came back")
     if not exempt:
         yield from _if_any(_unproven_sender(facts, settings))
         yield from _if_any(_blocked(reading, policy))

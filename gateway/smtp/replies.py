@@ -47,6 +47,7 @@ TABLE: dict[Reason, tuple[int, str, str]] = {
     Reason.ANSWERS_ONLY: _ACCEPTED,
     Reason.NEW_ONLY: _ACCEPTED,
     Reason.DELIVERY_REPORT: _ACCEPTED,
+    Reason.OWN_MAIL: _ACCEPTED,
     Reason.QUARANTINED_BY_RULE: _ACCEPTED,
     Reason.CRASHED: _ACCEPTED,
     Reason.TOO_COMPLEX: _ACCEPTED,

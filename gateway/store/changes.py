@@ -229,8 +229,13 @@ class NewAgent:
 def add_agent(store: Store, account_id: str, new: NewAgent) -> None:
     """A new agent is available. Raises InvalidInput, UnknownThing."""
     key = canonical(new.address)
+    domain = key.rpartition("@")[2]
     with changing(store) as connection:
         _address_is_free(connection, key)
+        ours = select(_d.domain).where(_d.domain == domain)
+        _free(
+            connection, ours, f"{key}: mail at {domain} comes to this gateway; name the address where the agent reads"
+        )
         teams = [_team_id(connection, account_id, t) for t in new.teams]
         number = connection.execute(select(_a.next_agent_number).where(_a.id == account_id)).scalar_one()
         connection.execute(update(Account).where(_a.id == account_id).values(next_agent_number=number + 1))

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, insert, update
 from gateway.core.addresses import canonical
 from gateway.core.clock import new_id
 from gateway.core.decision import Decision, Facts, Set, Tag, TicketChoice
+from gateway.core.notice import NoticeKind
 from gateway.core.outcome import Accepted, Outcome, Parked, Reason
 from gateway.core.place import Evidence
 from gateway.core.ports import Strategy
@@ -126,8 +127,9 @@ class Commit:
     def _open(self, group: Group, filing: Filing, decision: Decision, facts: Facts) -> tuple[Joined, list[Step]]:
         account = group.accounts[filing.account_id]
         staff = group.staff[filing.account_id]
-        assignment = self._assign(group, filing.account_id, decision, facts)
-        ticket = Joined(new_id(), account.take_number(), "open", assignment.team_id, None, group.now, is_new=True)
+        team = self._team_of(group, filing.account_id, facts)
+        assignment = self._assign(group, filing.account_id, decision, team)
+        ticket = Joined(new_id(), account.take_number(), "open", assignment.team_id, None, group.now)
         ticket.assignee_id = assignment.agent.id if assignment.agent else None
         group.add_ticket(filing, facts, ticket, **_fields(decision))
         participates = facts.message.author and facts.auth.sender is not Sender.FORGED
@@ -135,17 +137,20 @@ class Commit:
             group.add_participant(filing.account_id, ticket.id, facts.message.author)
         steps = self._acknowledge(group, filing, decision, facts, ticket)
         told = who_is_told(decision, facts.message.author, staff, ticket.team_id, assignment.agent)
-        group.owe(filing, ticket.id, told)
+        steps += group.tell(filing, facts, ticket.id, told)
         return ticket, steps
 
-    def _assign(self, group: Group, account_id: str, decision: Decision, facts: Facts) -> Assignment:
+    def _assign(self, group: Group, account_id: str, decision: Decision, team: str | None) -> Assignment:
+        """`team` is who has the ticket where the decision names nobody."""
         account, staff = group.accounts[account_id], group.staff[account_id]
-        team = staff.team_ids.get(facts.place.mailbox.team or "") or group.default_team(account_id)
-        turned = len(staff.turned)
         assignment = assign(decision.effects, staff, self._strategies, team, account.turn + 1)
-        if assignment.agent or len(staff.turned) > turned:
+        if assignment.agent:
             account.turn += 1
         return assignment
+
+    def _team_of(self, group: Group, account_id: str, facts: Facts) -> str | None:
+        team = group.staff[account_id].team_ids.get(facts.place.mailbox.team or "")
+        return team or group.default_team(account_id)
 
     def _acknowledge(
         self, group: Group, filing: Filing, decision: Decision, facts: Facts, ticket: Joined
@@ -156,7 +161,7 @@ class Commit:
         if author and wants_acknowledgement(decision):
             silence = group.budgets[filing.account_id].spend(canonical(author.address))
             if not silence:
-                told = Told(group.acknowledgement, author.address, author.name)
+                told = Told(NoticeKind.ACKNOWLEDGEMENT, author.address, author.name)
                 group.owe(filing, ticket.id, [told])
                 return [Step(group.now, "acknowledge", "owed")]
         return [Step(group.now, "acknowledge", "none", silence)]
@@ -166,11 +171,7 @@ class Commit:
         staff = group.staff[filing.account_id]
         if decision.ticket is TicketChoice.JOIN:
             ticket.state = "open"
-        assignment = assign(
-            decision.effects, staff, self._strategies, ticket.team_id, group.accounts[filing.account_id].turn + 1
-        )
-        if staff.turned:
-            group.accounts[filing.account_id].turn += 1
+        assignment = self._assign(group, filing.account_id, decision, ticket.team_id)
         moved = {}
         if assignment.agent or assignment.team_id != ticket.team_id:
             moved = _given(ticket, assignment, group.now)
@@ -178,12 +179,11 @@ class Commit:
             ticket.assignee_id = None  # the agent was removed since: the team is told
         group.touch(filing.account_id, ticket, **moved, **_fields(decision))
         ticket.is_untouched = False
-        by_agent = any(c.evidence is Evidence.ANSWER_ADDRESS for c in facts.context.candidates)
-        if decision.ticket is TicketChoice.NOTE and by_agent:
+        if decision.ticket is TicketChoice.NOTE and _is_by_the_agent(facts):
             return [Step(group.now, "notify", "none", "an agent's note is told to nobody")]
         assignee = staff.agents.get(ticket.assignee_id or "")
-        group.owe(filing, ticket.id, who_is_told(decision, facts.message.author, staff, ticket.team_id, assignee))
-        return []
+        told = who_is_told(decision, facts.message.author, staff, ticket.team_id, assignee)
+        return group.tell(filing, facts, ticket.id, told)
 
     def _link(
         self, group: Group, filing: Filing, decision: Decision, facts: Facts, twin: TwinState
@@ -197,7 +197,8 @@ class Commit:
         ]
         rank = twin_rank(facts.place.mailbox, facts.message)
         if rank < twin.rank and ticket.is_untouched:
-            assignment = self._assign(group, filing.account_id, decision, facts)
+            team = self._team_of(group, filing.account_id, facts)
+            assignment = self._assign(group, filing.account_id, decision, team)
             # a copy's move is part of the making: counted as a change, it would keep a third copy from its place
             moved = _given(ticket, assignment, group.now) | {"updated_at": ticket.created_at}
             group.touch(filing.account_id, ticket, mailbox_id=facts.place.mailbox.id, **moved, **_fields(decision))
@@ -207,6 +208,13 @@ class Commit:
             group.owe(filing, ticket.id, [t for t in told if canonical(t.address) not in already])
             group.move_twin(filing.account_id, twin, rank)
         return ticket, steps
+
+
+def _is_by_the_agent(facts: Facts) -> bool:
+    """It came to an agent's token address, from that agent's own address."""
+    author = canonical(facts.message.author.address) if facts.message.author else ""
+    answers = [c for c in facts.context.candidates if c.evidence is Evidence.ANSWER_ADDRESS]
+    return bool(author) and any(canonical(c.agent or "") == author for c in answers)
 
 
 def _given(ticket: Joined, assignment: Assignment, now: datetime) -> dict[str, object]:

@@ -75,6 +75,7 @@ class Store:
     def __init__(self, url: str, data_dir: Path, *, prompt: bool = False) -> None:
         """`prompt`: clients are waiting, so no statement may take longer than BUSY_SECONDS."""
         self.url = url
+        self._name = url.removeprefix("sqlite:///") if url.startswith("sqlite:") else ""
         self._silence: Silence | None = None
         data_dir.mkdir(parents=True, exist_ok=True)
         self.is_sqlite = url.startswith("sqlite:")
@@ -89,14 +90,14 @@ class Store:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A consistent view. Raises StoreUnavailable."""
-        with self._watched(), translated_faults(), self._reader.connect() as connection:
+        with self._watched(), translated_faults(self._name), self._reader.connect() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """One transaction, committed when the block ends. Raises StoreUnavailable, StorageFull."""
         turn = self._write_lock.held() if self.is_sqlite else nullcontext()
-        with turn, self._watched(), translated_faults(), self._writer.begin() as connection:
+        with turn, self._watched(), translated_faults(self._name), self._writer.begin() as connection:
             yield connection
 
     def _watched(self) -> AbstractContextManager[None]:
@@ -128,8 +129,10 @@ _FULL = ("database or disk is full", "no space left", "disk quota")
 
 
 @contextmanager
-def translated_faults() -> Iterator[None]:
-    """What the database or disk did not do, as our errors. A statement that is wrong in itself stays what it is: a bug."""
+def translated_faults(database: str = "") -> Iterator[None]:
+    """What the database or disk did not do, as our errors; `database` names it for people. A statement that is wrong in
+    itself stays what it is: a bug.
+    """
     try:
         yield
     except (OperationalError, InterfaceError, DisconnectionError, PoolTimeout, ResourceClosedError) as error:
@@ -140,7 +143,9 @@ def translated_faults() -> Iterator[None]:
     except DBAPIError as error:
         # sqlite3.DatabaseError proper: the file is damaged or no database; never this message's fault
         if error.connection_invalidated or type(error.orig) is sqlite3.DatabaseError:
-            raise StoreUnavailable(str(error.orig)) from error
+            where = f"the database {database}: " if database else ""
+            cure = "; restore it from the backup" if isinstance(error.orig, sqlite3.DatabaseError) else ""
+            raise StoreUnavailable(f"{where}{error.orig}{cure}") from error
         raise
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):

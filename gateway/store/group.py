@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,7 +14,6 @@ from gateway.core.addresses import canonical
 from gateway.core.clock import new_id
 from gateway.core.decision import Facts
 from gateway.core.message import Address
-from gateway.core.notice import NoticeKind
 from gateway.core.outcome import Reason
 from gateway.core.trace import Step, TransactionRecord, record_of
 from gateway.store.assignment import Staff, load_staff
@@ -21,7 +21,7 @@ from gateway.store.directory import SYSTEM
 from gateway.store.facts import dump_decision, dump_facts
 from gateway.store.filing import Filing, Kept
 from gateway.store.keys import RECEIPT_AGE, receipt_key, twin_key
-from gateway.store.notices import Budget, Told, load_budget
+from gateway.store.notices import NOTICES_PER_HOUR, Budget, Told, load_budget, told_lately
 from gateway.store.tables import Account, Deferral, MailboxRow, MessageRow, Outbox, Receipt, Ticket, Twin
 from gateway.store.tables.columns import columns
 
@@ -67,7 +67,6 @@ class Joined:
     created_at: datetime
     tags: list[str] = field(default_factory=list)
     fields: dict[str, str] = field(default_factory=dict)
-    is_new: bool = False
     is_untouched: bool = True
 
 
@@ -92,13 +91,11 @@ class Group:
     settled: set[tuple[str, str]] = field(default_factory=set)
     staff: dict[str, Staff] = field(default_factory=dict)
     budgets: dict[str, Budget] = field(default_factory=dict)
-    system_id: str = SYSTEM
     unused_blobs: list[Filing] = field(default_factory=list)
     inserts: dict[str, list[Row]] = field(default_factory=dict)
     ticket_changes: dict[tuple[str, str], Row] = field(default_factory=dict)
     message_changes: list[Row] = field(default_factory=list)
     twin_changes: dict[tuple[str, str], Row] = field(default_factory=dict)
-    acknowledgement: NoticeKind = NoticeKind.ACKNOWLEDGEMENT
 
     @classmethod
     def load(cls, connection: Connection, filings: Sequence[Filing], now: datetime) -> Group:
@@ -264,6 +261,22 @@ class Group:
         key = canonical(author.address)
         row = {"account_id": account_id, "ticket_id": ticket_id, "address_key": key, "address": author.address}
         self._insert("participant", row | {"name": author.name, "role": "customer"})
+
+    def tell(self, filing: Filing, facts: Facts, ticket_id: str, told: Sequence[Told]) -> list[Step]:
+        """Owe notices; those that automatic mail or an agent's own causes are held to a budget, and the trace says so."""
+        author = canonical(facts.message.author.address) if facts.message.author else ""
+        by_machine = facts.message.automatic or facts.envelope.reverse_path is None
+        if not by_machine and author not in facts.place.agent_addresses:
+            self.owe(filing, ticket_id, told)
+            return []
+        keys = [canonical(t.address) for t in told]
+        lately = Counter(told_lately(self.connection, filing.account_id, keys, self.now))
+        lately.update(r["recipient_key"] for r in self.inserts.get("outbox", ()))
+        allowed = [t for t, key in zip(told, keys, strict=True) if lately[key] < NOTICES_PER_HOUR]
+        self.owe(filing, ticket_id, allowed)
+        spent = [t.address for t in told if t not in allowed]
+        why = f"budget: {NOTICES_PER_HOUR} notices an hour of automatic or agents' mail"
+        return [Step(self.now, "notify", "none", why, {"recipients": spent})] if spent else []
 
     def owe(self, filing: Filing, ticket_id: str, told: Iterable[Told]) -> None:
         """Outbox rows; a listen-only account's are withheld until it goes live."""

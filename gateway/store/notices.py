@@ -21,6 +21,10 @@ ACKNOWLEDGEMENTS_PER_DAY = 6
 ACKNOWLEDGEMENTS_PER_ACCOUNT_HOUR = 600
 """Budgets of automatic answers (RFC 3834 section 2): per address and hour, per address and day, per account and hour."""
 
+NOTICES_PER_HOUR = 20
+"""Notices an hour to one recipient that automatic mail, or an agent's own, may cause: two agents' automatic answers to
+our notices would go on for ever (RFC 3834 section 2; not all of them say that they are automatic)."""
+
 _o = columns(Outbox)
 
 
@@ -71,6 +75,17 @@ def load_budget(connection: Connection, account_id: str, addresses: Iterable[str
     in_hour = select(func.count()).select_from(Outbox).where(*mine, _o.created_at > hour)
     budget.account_hour = connection.execute(in_hour).scalar() or 0
     return budget
+
+
+def told_lately(connection: Connection, account_id: str, recipients: Iterable[str], now: datetime) -> dict[str, int]:
+    """Notices owed to each of these in the last hour."""
+    counted = (
+        select(_o.recipient_key, func.count().label("n"))
+        .where(_o.account_id == account_id, _o.kind.in_([k.value for k in NoticeKind if not k.to_customer]))
+        .where(_o.recipient_key.in_(sorted(set(recipients))), _o.created_at > now - timedelta(hours=1))
+        .group_by(_o.recipient_key)
+    )
+    return {row.recipient_key: row.n for row in connection.execute(counted)}
 
 
 def who_is_told(

@@ -45,8 +45,12 @@ class Recall:
                 contact=_contact(connection, place.account_id, author) if author else None,
                 candidates=tuple(self._candidates(connection, place, message, author, locals_)),
                 bounce_of=self._bounce_of(connection, place.account_id, locals_),
+                is_own_mail=self._is_ours(place.account_id, message.message_id),
                 first_tried_at=_first_tried(connection, place.account_id, envelope),
             )
+
+    def _is_ours(self, account_id: str, message_id: str | None) -> bool:
+        return bool(message_id) and self._tokens.ticket_of_message_id(account_id, str(message_id)) is not None
 
     def kept_before(self, envelope: Envelope, account_id: str) -> bool:
         """Whether this very transaction was answered 250 before. Raises StoreUnavailable."""
@@ -59,9 +63,12 @@ class Recall:
     def _candidates(
         self, connection: Connection, place: Place, message: ParsedMessage, author: str, locals_: Iterable[str]
     ) -> Iterable[Candidate]:
-        """By an agent's token address first, then by our Message-IDs, the newest reference first."""
-        for local in locals_:
-            token = self._tokens.read_answer_local(place.account_id, local)
+        """By an agent's token address first, then by our Message-IDs, the newest reference first.
+
+        A token address beside other recipients is a reader's "answer all": then the mail is for the mailbox.
+        """
+        tokens = [self._tokens.read_answer_local(place.account_id, local) for local in locals_]
+        for token in tokens if all(tokens) else ():
             if token and (found := _by_answer_address(connection, place.account_id, token, author)):
                 yield found
         seen: set[int] = set()
@@ -77,14 +84,13 @@ class Recall:
                 yield found
 
     def _bounce_of(self, connection: Connection, account_id: str, locals_: Iterable[str]) -> str | None:
-        for local in locals_:
-            outbox_id = self._tokens.read_bounce_local(account_id, local)
-            if outbox_id is None:
-                continue
-            known = select(_o.id).where(_o.account_id == account_id, _o.id == outbox_id)
-            if connection.execute(known).scalar():
-                return outbox_id
-        return None
+        """Only where every recipient is a bounce address: beside a mailbox it is mail for the mailbox."""
+        named = [self._tokens.read_bounce_local(account_id, local) for local in locals_]
+        if not named or not all(named):
+            return None
+        known = select(_o.id).where(_o.account_id == account_id, _o.id.in_(named))
+        found: str | None = connection.execute(known).scalar()
+        return found
 
 
 def _first_tried(connection: Connection, account_id: str, envelope: Envelope) -> datetime | None:

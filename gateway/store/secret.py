@@ -97,8 +97,9 @@ def read(path: Path) -> Secret:
         keys = tuple(base64.b64decode(x, validate=True) for x in lines)
     except FileNotFoundError:
         raise InvalidInput(
-            f"{path}: the secret key file is missing. With SQLite `gateway db upgrade` makes it; with PostgreSQL make one "
-            f"(head -c 32 /dev/urandom | base64 > {path.name}; chmod 600 {path.name}) and give it to every node"
+            f"{path}: the secret key file is missing; restore it from the backup. For a new installation with SQLite "
+            f"`gateway db upgrade` makes it; with PostgreSQL make one (head -c 32 /dev/urandom | base64 > {path.name}; "
+            f"chmod 600 {path.name}) and give it to every node"
         ) from None
     except (OSError, ValueError) as error:
         raise InvalidInput(f"{path}: cannot be read as a secret key file: {error}") from None

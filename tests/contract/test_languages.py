@@ -51,7 +51,9 @@ async def spoken(
         account_id = queries.account_id(ground.store, "acme")
         box = NewMailbox("support@acme.test", "Acme Support", None, mailbox, default=True)
         accounts.add_mailbox(ground.store, settings, account_id, "acme", box)
-        accounts.add_agent(ground.store, account_id, NewAgent("ann@acme.test", "Ann", ("support",), agent))
+        accounts.add_agent(
+            ground.store, ground.settings, account_id, NewAgent("ann@acme.test", "Ann", ("support",), agent)
+        )
         if contact:
             accounts.add_contact(ground.store, account_id, NewContact("carol@customer.test", "Carol", contact))
         async with app.Line(ground) as line:

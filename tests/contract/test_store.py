@@ -1015,3 +1015,52 @@ def test_a_ticket_of_a_removed_agent_is_the_teams_again_when_it_is_answered(desk
     desk.file(numbered(2, answer))
     assert desk.ticket(1)["assignee"] is None
     assert desk.told("customer-answered") == [a for a in ("ann@acme.test", "bob@acme.test") if a != assignee]
+
+
+# --- mail that would go round and round ---
+
+
+def test_a_notice_of_ours_that_comes_back_is_kept_and_told_to_nobody(desk: Desk) -> None:
+    desk.file(numbered(1))
+    told = desk.told()
+    ours = desk.our_message_id("new-ticket")
+    returned = (
+        f"From: Acme <notice@acme.gw.test>\r\nTo: support@acme.test\r\nMessage-ID: <{ours}>\r\n\r\nnew ticket\r\n"
+    )
+    outcome = desk.file(returned.encode())
+    assert (outcome.reason, outcome.ticket) == (Reason.OWN_MAIL, None)
+    assert desk.told() == told
+
+
+@pytest.mark.parametrize("headers", [(), ("Auto-Submitted: auto-replied",)])
+def test_agents_that_answer_every_notice_by_machine_are_told_twenty_times_an_hour_at_most(
+    desk: Desk, headers: tuple[str, ...]
+) -> None:
+    for n in range(50):
+        author = ("ann", "bob")[n % 2]
+        content = numbered(n, *headers).replace(b"Carol <carol@customer.test>", f"{author}@acme.test".encode())
+        desk.file(content, reverse_path=f"{author}@acme.test")
+    assert max(Counter(desk.told()).values()) == 20
+    assert len(desk.rows(Ticket)) == 50
+    last = desk.rows(MessageRow)[-1]
+    steps = queries.trace(desk.store, last.trace_id)["events"]
+    assert any(s["stage"] == "notify" and "budget" in s["reason"] for s in steps)
+
+
+def test_a_stranger_with_an_agents_token_address_is_told_to_the_agents(desk: Desk) -> None:
+    desk.file(numbered(1))
+    before = desk.told("customer-answered")
+    answer = desk.ground.tokens.answer_local(desk.acme, 1, 1)
+    stranger = numbered(2).replace(b"carol@customer.test", b"mallory@evil.test")
+    desk.file(stranger, f"{answer}@acme.gw.test")
+    assert len(desk.told("customer-answered")) > len(before)
+    assert desk.ticket(1)["messages"][1]["internal"]
+
+
+def test_a_token_address_beside_a_mailbox_is_an_answer_to_all_and_opens_a_ticket(desk: Desk) -> None:
+    desk.file(numbered(1))
+    row = desk.rows(Outbox)[-1]
+    bounce = desk.ground.tokens.bounce_local(desk.acme, row.id)
+    answer = desk.ground.tokens.answer_local(desk.acme, 1, 1)
+    for n, local in enumerate((bounce, answer), 2):
+        assert desk.file(numbered(n), "support@acme.gw.test", f"{local}@acme.gw.test").ticket == n

@@ -148,7 +148,10 @@ class RunningGateway:
 
     def add_agent(self, account: str, address: str) -> None:
         accounts.add_agent(
-            self.ground.store, self.account_ids[account], NewAgent(address, address.partition("@")[0], ("support",))
+            self.ground.store,
+            self.settings,
+            self.account_ids[account],
+            NewAgent(address, address.partition("@")[0], ("support",)),
         )
 
     # --- its life ---

@@ -82,7 +82,7 @@ def make_seed(folder: Path, server: PostgresServer | None = None) -> Path:
         accounts.add_mailbox(ground.store, settings, acme, "acme", mailbox)
     accounts.add_mailbox(ground.store, settings, globex, "globex", NewMailbox("help@globex.test", "Help", None))
     for local, team in (("ann", "support"), ("bob", "support"), ("fay", "finance")):
-        accounts.add_agent(ground.store, acme, NewAgent(f"{local}@acme.test", local.title(), (team,)))
+        accounts.add_agent(ground.store, settings, acme, NewAgent(f"{local}@acme.test", local.title(), (team,)))
     ground.close()
     return folder
 

@@ -99,7 +99,7 @@ def _prepared(folder: Path, **more: str) -> composition.Ground:
         account_id = queries.account_id(ground.store, name)
         mailbox = NewMailbox(f"support@{name}.test", name.capitalize(), None, None, "support", default=True)
         accounts.add_mailbox(ground.store, settings, account_id, name, mailbox)
-        accounts.add_agent(ground.store, account_id, NewAgent(f"ann@{name}.test", "Ann", ("support",)))
+        accounts.add_agent(ground.store, ground.settings, account_id, NewAgent(f"ann@{name}.test", "Ann", ("support",)))
     for text, note in (("block: []\n", "the first"), (POLICY, "the second")):
         publish(ground.store, queries.account_id(ground.store, "acme"), text, note=note, author="ann")
     return ground
