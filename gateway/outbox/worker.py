@@ -8,7 +8,7 @@ from datetime import datetime
 from time import monotonic
 
 from gateway import log, metrics
-from gateway.core.clock import now
+from gateway.core.clock import new_id, now
 from gateway.core.errors import GatewayError, Surroundings
 from gateway.core.notice import Delivery, DeliveryResult, Rendered
 from gateway.core.tokens import Tokens
@@ -58,6 +58,7 @@ class OutboxWorker:
         self._store_pool = store_pool
         self._cpu_pool = cpu_pool
         self._attempt_seconds = attempt_seconds
+        self._name = new_id()
         self._wake = asyncio.Event()
         self._stopping = False
         self._under_way: dict[asyncio.Task[None], str] = {}
@@ -113,7 +114,9 @@ class OutboxWorker:
         if not self._relays or free <= 0:
             return False
         in_hand = self._under_way.values()
-        claims = await self._store_pool(outbox.claim, self._store, now(), min(BATCH, free), set(in_hand), True)
+        claims = await self._store_pool(
+            outbox.claim, self._store, now(), min(BATCH, free), set(in_hand), True, self._name
+        )
         for claim in claims:
             task = asyncio.get_running_loop().create_task(self._deliver(claim))
             self._under_way[task] = claim.id

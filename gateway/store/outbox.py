@@ -48,28 +48,38 @@ class Claim:
 
 
 def claim(
-    store: Store, now: datetime, limit: int, in_hand: Collection[str] = (), database_clock: bool = False
+    store: Store,
+    now: datetime,
+    limit: int,
+    in_hand: Collection[str] = (),
+    database_clock: bool = False,
+    by: str = "",
 ) -> list[Claim]:
     """Take up to `limit` rows that are due and in nobody's hands, oldest first.
 
     `in_hand`: ids of the rows the caller is still at work on; when the clock jumps their leases seem to have run out.
-    `database_clock`: leases are kept between nodes, whose clocks differ; where the database has a clock, go by that.
+    `by`: who claims; what is leased to the same one without being in its hands was claimed by a commit whose answer got
+    lost, and is free again. `database_clock`: leases are kept between nodes, whose clocks differ; where the database has
+    a clock, go by that.
     """
     with store.read() as connection:
-        if not _due(connection, now, _lease_clock(connection, now, database_clock), 1, in_hand):
+        if not _due(connection, now, _lease_clock(connection, now, database_clock), 1, in_hand, by):
             return []
     with store.write() as connection:
         clock = _lease_clock(connection, now, database_clock)
-        rows = _due(connection, now, clock, limit, in_hand)
-        connection.execute(update(Outbox).where(_o.id.in_([r.id for r in rows])).values(leased_until=clock + LEASE))
+        rows = _due(connection, now, clock, limit, in_hand, by)
+        lease = {"leased_until": clock + LEASE, "leased_by": by or None}
+        connection.execute(update(Outbox).where(_o.id.in_([r.id for r in rows])).values(**lease))
     return [_claim(r) for r in rows]
 
 
 def _due(
-    connection: Connection, now: datetime, clock: datetime, limit: int, in_hand: Collection[str]
+    connection: Connection, now: datetime, clock: datetime, limit: int, in_hand: Collection[str], by: str
 ) -> Sequence[Row[Any]]:
     """What is due now; else what is due later than anything is ever put off: a clock that was ahead wrote it."""
     free = _o.leased_until.is_(None) | (_o.leased_until < clock) | (_o.leased_until > clock + 2 * LEASE)
+    if by:
+        free |= _o.leased_by == by
     query = (
         select(*_o).where(_o.state == "pending", free, _o.id.not_in(in_hand)).order_by(_o.next_at, _o.id).limit(limit)
     )

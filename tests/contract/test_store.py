@@ -1064,3 +1064,13 @@ def test_a_token_address_beside_a_mailbox_is_an_answer_to_all_and_opens_a_ticket
     answer = desk.ground.tokens.answer_local(desk.acme, 1, 1)
     for n, local in enumerate((bounce, answer), 2):
         assert desk.file(numbered(n), "support@acme.gw.test", f"{local}@acme.gw.test").ticket == n
+
+
+def test_a_claim_whose_answer_got_lost_is_free_again_for_who_made_it(desk: Desk) -> None:
+    desk.file(numbered(1))
+    first = outbox.claim(desk.store, AT, 10, by="worker")
+    assert len(first) == 3
+    in_hand = {first[0].id}
+    assert outbox.claim(desk.store, AT, 10, by="another") == []
+    again = outbox.claim(desk.store, AT, 10, in_hand=in_hand, by="worker")
+    assert {c.id for c in again} == {c.id for c in first[1:]}

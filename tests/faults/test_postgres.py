@@ -103,7 +103,8 @@ def test_a_server_that_is_away_defers_within_ten_seconds_and_is_used_again_when_
         assert codes == {451}
         assert longest < PROMPT_SECONDS
         assert _status(gateway, "/healthz") == 200
-        assert _status(gateway, "/readyz") == 503
+        # what was found within the last second is told again
+        wait_until(lambda: _status(gateway, "/readyz") == 503, "readyz tells it", 10)
         assert _status(gateway, "/api/v1/accounts") == 503
     finally:
         back(server)

@@ -73,6 +73,7 @@ class Outbox(SQLModel, table=True):
     created_at: datetime = moment()
     next_at: datetime = moment()
     leased_until: datetime | None = moment(default=None, nullable=True)
+    leased_by: str | None = None
     settled_at: datetime | None = moment(default=None, nullable=True)
     message_id_header: str = ""
     reverse_path: str | None = None

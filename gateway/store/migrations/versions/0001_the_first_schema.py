@@ -214,6 +214,7 @@ def upgrade() -> None:
         sa.Column("created_at", gateway.store.tables.columns.UtcDateTime(timezone=True), nullable=False),
         sa.Column("next_at", gateway.store.tables.columns.UtcDateTime(timezone=True), nullable=False),
         sa.Column("leased_until", gateway.store.tables.columns.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("leased_by", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
         sa.Column("settled_at", gateway.store.tables.columns.UtcDateTime(timezone=True), nullable=True),
         sa.Column("message_id_header", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("reverse_path", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
