@@ -182,3 +182,16 @@ def edit(
         show.document(found)
     else:
         show.say(f"Account {name}: changed {', '.join(k.replace('_', ' ') for k in values)}.")
+
+
+@app.command()
+def remove(ctx: typer.Context, name: Name, as_json: AsJson = False) -> None:
+    """Remove an account that never kept a message, with its mailboxes, teams, agents, policies and keys."""
+    from gateway.store.removal import remove_account
+
+    with at_account(ctx, name) as desk:
+        remove_account(desk.store, desk.account_id, desk.account)
+    if as_json:
+        show.document({"name": name, "removed": True})
+    else:
+        show.say(f"Account {name} is removed.")

@@ -1,23 +1,61 @@
-"""Mailboxes and agents that leave: their rows stay for the tickets that name them, their addresses are free again."""
+"""What leaves. Accounts only while they are empty; mailboxes and agents at any time: their rows stay for the tickets that
+name them, their addresses are free again.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, func, select, update
 
 from gateway.core.addresses import canonical
 from gateway.core.clock import now
 from gateway.core.errors import InvalidInput, UnknownThing
 from gateway.store.changes import changing
+from gateway.store.directory import SYSTEM
 from gateway.store.engine import Store, row_lock
-from gateway.store.tables import Agent, MailboxRow, Membership, Outbox, Ticket
+from gateway.store.tables import (
+    Account,
+    Agent,
+    ApiKey,
+    ContactRow,
+    Domain,
+    MailboxRow,
+    Membership,
+    MessageRow,
+    Outbox,
+    PolicyVersion,
+    Team,
+    Ticket,
+)
 from gateway.store.tables.columns import columns
 from gateway.store.ticket_changes import find_assignee, hand_over
 
 _b, _g, _o, _s, _t = columns(MailboxRow), columns(Agent), columns(Outbox), columns(Membership), columns(Ticket)
 
 Json = dict[str, Any]
+
+
+_OF_AN_ACCOUNT = (Domain, MailboxRow, Team, Agent, Membership, ContactRow, PolicyVersion, ApiKey)
+
+
+def remove_account(store: Store, account_id: str, name: str) -> None:
+    """An account that never kept mail, with all that was set up in it. What was answered 250 is kept: an account that
+    holds messages or tickets stays. Raises InvalidInput.
+    """
+    if name == SYSTEM:
+        raise InvalidInput("the account `system` is the operator's own: postmaster and abuse arrive there; it stays")
+    with changing(store) as connection:
+        row_lock(connection, [account_id])
+        for table, things in ((MessageRow, "messages"), (Ticket, "tickets")):
+            mine = columns(table).account_id == account_id
+            count = connection.execute(select(func.count()).select_from(table).where(mine)).scalar()
+            if count:
+                cure = "remove its mailboxes and agents, and let its domain's mail go elsewhere"
+                raise InvalidInput(f"account {name} holds {count} {things}, and what was accepted is kept; {cure}")
+        for owned in _OF_AN_ACCOUNT:
+            connection.execute(delete(owned).where(columns(owned).account_id == account_id))
+        connection.execute(delete(Account).where(columns(Account).id == account_id))
 
 
 def remove_mailbox(store: Store, account_id: str, address: str) -> None:

@@ -35,7 +35,7 @@ from gateway.policy.engine import compile_policy, decide
 from gateway.policy.loader import load
 from gateway.registry import plugins_of
 from gateway.smtp.replies import final_reply
-from gateway.store import changes, engine, outbox, policies, queries
+from gateway.store import changes, engine, outbox, policies, queries, removal
 from gateway.store.changes import NewAccount, NewAgent, NewContact, NewMailbox
 from gateway.store.commit import Commit
 from gateway.store.committer import Committer
@@ -1074,3 +1074,12 @@ def test_a_claim_whose_answer_got_lost_is_free_again_for_who_made_it(desk: Desk)
     assert outbox.claim(desk.store, AT, 10, by="another") == []
     again = outbox.claim(desk.store, AT, 10, in_hand=in_hand, by="worker")
     assert {c.id for c in again} == {c.id for c in first[1:]}
+
+
+def test_an_account_that_holds_mail_is_not_removed_and_an_empty_one_is(desk: Desk) -> None:
+    desk.file(numbered(1))
+    with pytest.raises(InvalidInput, match="holds 1 messages"):
+        removal.remove_account(desk.store, desk.acme, "acme")
+    removal.remove_account(desk.store, queries.account_id(desk.store, "globex"), "globex")
+    assert {m.account_id for m in desk.rows(MailboxRow)} == {desk.acme, queries.account_id(desk.store, "system")}
+    desk.consistent()

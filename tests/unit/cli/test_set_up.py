@@ -42,6 +42,16 @@ def test_going_live_ends_listen_only(cli: Cli) -> None:
     assert cli("account", "show", "globex", "--json").json["listen_only"] is False
 
 
+def test_an_account_that_never_kept_mail_is_removed_whole_and_its_names_are_free(cli: Cli) -> None:
+    again = ("account", "add", "globex", "--domain", "mail.globex.example")
+    cli(*again)
+    cli("mailbox", "add", "help@globex.example", "--name", "Help", "--account", "globex")
+    assert cli("account", "remove", "globex", "--json").json == {"name": "globex", "removed": True}
+    assert [a["name"] for a in cli("account", "list", "--json").json] == ["acme", "system"]
+    cli(*again)
+    cli("mailbox", "add", "help@globex.example", "--name", "Help", "--account", "globex")
+
+
 def test_an_account_is_edited(cli: Cli) -> None:
     shown = cli("account", "edit", "acme", "--timezone", "Europe/Berlin", "--language", "de", "--json").json
 
@@ -56,6 +66,8 @@ def test_an_account_is_edited(cli: Cli) -> None:
         (("account", "add", "www"), 1, "reserved"),
         (("account", "show", "nobody"), 1, "accounts: acme, system"),
         (("account", "edit", "acme"), 2, "--company-name"),
+        (("account", "remove", "system"), 1, "operator's own"),
+        (("account", "remove", "nobody"), 1, "no account"),
         (("account", "edit", "acme", "--timezone", "Mars/Base"), 1, "no time zone"),
         (("mailbox", "add", "no-address", "--name", "X"), 1, "no mail address"),
         (("mailbox", "add", "new@acme.test"), 1, "--name"),
