@@ -61,6 +61,8 @@ def _next_steps(account: dict[str, Any], record: str, value: str) -> list[show.L
         show.field("receives at", show.Words(inbound, "cyan"), " and at any other local part there"),
         show.field("DNS", f"publish this TXT record, so that its mail is signed: {record}"),
         show.field("", show.Words(value, "dim")),
+        show.field("", f"and beside it the MX and SPF of {inbound.partition('@')[2]}: a name with a record below it"),
+        show.field("", "is not answered by the wildcard any more (RFC 4592); `gateway doctor` looks after all of them"),
         show.field("next", f'gateway mailbox add support@your.domain --account {name} --name "Your Support"'),
         show.field("", "then let your mail server forward that address to the one `mailbox add` names"),
         show.field("", f"gateway agent add you@your.domain --account {name} --name You --team support"),
