@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
+from gateway.core.clock import new_id
 from gateway.core.decision import Facts
 from gateway.core.errors import UnknownThing
 from gateway.core.message import Address
@@ -32,11 +33,14 @@ EXCERPT_CHARACTERS = 4000
 
 _o, _t, _m, _b = columns(Outbox), columns(Ticket), columns(MessageRow), columns(MailboxRow)
 _a, _g, _team, _c = columns(Account), columns(Agent), columns(Team), columns(ContactRow)
+_e = columns(Event)
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """An outbox row in our hands. `rendered` is None before its first attempt; `attempts` counts those made."""
+    """An outbox row in our hands. `rendered` is None before its first attempt; `attempts` counts those made; `attempt_id`
+    names this one, so that its record can be made again without being made twice.
+    """
 
     account_id: str
     id: str
@@ -45,6 +49,7 @@ class Claim:
     attempts: int
     created_at: datetime
     rendered: Rendered | None
+    attempt_id: str = field(default_factory=new_id)
 
 
 def claim(
@@ -138,8 +143,14 @@ class Settlement:
 
 
 def settle(store: Store, settlements: Sequence[Settlement], now: datetime) -> None:
-    """Record attempts with the other server's words, in the row and in the trace of the message that caused it."""
+    """Record attempts with the other server's words, in the row and in the trace of the message that caused it.
+
+    An attempt that is on record already is left alone: the answer of the commit that recorded it had got lost.
+    """
     with store.write() as connection:
+        ids = [s.claim.attempt_id for s in settlements]
+        known = set(connection.execute(select(_e.id).where(_e.id.in_(ids))).scalars())
+        settlements = [s for s in settlements if s.claim.attempt_id not in known]
         for one in settlements:
             mine = (_o.account_id == one.claim.account_id, _o.id == one.claim.id)
             connection.execute(update(Outbox).where(*mine).values(leased_until=None, attempts=_o.attempts + 1))
@@ -156,7 +167,8 @@ def settle(store: Store, settlements: Sequence[Settlement], now: datetime) -> No
                     last_reply=f"{one.delivery.code} {one.delivery.reply}" if one.delivery.code else one.delivery.reply,
                 )
             )
-        connection.execute(insert(Event), [_attempt_event(s, now) for s in settlements])
+        if settlements:
+            connection.execute(insert(Event), [_attempt_event(s, now) for s in settlements])
 
 
 def _attempt_event(one: Settlement, now: datetime) -> dict[str, Any]:
@@ -174,7 +186,8 @@ def _attempt_event(one: Settlement, now: datetime) -> dict[str, Any]:
     if one.state == "pending":
         detail["next_at"] = one.next_at.isoformat()
     outcome = "failed" if one.state == "failed" else delivery.result.value
-    return event_row(one.claim.trace_id, one.claim.account_id, Step(now, "deliver", outcome, "", detail))
+    step = Step(now, "deliver", outcome, "", detail)
+    return event_row(one.claim.trace_id, one.claim.account_id, step) | {"id": one.claim.attempt_id}
 
 
 def next_due(store: Store) -> datetime | None:

@@ -1083,3 +1083,14 @@ def test_an_account_that_holds_mail_is_not_removed_and_an_empty_one_is(desk: Des
     removal.remove_account(desk.store, queries.account_id(desk.store, "globex"), "globex")
     assert {m.account_id for m in desk.rows(MailboxRow)} == {desk.acme, queries.account_id(desk.store, "system")}
     desk.consistent()
+
+
+def test_an_attempt_recorded_twice_because_the_first_answer_got_lost_is_on_record_once(desk: Desk) -> None:
+    desk.file(numbered(1))
+    claim = outbox.claim(desk.store, AT, 1)[0]
+    done = Settlement(claim, Delivery(DeliveryResult.DELIVERED, 250, "2.0.0 taken", "smtp:relay"), "delivered", AT)
+    outbox.settle(desk.store, [done], AT)
+    outbox.settle(desk.store, [done], AT)
+    row = next(r for r in desk.rows(Outbox) if r.id == claim.id)
+    assert (row.state, row.attempts) == ("delivered", 1)
+    desk.consistent()
