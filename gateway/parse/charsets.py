@@ -124,9 +124,8 @@ def body_text(octets: bytes, label: str | None, defects: Defects) -> str:
     try:
         return octets.decode()
     except UnicodeDecodeError:
-        pass
-    guess = _guess(octets) if len(octets) > _WORTH_GUESSING_BYTES else None
-    return octets.decode(guess or "cp1252", "replace")
+        guess = _guess(octets) if len(octets) > _WORTH_GUESSING_BYTES else None
+        return octets.decode(guess or "cp1252", "replace")
 
 
 def _declared(octets: bytes, codec: str) -> str | None:

@@ -47,12 +47,12 @@ def decode_words(text: str, defects: Defects) -> str:
 
 def _raw_8bit(encoded: str, charset: str) -> bytes:
     """Raw 8-bit text inside an encoded-word is in the word's charset, not yet encoded: Outlook 2000 did that."""
-    if charset not in ("utf-8", "utf8"):
-        try:
-            return encoded.encode("cp1252")
-        except UnicodeEncodeError:
-            pass
-    return encoded.encode("utf-8", "replace")
+    if charset in ("utf-8", "utf8"):
+        return encoded.encode("utf-8", "replace")
+    try:
+        return encoded.encode("cp1252")
+    except UnicodeEncodeError:
+        return encoded.encode("utf-8", "replace")
 
 
 def _flushed(raw: list[bytes], encoding: str, charset: str, defects: Defects) -> str:
