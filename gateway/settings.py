@@ -40,11 +40,11 @@ def split_host_port(value: str) -> tuple[str, int]:
 
 
 def _listener(value: str) -> str:
-    if value.startswith("lmtp:"):
-        raise ValueError("lmtp: listeners are not available in this version; use host:port or unix:PATH")
-    if value.startswith("unix:"):
-        if not value[5:]:
-            raise ValueError("unix: needs the path of the socket, for example unix:/run/gateway/smtp.sock")
+    if value.startswith("lmtp:") and not value.startswith("lmtp:unix:"):
+        raise ValueError(f"{value!r}: LMTP is for a front server on this machine; write lmtp:unix:PATH")
+    if value.startswith(("unix:", "lmtp:unix:")):
+        if value.endswith("unix:"):
+            raise ValueError(f"{value} needs the path of the socket, for example {value}/run/gateway/mail.sock")
         return value
     split_host_port(value)
     return value
@@ -366,8 +366,4 @@ def _impossible(settings: Settings) -> list[str]:
         problems.append("smtp.tls_cert and smtp.tls_key go together: set both or neither")
     if settings.smtp.require_tls and not settings.smtp.tls_cert:
         problems.append("smtp.require_tls: needs smtp.tls_cert and smtp.tls_key")
-    if settings.smtp.tls_cert or settings.smtp.proxy_protocol_from:
-        problems.append("smtp.tls_cert and smtp.proxy_protocol_from: not available in this version")
-    if settings.smtp.rate_per_client != "off" or settings.smtp.rate_per_account != "off":
-        problems.append("smtp.rate_per_client and smtp.rate_per_account: not available in this version; leave them off")
     return problems

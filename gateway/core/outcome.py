@@ -56,6 +56,19 @@ class Reason(StrEnum):
     NOT_IMPLEMENTED = "not-implemented"
     SHUTTING_DOWN = "shutting-down"
     CLIENT_GONE = "client-gone"
+    TOO_MANY_CONNECTIONS = "too-many-connections"
+    OVER_CLIENT_RATE = "over-client-rate"
+    OVER_ACCOUNT_RATE = "over-account-rate"
+    TOO_MANY_ERRORS = "too-many-errors"
+    HARVESTING = "harvesting"
+    IDLE = "idle"
+    TOO_SLOW = "too-slow"
+    SESSION_TOO_LONG = "session-too-long"
+    EARLY_TALKER = "early-talker"
+    WRONG_PROTOCOL = "wrong-protocol"
+    BAD_PROXY_HEADER = "bad-proxy-header"
+    TLS_REQUIRED = "tls-required"
+    TLS_UNAVAILABLE = "tls-unavailable"
 
 
 @dataclass(frozen=True, slots=True)

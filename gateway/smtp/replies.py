@@ -82,6 +82,19 @@ TABLE: dict[Reason, tuple[int, str, str]] = {
     Reason.NOT_IMPLEMENTED: (502, "5.5.1", "this command is not offered here"),
     Reason.SHUTTING_DOWN: (421, "4.3.2", "shutting down, please come again"),
     Reason.CLIENT_GONE: (451, "4.3.0", "the connection broke before the end of the message"),
+    Reason.TOO_MANY_CONNECTIONS: (421, "4.7.0", "too many connections, please come again later"),
+    Reason.OVER_CLIENT_RATE: (451, "4.7.1", "too much mail in this time from your network, please try again later"),
+    Reason.OVER_ACCOUNT_RATE: (451, "4.7.1", "too much mail in this time for this account, please try again later"),
+    Reason.TOO_MANY_ERRORS: (421, "4.7.0", "too many errors"),
+    Reason.HARVESTING: (421, "4.7.0", "too many unknown recipients"),
+    Reason.IDLE: (421, "4.4.2", "nothing was heard for too long"),
+    Reason.TOO_SLOW: (421, "4.4.2", "the message comes too slowly"),
+    Reason.SESSION_TOO_LONG: (421, "4.4.2", "this session has lasted long enough, please connect again"),
+    Reason.EARLY_TALKER: (554, "5.5.1", "you spoke before it was your turn"),
+    Reason.WRONG_PROTOCOL: (502, "5.5.1", "this is a mail server"),
+    Reason.BAD_PROXY_HEADER: (421, "4.5.0", "the PROXY header cannot be read"),
+    Reason.TLS_REQUIRED: (530, "5.7.0", "send STARTTLS first"),
+    Reason.TLS_UNAVAILABLE: (454, "4.7.0", "TLS is not available now"),
 }
 
 
