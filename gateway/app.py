@@ -302,7 +302,8 @@ class Worker:
         if "smtp" not in self._group:
             return {}
         addresses = [_name(s) for s in smtp] or self._settings.smtp.listen
-        return {f"smtp {address}": greeting_of(address) for address in addresses}
+        proxies = self._settings.smtp.proxy_protocol_from
+        return {f"smtp {address}": greeting_of(address, proxies) for address in addresses}
 
     async def _watch_changes(self, line: Line, outbox: OutboxWorker) -> None:
         """Read the change number each second; what moved is looked up anew."""

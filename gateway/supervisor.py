@@ -72,13 +72,13 @@ class RoleLocks:
 
 
 def listen(address: str) -> socket.socket:
-    """A listening socket for `host:port`, `[ipv6]:port` or `unix:PATH`. Raises InvalidInput naming the cure.
+    """A listening socket for `host:port`, `[ipv6]:port`, `unix:PATH` or `lmtp:unix:PATH`. Raises InvalidInput naming the cure.
 
     The protocol is named: asyncio sets TCP_NODELAY only on sockets made with IPPROTO_TCP, and without it every message
     stalls 40 ms.
     """
-    if address.startswith("unix:"):
-        return _listen_unix(Path(address.removeprefix("unix:")))
+    if address.startswith(("unix:", "lmtp:unix:")):
+        return _listen_unix(Path(address.removeprefix("lmtp:").removeprefix("unix:")))
     host, _, port = address.rpartition(":")
     host = host.strip("[]")
     try:

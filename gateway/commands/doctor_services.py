@@ -13,13 +13,14 @@ from pathlib import Path
 from cryptography import x509
 
 from gateway.commands.findings import Finding, failed, warned, well
+from gateway.commands.own_listener import connect_to_own
 from gateway.core.clock import now
 from gateway.core.errors import InvalidInput
 from gateway.core.ports import ScannerResult
 from gateway.core.reports import ScanStatus
 from gateway.notify.courier import parse_relay
 from gateway.scan.scanners import clamav
-from gateway.settings import Settings, split_host_port
+from gateway.settings import Settings
 
 EICAR = rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$" + b"EICAR-STANDARD-ANTIVIRUS" + b"-TEST-FILE!$H+H*"
 """The industry's harmless test virus (eicar.org); in pieces, so that no scanner takes this file away."""
@@ -28,7 +29,6 @@ DEEPER_THAN_ANY_LIMIT = 120
 RELAY_SECONDS = 15.0
 GREETING_SECONDS = 5.0
 ALARM = timedelta(days=21)
-_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1", "*": "127.0.0.1"}  # noqa: S104  compared with, not bound to
 
 
 # --- clamd ---
@@ -157,19 +157,20 @@ def _named(path: Path, cert: x509.Certificate, hostname: str) -> Iterator[Findin
 
 async def listeners(settings: Settings) -> list[Finding]:
     """Each is asked as a client would. One that nobody answers is no fault: `serve` may not run just now."""
-    smtp = [_listener(f"smtp {a}", a, b"", b"220") for a in settings.smtp.listen]
+    proxies = settings.smtp.proxy_protocol_from
+    smtp = [_listener(f"smtp {a}", a, b"", b"220", proxies) for a in settings.smtp.listen]
     request = b"GET /healthz HTTP/1.0\r\nHost: doctor\r\n\r\n"
     return await asyncio.gather(
         *smtp, _listener(f"http {settings.http.listen}", settings.http.listen, request, b"HTTP/")
     )
 
 
-async def _listener(check: str, address: str, ask: bytes, wanted: bytes) -> Finding:
+async def _listener(check: str, address: str, ask: bytes, wanted: bytes, proxies: tuple[str, ...] = ()) -> Finding:
     if address.endswith(":0"):
         return warned(check, "its port is chosen at each start, so it cannot be asked; name one")
     try:
         async with asyncio.timeout(GREETING_SECONDS):
-            line = await _first_line(address, ask)
+            line = await _first_line(address, ask, proxies)
     except TimeoutError:
         return failed(check, f"connects, but says nothing within {GREETING_SECONDS:.0f} s; look at the log of `serve`")
     except OSError as error:
@@ -182,8 +183,8 @@ async def _listener(check: str, address: str, ask: bytes, wanted: bytes) -> Find
     return well(check, f"answers: {said[:80]}")
 
 
-async def _first_line(address: str, ask: bytes) -> bytes:
-    reader, writer = await _connect(address)
+async def _first_line(address: str, ask: bytes, proxies: tuple[str, ...]) -> bytes:
+    reader, writer = await connect_to_own(address, proxies)
     try:
         writer.write(ask)
         line = await reader.readline()
@@ -193,10 +194,3 @@ async def _first_line(address: str, ask: bytes) -> bytes:
     finally:
         writer.close()
     return line
-
-
-async def _connect(address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    if address.startswith("unix:"):
-        return await asyncio.open_unix_connection(address.removeprefix("unix:"))
-    host, port = split_host_port(address)
-    return await asyncio.open_connection(_ANY.get(host, host), port)

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
-from gateway.settings import split_host_port
+from gateway.commands.own_listener import connect_to_own
 
 Check = Callable[[], Awaitable[str]]
 """Empty when well, else what is wrong in a few words."""
@@ -15,7 +15,6 @@ Check = Callable[[], Awaitable[str]]
 GREETING_SECONDS = 2.0
 CHECK_SECONDS = 5.0
 _FRESH_SECONDS = 1.0
-_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1", "*": "127.0.0.1"}  # noqa: S104 - compared with, not bound to
 
 
 class Readiness:
@@ -46,13 +45,16 @@ class Readiness:
             return f"no answer within {CHECK_SECONDS:.0f} s"
 
 
-def greeting_of(address: str) -> Check:
-    """The check of one listener (`host:port`, `[ipv6]:port` or `unix:PATH`): it greets with 220 (RFC 5321 section 3.1)."""
+def greeting_of(address: str, proxy_protocol_from: tuple[str, ...] = ()) -> Check:
+    """The check of one SMTP or LMTP listener, named as in the settings: it greets with 220 (RFC 5321 section 3.1).
+
+    `proxy_protocol_from`: the networks it expects a PROXY header from; we may be in one.
+    """
 
     async def check() -> str:
         try:
             async with asyncio.timeout(GREETING_SECONDS):
-                return await _greeting(address)
+                return await _greeting(address, proxy_protocol_from)
         except TimeoutError:
             return f"no greeting within {GREETING_SECONDS:.0f} s"
         except (OSError, ValueError) as error:  # ValueError: a line that does not end
@@ -63,8 +65,8 @@ def greeting_of(address: str) -> Check:
     return check
 
 
-async def _greeting(address: str) -> str:
-    reader, writer = await _connect(address)
+async def _greeting(address: str, proxy_protocol_from: tuple[str, ...]) -> str:
+    reader, writer = await connect_to_own(address, proxy_protocol_from)
     try:
         line = await reader.readline()
         if not line.startswith(b"220"):
@@ -75,10 +77,3 @@ async def _greeting(address: str) -> str:
     finally:
         writer.close()
     return ""
-
-
-async def _connect(address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    if address.startswith("unix:"):
-        return await asyncio.open_unix_connection(address.removeprefix("unix:"))
-    host, port = split_host_port(address)
-    return await asyncio.open_connection(_ANY.get(host, host), port)

@@ -266,6 +266,45 @@ async def test_listeners_are_asked_as_clients_do(tmp_path: Path) -> None:
     assert "503" in found[5].detail
 
 
+async def test_listeners_that_wait_for_a_proxy_header_get_one_and_http_does_not(tmp_path: Path) -> None:
+    heard: list[bytes] = []
+
+    async def smtp(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.readline())
+        writer.write(b"220 mx.gw.test ESMTP\r\n")
+        await reader.readline()
+        writer.write(b"221 bye\r\n")
+        writer.close()
+
+    async def http(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.readline())
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        writer.close()
+
+    async def lmtp(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 mx.gw.test LMTP\r\n")
+        heard.append(await reader.readline())
+        writer.close()
+
+    async with (
+        await asyncio.start_server(smtp, "127.0.0.1", 0) as smtp_server,
+        await asyncio.start_server(http, "127.0.0.1", 0) as http_server,
+        await asyncio.start_unix_server(lmtp, tmp_path / "lmtp.sock"),
+    ):
+        settings = _settings(
+            tmp_path,
+            smtp=SmtpSettings(
+                listen=(f"127.0.0.1:{_port(smtp_server)}", f"lmtp:unix:{tmp_path}/lmtp.sock"),
+                proxy_protocol_from=("127.0.0.0/8",),
+            ),
+            http=HttpSettings(listen=f"127.0.0.1:{_port(http_server)}"),
+        )
+        found = await doctor_services.listeners(settings)
+
+    assert [f.status for f in found] == [Health.OK] * 3
+    assert sorted(heard) == [b"GET /healthz HTTP/1.0\r\n", b"PROXY UNKNOWN\r\n", b"QUIT\r\n"]
+
+
 async def test_a_listener_that_says_nothing_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor_services, "GREETING_SECONDS", 0.1)
     async with await _serving(b"") as server:

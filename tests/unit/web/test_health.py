@@ -16,6 +16,7 @@ from gateway import metrics
 from gateway.app import Worker
 from gateway.core.errors import StoreUnavailable
 from gateway.offload import Offload
+from gateway.settings import Settings
 from gateway.store.backlog import Backlog, backlog
 from gateway.web import figures, readiness
 from gateway.web.figures import Figures, LoopLag
@@ -240,6 +241,43 @@ async def test_a_listener_that_greets_is_well_and_is_taken_leave_of() -> None:
     assert heard == [b"QUIT\r\n"]
 
 
+async def test_a_listener_that_waits_for_a_proxy_header_gets_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would wait for the header, we for its greeting, and the gateway would count as not ready."""
+    heard: list[bytes] = []
+    async with proxied_listener(heard) as port:
+        listen = {"GATEWAY_SMTP__LISTEN": f"127.0.0.1:{port}"}
+        proxied = settings_for(tmp_path, GATEWAY_SMTP__PROXY_PROTOCOL_FROM="10.0.0.0/8,127.0.0.1", **listen)
+        assert await found_by(proxied) == [""]
+        assert heard == [b"PROXY UNKNOWN\r\n", b"QUIT\r\n"]
+        monkeypatch.setattr(readiness, "GREETING_SECONDS", 0.05)
+        assert await found_by(settings_for(tmp_path, **listen)) == ["no greeting within 0 s"]
+
+
+async def found_by(settings: Settings) -> list[str]:
+    worker = Worker(settings, frozenset({"web"}), frozenset({"smtp", "web"}))
+    return [await check() for check in worker._listener_checks([]).values()]
+
+
+@asynccontextmanager
+async def proxied_listener(heard: list[bytes]) -> AsyncIterator[int]:
+    """Says nothing to those who say nothing."""
+    sessions: list[asyncio.Task[None] | None] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        sessions.append(asyncio.current_task())
+        if header := await reader.readline():
+            writer.write(b"220 mx.gw.test ESMTP\r\n")
+            heard.extend((header, await reader.readline()))
+        writer.close()
+        await writer.wait_closed()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1]
+        await asyncio.gather(*filter(None, sessions))
+
+
 @pytest.mark.parametrize("any_address", ["0.0.0.0", "*"])
 async def test_a_listener_on_every_address_is_asked_on_the_loopback(any_address: str) -> None:
     async with listener(b"220 hello\r\n") as port:
@@ -271,7 +309,8 @@ async def test_a_listener_that_is_not_there_is_told_of(tmp_path: Path) -> None:
     assert await greeting_of(f"unix:{tmp_path / 'none'}")() == "No such file or directory"
 
 
-async def test_a_unix_socket_is_asked_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["unix:", "lmtp:unix:"])
+async def test_a_unix_socket_is_asked_too(tmp_path: Path, kind: str) -> None:
     ended = asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -282,5 +321,5 @@ async def test_a_unix_socket_is_asked_too(tmp_path: Path) -> None:
         ended.set()
 
     async with await asyncio.start_unix_server(serve, tmp_path / "smtp.sock"):
-        assert await greeting_of(f"unix:{tmp_path / 'smtp.sock'}")() == ""
+        assert await greeting_of(f"{kind}{tmp_path / 'smtp.sock'}", ("::/0", "0.0.0.0/0"))() == ""
         await ended.wait()
