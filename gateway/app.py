@@ -14,6 +14,7 @@ from typing import Self
 import uvicorn
 
 from gateway import log
+from gateway.certificates import Certificates
 from gateway.commands.accounts import ensure_system_account
 from gateway.core.errors import Surroundings
 from gateway.core.ports import Strategy
@@ -32,6 +33,8 @@ from gateway.resolver import DnsResolver
 from gateway.scan.runner import ScanRunner
 from gateway.scan.scanners import clamav
 from gateway.settings import Settings
+from gateway.smtp.client_table import ClientTable
+from gateway.smtp.clients import Clients
 from gateway.smtp.replies import final_reply
 from gateway.smtp.server import SmtpServer
 from gateway.store import migrations, secret
@@ -102,8 +105,15 @@ def open_ground(settings: Settings, *, prompt: bool = False) -> Ground:
 class Line:
     """The intake with everything it needs, in a running event loop. Used by `serve`, `receive`, `rerun`, `release`."""
 
-    def __init__(self, ground: Ground, on_owed: Callable[[], None] = lambda: None) -> None:
-        """`on_owed` is called from the committer's thread when mail is owed."""
+    def __init__(
+        self,
+        ground: Ground,
+        on_owed: Callable[[], None] = lambda: None,
+        saw_forwarder: Callable[[str], None] = lambda _ip: None,
+    ) -> None:
+        """`on_owed` is called from the committer's thread when mail is owed, `saw_forwarder` with the address of a client
+        that a mailbox's own domain vouches for.
+        """
         settings = ground.settings
         self.ground = ground
         self.store_pool = Offload("store", 4)
@@ -133,6 +143,7 @@ class Line:
             begun=self.begun,
             store_pool=self.store_pool,
             cpu_pool=self.cpu_pool,
+            saw_forwarder=saw_forwarder,
         )
 
     @property
@@ -182,6 +193,36 @@ def relays_of(settings: Settings) -> list[Relay]:
     return [parse_relay(url, hostname=settings.hostname) for url in settings.relay.url]
 
 
+def certificates_of(settings: Settings) -> Certificates | None:
+    """Raises InvalidInput for files that cannot serve."""
+    cert, key = settings.smtp.tls_cert, settings.smtp.tls_key
+    return Certificates(cert, key) if cert and key else None
+
+
+def clients_of(settings: Settings, table: ClientTable) -> Clients:
+    smtp = settings.smtp
+    return Clients(
+        table,
+        max_connections=smtp.max_connections,
+        max_connections_per_client=smtp.max_connections_per_client,
+        rate_per_client=smtp.rate_per_client,
+        rate_per_account=smtp.rate_per_account,
+    )
+
+
+def smtp_server(line: Line, clients: Clients, certificates: Certificates | None) -> SmtpServer:
+    """The SMTP edge of an open line."""
+    return SmtpServer(
+        line.ground.settings,
+        intake=line.intake,
+        directory=line.directory,
+        committer=line.committer,
+        store_pool=line.store_pool,
+        clients=clients,
+        certificates=certificates,
+    )
+
+
 class Worker:
     """One process that serves: SMTP sessions, the outbox, the web, in one loop on sockets the supervisor owns."""
 
@@ -194,22 +235,21 @@ class Worker:
         self._stop = asyncio.Event()  # binds to the loop of `run`
 
     async def run(
-        self, smtp: Sequence[socket.socket], http: Sequence[socket.socket], life: socket.socket, bell: Bell
+        self,
+        smtp: Sequence[socket.socket],
+        http: Sequence[socket.socket],
+        life: socket.socket,
+        bell: Bell,
+        table: ClientTable,
     ) -> bool:
         """Until a signal, or the end of the supervisor. True when everything begun was finished."""
+        certificates = certificates_of(self._settings)
         ground = open_ground(self._settings, prompt=True)
         self._listen_for_the_end(life)
-        async with Line(ground, bell.ring) as line:
+        clients = clients_of(self._settings, table)
+        async with Line(ground, bell.ring, clients.saw_forwarder) as line:
             await line.store_pool(line.directory.refresh)
-            server = SmtpServer(
-                hostname=self._settings.hostname,
-                max_message_bytes=self._settings.smtp.max_message_bytes,
-                intake=line.intake,
-                directory=line.directory,
-                committer=line.committer,
-                store_pool=line.store_pool,
-                cpu_pool=line.cpu_pool,
-            )
+            server = smtp_server(line, clients, certificates)
             outbox = self._outbox(line)
             lag = LoopLag()
             pools = Offload("web", 2), Offload("watch", 1)
@@ -217,6 +257,8 @@ class Worker:
             if "smtp" in self._roles:
                 await server.serve(smtp)
             tasks = [asyncio.create_task(self._watch_changes(line, outbox)), asyncio.create_task(lag.watch())]
+            if certificates:
+                tasks.append(asyncio.create_task(_watch_certificates(certificates)))
             outbox_task = None
             if "outbox" in self._roles:
                 if self._settings.is_sqlite:  # elsewhere other nodes may hold some: leases run out by themselves
@@ -314,6 +356,12 @@ class Worker:
             except Surroundings as error:
                 self._log.warning("change number not read", error=str(error))
             await asyncio.sleep(CHANGE_POLL_SECONDS)
+
+
+async def _watch_certificates(certificates: Certificates) -> None:
+    while True:
+        await asyncio.sleep(CHANGE_POLL_SECONDS)
+        await asyncio.to_thread(certificates.refresh)
 
 
 async def _finish(tasks: list[asyncio.Task[None]], outbox_task: asyncio.Task[None] | None) -> None:

@@ -19,10 +19,10 @@ from gateway.core.decision import Acknowledge, Decision, Disposition, EnvelopeFa
 from gateway.core.envelope import Envelope
 from gateway.core.errors import StorageFull, StoreUnavailable, Surroundings, TooComplex
 from gateway.core.message import ParsedMessage
-from gateway.core.outcome import Deferred, Outcome, Reason, Refused
+from gateway.core.outcome import Accepted, Deferred, Outcome, Parked, Reason, Refused
 from gateway.core.place import Place
 from gateway.core.reports import AuthReport, ScanReport
-from gateway.core.trace import Step, record_of
+from gateway.core.trace import Step, TransactionRecord, received, record_of
 from gateway.offload import INLINE_BYTES, Offload
 from gateway.parse import parse
 from gateway.policy.engine import Policy, decide
@@ -79,6 +79,8 @@ class Journey:
     message_id: str
     stage: str = "receive"
     broken: bool = False
+    kept: str = ""
+    began: float = field(default_factory=perf_counter)
     steps: list[Step] = field(default_factory=list)
 
     @contextmanager
@@ -122,6 +124,7 @@ class Intake:
         begun: Begun,
         store_pool: Offload,
         cpu_pool: Offload,
+        saw_forwarder: Callable[[str], None] = lambda _ip: None,
     ) -> None:
         self._authserv_id = authserv_id
         self._directory = directory
@@ -135,21 +138,26 @@ class Intake:
         self._begun = begun
         self._store_pool = store_pool
         self._cpu_pool = cpu_pool
+        self._saw_forwarder = saw_forwarder
         self._log = log.get("intake")
 
     async def take(self, envelope: Envelope) -> Outcome:
         """Judge and keep one message. Never raises: a fault of the message parks it, one of our surroundings defers it."""
         log.trace_id.set(envelope.trace_id)
         journey = Journey(envelope, new_id())
-        journey.steps.append(_received(envelope))
+        journey.steps.append(received(envelope))
         outcome = await self._guarded(journey)
         metrics.TRANSACTIONS.labels(*_label(outcome)).inc()
+        self._tell(journey, outcome)
         return outcome
 
     async def again(self, envelope: Envelope, message_id: str, how: Again | None = None) -> Outcome:
         """Take a stored message along the line once more and bring its row up to date."""
         log.trace_id.set(envelope.trace_id)
-        return await self._guarded(Journey(envelope, message_id), again=how or Again())
+        journey = Journey(envelope, message_id)
+        outcome = await self._guarded(journey, again=how or Again())
+        self._tell(journey, outcome, again=True)
+        return outcome
 
     async def decision_again(self, envelope: Envelope, facts: Facts) -> Decision:
         """What the live policy makes of a kept message, from the facts as they were; nothing is stored."""
@@ -184,6 +192,8 @@ class Intake:
             if message.received_count > RECEIVED_LIMIT and not again:
                 return await self._unkept(journey, Refused(Reason.MAIL_LOOP))
             facts = await self._find_facts(journey, message)
+            if envelope.client and facts.auth.client_vouched and not again:
+                self._saw_forwarder(envelope.client.ip)
             decision = self._decide_again(journey, facts, again) if again else self._decide(journey, facts)
         finally:
             self._begun.clear(envelope.sha256)
@@ -287,7 +297,13 @@ class Intake:
             steps=tuple(journey.steps),
             again=again is not None,
         )
-        return await self._committer.file(filing)
+        return await self._file(journey, filing)
+
+    async def _file(self, journey: Journey, filing: Filing) -> Outcome:
+        with journey.in_stage("commit"):
+            outcome = await self._committer.file(filing)
+        journey.kept = filing.kept.value
+        return outcome
 
     async def _store_large(self, journey: Journey, account_id: str, *, again: Again | None) -> bool:
         """Large content is on disk before the commit that names it."""
@@ -316,7 +332,7 @@ class Intake:
                 steps=tuple(journey.steps),
                 again=again is not None,
             )
-            return await self._committer.file(filing)
+            return await self._file(journey, filing)
         except Surroundings as error:
             return self._deferred(journey, error)
         except Exception as error:  # noqa: BLE001  parking is the last resort: where it fails too, 451
@@ -341,13 +357,22 @@ class Intake:
             self._log.warning("delivery log not written", reply=entry.record.reply, error=str(error))
         return outcome
 
+    def _tell(self, journey: Journey, outcome: Outcome, *, again: bool = False) -> None:
+        """The canonical line of the process log. What goes the line again answers no client: no reply."""
+        record = self._record(journey, outcome, answered=not again)
+        seconds = perf_counter() - journey.began
+        log.transaction(record, journey.steps, outcome, seconds=seconds, kept_as=journey.kept, again=again)
+
     def _log_entry(self, journey: Journey, outcome: Refused | Deferred) -> LogEntry:
         envelope = journey.envelope
-        kind = "refused" if isinstance(outcome, Refused) else "deferred"
-        reply = self._reply_line(outcome, envelope.trace_id)
-        record = record_of(envelope, outcome=kind, reason=outcome.reason.value, reply=reply)
         deferral = receipt_key(envelope.recipients, envelope.sha256) if isinstance(outcome, Deferred) else None
-        return LogEntry(record, tuple(journey.steps), deferral)
+        return LogEntry(self._record(journey, outcome), tuple(journey.steps), deferral)
+
+    def _record(self, journey: Journey, outcome: Outcome, *, answered: bool = True) -> TransactionRecord:
+        name, reason = _label(outcome)
+        reply = self._reply_line(outcome, journey.envelope.trace_id) if answered else ""
+        message_id = outcome.message_id if isinstance(outcome, Accepted | Parked) else None
+        return record_of(journey.envelope, outcome=name, reason=reason, reply=reply, message_id=message_id)
 
 
 def _quiet(decision: Decision) -> Decision:
@@ -361,16 +386,6 @@ def _quiet(decision: Decision) -> Decision:
 def _label(outcome: Outcome) -> tuple[str, str]:
     name = type(outcome).__name__.lower()
     return name, outcome.reason.value
-
-
-def _received(envelope: Envelope) -> Step:
-    client = envelope.client
-    detail: dict[str, Any] = {"source": envelope.source, "size_bytes": len(envelope.content), "sha256": envelope.sha256}
-    if client:
-        detail |= {"client": client.ip, "helo": client.helo, "tls": client.tls}
-    if envelope.refused:
-        detail["refused_recipients"] = [{"recipient": r, "reason": why} for r, why in envelope.refused]
-    return Step(envelope.received_at, "receive", "done", "", detail)
 
 
 def _facts_of(envelope: Envelope) -> EnvelopeFacts:

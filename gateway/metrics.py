@@ -18,6 +18,10 @@ COMMIT_GROUP = Histogram(
     "gateway_commit_group", "Messages and log lines per transaction of the committer", buckets=(1, 2, 4, 8, 16, 32, 64)
 )
 SESSIONS = Gauge("gateway_smtp_sessions", "Open SMTP sessions", multiprocess_mode="livesum")
+CONTENT_BYTES = Gauge(
+    "gateway_content_bytes", "Content held in memory against smtp.memory_budget_bytes", multiprocess_mode="livesum"
+)
+SPOOLED = Counter("gateway_spooled", "Messages whose content went to the spool: the memory budget was used up")
 DELIVERIES = Counter("gateway_deliveries", "Attempts to hand a notification on", ("result",))
 DNS_SECONDS = Histogram("gateway_dns_seconds", "Look-ups that asked a name server", ("result",), buckets=_SECONDS)
 SCANS = Counter("gateway_scans", "Messages scanned, by status and reason", ("status", "reason"))
@@ -29,6 +33,12 @@ OUTBOX_WAITING = Gauge(
 )
 OUTBOX_AGE_SECONDS = Gauge(
     "gateway_outbox_age_seconds", "Age of the oldest notification that waits", multiprocess_mode="livemostrecent"
+)
+CERTIFICATE_EXPIRES_SECONDS = Gauge(
+    "gateway_certificate_expires_seconds",
+    "Unix time at which the certificate of a setting ends, the earliest of all workers",
+    ("setting",),  # a gauge without labels would say 0 for every worker that has no certificate
+    multiprocess_mode="livemin",
 )
 PARKED = Gauge("gateway_parked", "Messages that wait for a person", multiprocess_mode="livemostrecent")
 

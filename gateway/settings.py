@@ -329,6 +329,7 @@ def _absolute(settings: Settings, base: Path) -> Settings:
             "secret_key_file": place(settings.secret_key_file),
             "smtp": settings.smtp.model_copy(
                 update={
+                    "listen": tuple(_placed_listener(x, base) for x in settings.smtp.listen),
                     "tls_cert": place(settings.smtp.tls_cert),
                     "tls_key": place(settings.smtp.tls_key),
                     "workers": settings.smtp.workers or (1 if is_sqlite else os.cpu_count() or 1),
@@ -338,6 +339,11 @@ def _absolute(settings: Settings, base: Path) -> Settings:
             "relay": RelaySettings(url=relays),
         }
     )
+
+
+def _placed_listener(address: str, base: Path) -> str:
+    kind, unix, path = address.partition("unix:")
+    return f"{kind}{unix}{(base / path).absolute()}" if unix else address
 
 
 def _database(url: str, data_dir: Path, base: Path) -> str:

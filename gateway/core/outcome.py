@@ -65,6 +65,7 @@ class Reason(StrEnum):
     TOO_SLOW = "too-slow"
     SESSION_TOO_LONG = "session-too-long"
     EARLY_TALKER = "early-talker"
+    BARE_LINE_FEED = "bare-line-feed"
     WRONG_PROTOCOL = "wrong-protocol"
     BAD_PROXY_HEADER = "bad-proxy-header"
     TLS_REQUIRED = "tls-required"

@@ -47,7 +47,8 @@ class AuthReport:
     """Who wrote this, by which proof (`by`, e.g. `dkim:customer.example`), through which path.
 
     `reason` says in one plain sentence why the sender is what it is. `published_policy` is the author domain's
-    DMARC policy (`none`, `quarantine`, `reject`), empty when it has none or nobody could say.
+    DMARC policy (`none`, `quarantine`, `reject`), empty when it has none or nobody could say. `client_vouched`: the domain
+    of a mailbox vouches for the client (its SPF passes, or the client is its mail exchanger): its forwarder, then.
     """
 
     results: tuple[AuthResult, ...]
@@ -58,6 +59,7 @@ class AuthReport:
     forwarder: str | None
     published_policy: str
     reason: str
+    client_vouched: bool = False
 
     def result_of(self, method: str) -> str:
         """The best result of a method, `none` when it was not seen."""

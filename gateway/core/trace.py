@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from gateway.core.envelope import Envelope
+
+NAMED_REFUSALS = 20
+"""So many refused recipients of a transaction go on record by name; of the others their number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,7 @@ class TransactionRecord:
 def record_of(
     envelope: Envelope, *, outcome: str, reason: str, reply: str, message_id: str | None = None
 ) -> TransactionRecord:
-    """The delivery log's line for an envelope; its recipients include those the session refused."""
+    """The delivery log's line for an envelope; its recipients include the first of those the session refused."""
     client = envelope.client
     return TransactionRecord(
         trace_id=envelope.trace_id,
@@ -58,7 +61,26 @@ def record_of(
         helo=client.helo if client else None,
         tls=client.tls if client else None,
         reverse_path=envelope.reverse_path,
-        recipients=(*envelope.recipients, *(r for r, _ in envelope.refused)),
+        recipients=(*envelope.recipients, *(r for r, _ in envelope.refused[:NAMED_REFUSALS])),
         reply=reply,
         message_id=message_id,
     )
+
+
+def refused_detail(refused: Sequence[tuple[str, str]], more: int = 0) -> dict[str, Any]:
+    """What a step tells of refused recipients, each with its reason: the first by name, and how many more there were.
+
+    `more` were not even kept in `refused`.
+    """
+    named = [{"recipient": r, "reason": why} for r, why in refused[:NAMED_REFUSALS]]
+    more += len(refused) - len(named)
+    return ({"refused_recipients": named} if named else {}) | ({"more_refused_recipients": more} if more else {})
+
+
+def received(envelope: Envelope) -> Step:
+    """The first step of every envelope's trace."""
+    client = envelope.client
+    detail: dict[str, Any] = {"source": envelope.source, "size_bytes": len(envelope.content), "sha256": envelope.sha256}
+    if client:
+        detail |= {"client": client.ip, "helo": client.helo, "tls": client.tls}
+    return Step(envelope.received_at, "receive", "done", "", detail | refused_detail(envelope.refused))

@@ -1,4 +1,4 @@
-"""The arguments of MAIL and RCPT (RFC 5321 section 4.1.1), read by one strict grammar."""
+"""The arguments of MAIL, RCPT (RFC 5321 section 4.1.1) and BDAT (RFC 3030), read by one strict grammar."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from gateway.core.addresses import BadAddress, parse_addr_spec
 from gateway.core.outcome import Reason
 
 _PATH = re.compile(r'[ \t]*<((?:"(?:[^"\\]|\\.)*"|[^"<>])*)>(?:[ \t]+(.*))?\Z', re.DOTALL)
+
+_CHUNK = re.compile(r"([0-9]{1,19})([ \t]+LAST)?", re.IGNORECASE)
 
 
 class BadCommand(Exception):
@@ -61,6 +63,14 @@ def read_rcpt(argument: str, *, smtputf8: bool) -> str:
         raise BadCommand(Reason.BAD_RECIPIENT)
     _require_smtputf8(path, offered=smtputf8)
     return path
+
+
+def read_bdat(argument: str) -> tuple[int, bool]:
+    """The octets of the chunk, and whether it is the last. Raises BadCommand."""
+    found = _CHUNK.fullmatch(argument)
+    if not found:
+        raise BadCommand(Reason.BAD_SYNTAX, "write BDAT octets, or BDAT octets LAST")
+    return int(found.group(1)), bool(found.group(2))
 
 
 def _path_and_parameters(argument: str, keyword: str) -> tuple[str, str]:

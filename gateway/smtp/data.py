@@ -1,80 +1,100 @@
-"""The content of a message off the wire (RFC 5321 section 4.1.1.4): framing, transparency, and what we refuse in it.
+"""The framing of content: where it ends, its transparency, and what we refuse in it (RFC 5321 sections 2.3.8, 4.5.2).
 
 aiosmtpd's own reader goes line by line (10 MB cost 0.6 s of the event loop) and refuses lines over 1,001 octets, which
-real senders write. This one searches blocks for the only end there is: CRLF.CRLF.
+real senders write. These take whatever blocks come, each octet once, and give the same result wherever they are cut.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
-
-from gateway.core.outcome import Reason
-from gateway.smtp.wire import Wire
 
 _END = b"\r\n.\r\n"
+_BEGINNINGS = (b"\r\n.\r", b"\r\n.", b"\r\n", b"\r")
+"""What the end, or a doubled dot, may begin with: held back until the next block tells."""
 _NUL_DOT = re.compile(rb"(?<=[\r\n])(?:\x00+\.\x00*|\.\x00+)(?=[\r\n])")
+_NUL_DOT_BEGUN = re.compile(rb"\x00*\.?\x00*")
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
-    """`content` without dot-stuffing, or the reason why it is not taken."""
-
-    content: bytes
-    refused: Reason | None = None
-
-
-async def read_content(wire: Wire, max_bytes: int, on_block: Callable[[], None]) -> Received:
-    """Read to CRLF.CRLF, always to its end so that the session stays in step. Raises SessionEnded.
-
-    `on_block` is called for every block that came: progress resets the session's timer.
+class Framing:
+    """Looks at content as it passes, dots still doubled: a bare CR anywhere, a bare LF in the header block, or a dot line
+    disguised by NUL. Other servers may see two messages where we see one (SMTP smuggling, T01). A bare LF in the body
+    stays text. Pieces never end between CR and LF.
     """
-    # the CRLF that ended the DATA command is the line before the first: `.` CRLF right behind it ends an empty message
-    buffer = bytearray(b"\r\n")
-    # doubled dots do not count (RFC 1870 section 3), and every third octet may be the dot of a line that had one
-    longest = max_bytes + max_bytes // 3 + len(_END) + 2
-    too_big = False
-    while True:
-        start = max(0, len(buffer) - len(_END) + 1)
-        buffer += await wire.block()
-        on_block()
-        end = buffer.find(_END, start)
+
+    def __init__(self) -> None:
+        self.is_bad = False
+        self._in_header = True
+        self._at_line_start = True
+        self._line = b"\n"  # the line begun by the last piece, where it may become a disguised dot
+
+    def look(self, piece: bytes) -> None:
+        if not piece or self.is_bad:
+            return
+        crlf = piece.count(b"\r\n")
+        self.is_bad = piece.count(b"\r") != crlf or self._has_disguised_dot(piece)
+        if self._in_header:
+            self._look_at_header(piece)
+        self._at_line_start = piece.endswith(b"\r\n")
+
+    def _look_at_header(self, piece: bytes) -> None:
+        end = 0 if self._at_line_start and piece.startswith(b"\r\n") else piece.find(b"\r\n\r\n")
+        header = piece if end < 0 else piece[: end + 4]
+        self._in_header = end < 0
+        if header.count(b"\n") != header.count(b"\r\n"):
+            self.is_bad = True
+
+    def _has_disguised_dot(self, piece: bytes) -> bool:
+        begun = self._line + piece
+        found = b"\0" in begun and bool(_NUL_DOT.search(begun))
+        line = begun[max(begun.rfind(b"\n"), begun.rfind(b"\r")) + 1 :]
+        is_dot = len(line) < len(begun) and _NUL_DOT_BEGUN.fullmatch(line)
+        # as many NULs as one: what is carried on stays short whatever comes
+        self._line = b"\n" + re.sub(rb"\x00+", b"\0", line) if is_dot else b""
+        return found
+
+
+class Dotted:
+    """Content behind DATA: read to the only end there is, CRLF.CRLF, with doubled dots undone."""
+
+    def __init__(self, framing: Framing) -> None:
+        self._framing = framing
+        # the CRLF that ended the command is the line before the first: `.` CRLF right behind it ends an empty message
+        self._held = b"\r\n"
+        self._virtual = 2
+        self.rest: bytes | None = None
+        """What followed the end, once it was found."""
+
+    def feed(self, block: bytes) -> bytes:
+        """The content in this block."""
+        octets = self._held + block
+        end = octets.find(_END)
         if end >= 0:
-            break
-        if len(buffer) > longest or too_big:
-            # keep only what the end may begin with; memory stays flat whatever the client sends
-            too_big = True
-            del buffer[: -len(_END)]
-    wire.give_back(bytes(buffer[end + len(_END) :]))
-    del buffer[end + 2 :]
-    if too_big:
-        return Received(b"", Reason.TOO_BIG)
-    if _is_badly_framed(buffer):
-        return Received(b"", Reason.BAD_FRAMING)
-    content = _unstuffed(buffer)
-    return Received(content) if len(content) <= max_bytes else Received(b"", Reason.TOO_BIG)
+            self.rest = octets[end + len(_END) :]
+            return self._plain(octets[: end + 2])
+        self._held = next((b for b in _BEGINNINGS if octets.endswith(b)), b"")
+        return self._plain(octets[: len(octets) - len(self._held)])
+
+    def _plain(self, stuffed: bytes) -> bytes:
+        if not stuffed:
+            return b""
+        plain = stuffed.replace(b"\r\n.", b"\r\n")
+        if self._virtual:
+            plain, stuffed, self._virtual = plain[2:], stuffed[2:], 0
+        self._framing.look(stuffed)
+        return plain
 
 
-def _unstuffed(stuffed: bytearray) -> bytes:
-    """Without doubled dots (RFC 5321 section 4.5.2) and the CRLF in front; empties `stuffed`: one copy is kept, not three."""
-    begin = 3 if stuffed.startswith(b"\r\n.") else 2
-    content = bytes(memoryview(stuffed)[begin:])
-    stuffed.clear()
-    return content.replace(b"\r\n.", b"\r\n")
+class Chunked:
+    """Content behind BDAT: as it is, of the length the command told (RFC 3030 section 2)."""
 
+    def __init__(self, framing: Framing) -> None:
+        self._framing = framing
+        self._held = b""
 
-def _is_badly_framed(stuffed: bytearray) -> bool:
-    """A bare CR anywhere, a bare LF in the header block, or a dot line disguised by NUL: other servers may see two
-    messages where we see one (SMTP smuggling). A bare LF in the body stays text.
-    """
-    crlf = stuffed.count(b"\r\n")
-    if stuffed.count(b"\r") != crlf:
-        return True
-    if b"\0" in stuffed and _NUL_DOT.search(stuffed):
-        return True
-    if stuffed.count(b"\n") == crlf:
-        return False
-    end = stuffed.find(b"\r\n\r\n", 2)
-    header = stuffed if end < 0 else stuffed[: end + 4]
-    return header.count(b"\n") != header.count(b"\r\n")
+    def feed(self, block: bytes, *, last: bool) -> bytes:
+        """The content in this block; `last` when no other follows."""
+        octets = self._held + block
+        self._held = b"\r" if octets.endswith(b"\r") and not last else b""
+        piece = octets[: len(octets) - len(self._held)]
+        self._framing.look(piece)
+        return piece

@@ -33,6 +33,7 @@ RESET = Reply(250, "2.0.0", "Flushed")
 SENDER_OK = Reply(250, "2.1.0", "Sender OK")
 RECIPIENT_OK = Reply(250, "2.1.5", "Recipient OK")
 START_INPUT = Reply(354, "", "End data with <CR><LF>.<CR><LF>")
+READY_FOR_TLS = Reply(220, "2.0.0", "Ready to start TLS")
 BYE = Reply(221, "2.0.0", "Bye")
 CANNOT_VERIFY = Reply(252, "2.1.5", "Cannot verify, but will take mail for it")
 HELP = Reply(214, "2.0.0", "RFC 5321; write to postmaster for help")
@@ -91,6 +92,7 @@ TABLE: dict[Reason, tuple[int, str, str]] = {
     Reason.TOO_SLOW: (421, "4.4.2", "the message comes too slowly"),
     Reason.SESSION_TOO_LONG: (421, "4.4.2", "this session has lasted long enough, please connect again"),
     Reason.EARLY_TALKER: (554, "5.5.1", "you spoke before it was your turn"),
+    Reason.BARE_LINE_FEED: (500, "5.5.2", "commands end with CR LF"),
     Reason.WRONG_PROTOCOL: (502, "5.5.1", "this is a mail server"),
     Reason.BAD_PROXY_HEADER: (421, "4.5.0", "the PROXY header cannot be read"),
     Reason.TLS_REQUIRED: (530, "5.7.0", "send STARTTLS first"),

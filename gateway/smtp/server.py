@@ -1,22 +1,33 @@
-"""The listeners: sessions, the work they began, and a stop that finishes it."""
+"""The listeners: sessions, what they share, the work they began, and a stop that finishes it."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Awaitable, Coroutine, Sequence
 from typing import Any
 
 from gateway import log, metrics
+from gateway.certificates import Certificates
 from gateway.core.envelope import Envelope
+from gateway.core.networks import in_networks
 from gateway.core.outcome import Outcome
 from gateway.intake import Intake
 from gateway.offload import Offload
+from gateway.settings import Settings
+from gateway.smtp.clients import Clients
+from gateway.smtp.content import Spool
+from gateway.smtp.edge import Listener
+from gateway.smtp.floods import Floods
 from gateway.smtp.recipients import Recipients
 from gateway.smtp.session import GatewaySmtp
 from gateway.store.committer import Committer
 from gateway.store.directory import Directory
 from gateway.store.filing import LogEntry
+
+FLOODS_SECONDS = 5.0
+"""How often a flood's ended minutes are looked for."""
 
 
 class SmtpServer:
@@ -24,31 +35,47 @@ class SmtpServer:
 
     def __init__(
         self,
+        settings: Settings,
         *,
-        hostname: str,
-        max_message_bytes: int,
         intake: Intake,
         directory: Directory,
         committer: Committer,
         store_pool: Offload,
-        cpu_pool: Offload,
+        clients: Clients,
+        certificates: Certificates | None = None,
     ) -> None:
-        self.hostname = hostname
-        self.max_message_bytes = max_message_bytes
+        self.hostname = settings.hostname
+        self.max_message_bytes = settings.smtp.max_message_bytes
+        self.require_tls = settings.smtp.require_tls
         self.recipients = Recipients(directory, store_pool)
-        self.cpu_pool = cpu_pool
+        self.clients = clients
+        self._spool_pool = Offload("spool", 2)
+        self.spool = Spool(
+            settings.data_dir / "spool", settings.smtp.memory_budget_bytes // settings.smtp.workers, self._spool_pool
+        )
+        self._certificates = certificates
+        self._proxies = settings.smtp.proxy_protocol_from
+        self._lmtp = {a.removeprefix("lmtp:unix:") for a in settings.smtp.listen if a.startswith("lmtp:unix:")}
         self._intake = intake
         self._committer = committer
+        self._floods = Floods(self._write_down)
+        self._flushing: asyncio.Task[None] | None = None
         self._sessions: set[GatewaySmtp] = set()
         self._work: set[asyncio.Task[Any]] = set()
         self._servers: list[asyncio.Server] = []
         self._log = log.get("smtp")
 
     async def serve(self, sockets: Sequence[socket.socket]) -> None:
-        loop = asyncio.get_running_loop()
+        self._flushing = asyncio.create_task(self._flush_floods())
         for listening in sockets:
-            make = loop.create_unix_server if listening.family == socket.AF_UNIX else loop.create_server
-            self._servers.append(await make(lambda: GatewaySmtp(self, loop), sock=listening, backlog=512))
+            self._servers.append(await self._serve(listening))
+
+    async def _serve(self, listening: socket.socket) -> asyncio.Server:
+        loop = asyncio.get_running_loop()
+        local = listening.family == socket.AF_UNIX
+        listener = Listener(local=local, lmtp=local and listening.getsockname() in self._lmtp)
+        make = loop.create_unix_server if local else loop.create_server
+        return await make(lambda: GatewaySmtp(self, listener, loop), sock=listening, backlog=512)
 
     @property
     def is_serving(self) -> bool:
@@ -60,6 +87,14 @@ class SmtpServer:
             server.close()
         for session in tuple(self._sessions):
             session.leave()
+        drained = await self._finished(grace_seconds)
+        if self._flushing:
+            self._flushing.cancel()
+        self._floods.flush(all=True)
+        self._spool_pool.close()
+        return drained
+
+    async def _finished(self, grace_seconds: float) -> bool:
         end = asyncio.get_running_loop().time() + grace_seconds
         while self._sessions or self._work:
             if asyncio.get_running_loop().time() > end:
@@ -70,6 +105,14 @@ class SmtpServer:
 
     # --- what sessions need ---
 
+    @property
+    def tls_context(self) -> ssl.SSLContext | None:
+        return self._certificates.context if self._certificates else None
+
+    def is_proxy(self, ip: str) -> bool:
+        """May this peer speak for others by a PROXY header?"""
+        return bool(self._proxies) and in_networks(ip, self._proxies)
+
     async def take(self, envelope: Envelope) -> Outcome:
         return await self._intake.take(envelope)
 
@@ -78,9 +121,18 @@ class SmtpServer:
         return asyncio.shield(self._keep(asyncio.get_running_loop().create_task(work)))
 
     def record(self, entry: LogEntry) -> None:
-        """Put a line into the delivery log, behind the reply."""
+        """Put a line into the delivery log, behind the reply; floods of them become one."""
         metrics.TRANSACTIONS.labels(entry.record.outcome, entry.record.reason).inc()
+        self._floods.record(entry)
+
+    def _write_down(self, entry: LogEntry) -> None:
+        log.transaction(entry.record, entry.steps)
         self._committer.record_later(entry)
+
+    async def _flush_floods(self) -> None:
+        while True:
+            await asyncio.sleep(FLOODS_SECONDS)
+            self._floods.flush()
 
     def _keep(self, task: asyncio.Task[Any]) -> asyncio.Task[Any]:
         self._work.add(task)

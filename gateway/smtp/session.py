@@ -1,396 +1,381 @@
-"""One SMTP session: commands in, an `Envelope` for the intake, replies out (RFC 5321 section 3).
+"""One connection: who may speak, what was said, when it ends. What the mail commands do is `transactions.py`.
 
-aiosmtpd gives the transport, its timer and STARTTLS; its command loop is replaced: it ends commands at a bare LF, reads
-DATA line by line, answers exceptions `500` with their text, and cancels the handler when a client leaves.
+aiosmtpd gives the protocol class and its life; its command loop is replaced: it ends commands at a bare LF, reads DATA
+line by line, answers exceptions `500` with their text, and cancels the handler when a client leaves.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+import ssl
+from collections.abc import Awaitable, Callable
+from typing import cast
 
 from aiosmtpd.smtp import SMTP
 
 from gateway import log
 from gateway.core.addresses import without_controls
-from gateway.core.clock import now
-from gateway.core.envelope import Client, Envelope
+from gateway.core.envelope import Client
 from gateway.core.errors import StorageFull, Surroundings
-from gateway.core.outcome import Outcome, Reason
-from gateway.core.tokens import new_trace_id
-from gateway.core.trace import Step, TransactionRecord
-from gateway.offload import INLINE_BYTES, Offload
+from gateway.core.outcome import Reason
 from gateway.smtp import replies
-from gateway.smtp.commands import BadCommand, read_mail, read_rcpt
-from gateway.smtp.data import Received, read_content
-from gateway.smtp.recipients import Recipient, Recipients
-from gateway.smtp.replies import Reply, final_reply, reply_for
-from gateway.smtp.wire import LineTooLong, SessionEnded, Wire
-from gateway.store.directory import SYSTEM, AccountEntry
-from gateway.store.filing import LogEntry
+from gateway.smtp.commands import BadCommand
+from gateway.smtp.edge import Edge, Listener
+from gateway.smtp.pace import Pace
+from gateway.smtp.proxy_header import BadProxyHeader, looks_like_proxy_header, read_proxy_header
+from gateway.smtp.replies import Reply, reply_for
+from gateway.smtp.transactions import Goodbye, Transactions
+from gateway.smtp.wire import BareLineFeed, LineTooLong, SessionEnded, Wire
 
-MAX_RECIPIENTS = 1000
-"""RFC 5321 section 4.5.3.1.8 wants at least 100."""
 MAX_ERRORS = 20
-IDLE_SECONDS = 300.0
-
-
-class Edge(Protocol):
-    """What a session needs of its server."""
-
-    hostname: str
-    max_message_bytes: int
-    recipients: Recipients
-    cpu_pool: Offload
-
-    async def take(self, envelope: Envelope) -> Outcome: ...
-
-    def shielded(self, work: Coroutine[Any, Any, Outcome]) -> Awaitable[Outcome]: ...
-
-    def record(self, entry: LogEntry) -> None: ...
-
-    def joined(self, session: GatewaySmtp) -> None: ...
-
-    def left(self, session: GatewaySmtp) -> None: ...
-
-
-@dataclass(slots=True)
-class OpenTransaction:
-    """Between MAIL and the final dot: what has been said so far."""
-
-    trace_id: str
-    reverse_path: str | None
-    smtputf8: bool
-    account: AccountEntry | None = None
-    recipients: list[str] = field(default_factory=list)
-    refused: list[tuple[str, str]] = field(default_factory=list)
-    last_refusal: Reply | None = None
+MAX_JUNK = 100
+"""Commands that bring no mail nearer, since the last message that was taken."""
+GREET_PAUSE_SECONDS = 0.02
+"""Programs that do not wait for the 220 have spoken by then; a mail server's session is longer by one round trip at most."""
+PROXY_HEADER_SECONDS = 5.0
+HANDSHAKE_SECONDS = 30.0
+HTTP_VERBS = (b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH")
+_TLS_RECORD = b"\x16\x03"
+_JUNK = frozenset({b"NOOP", b"RSET", b"VRFY", b"HELP", b"EHLO", b"HELO", b"LHLO", b"MAIL"})
 
 
 class GatewaySmtp(SMTP):
-    """One connection."""
+    """One session of SMTP, or of LMTP where its listener says so."""
 
-    line_length_limit = 256 * 1024  # the stream's buffer, not a limit on lines: content is read in blocks
-
-    def __init__(self, edge: Edge, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(
-            object(),
-            data_size_limit=edge.max_message_bytes,
-            enable_SMTPUTF8=True,
-            hostname=edge.hostname,
-            ident="ESMTP",
-            timeout=IDLE_SECONDS,
-            loop=loop,
-        )
+    def __init__(self, edge: Edge, listener: Listener, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(object(), hostname=edge.hostname, loop=loop)
         self._edge = edge
-        self._open: OpenTransaction | None = None
-        self._helo = ""
+        self._listener = listener
+        self._wire = Wire(self._flush)
+        self.pace = Pace(self._on_deadline)
+        self._transactions = Transactions(self, edge, self._wire)
+        self._out = bytearray()
+        self._flow: asyncio.Transport | None = None
+        self._peer: str | None = None
+        self._admitted: str | None = None
+        self.helo = ""
+        self.tls: str | None = None
         self._errors = 0
+        self._junk = 0
         self._leaving = False
-        self._busy = False
         self._log = log.get("smtp")
-        self._commands: dict[bytes, Callable[[str], Awaitable[None]]] = {
-            b"EHLO": self._ehlo, b"HELO": self._hello, b"MAIL": self._mail, b"RCPT": self._rcpt, b"DATA": self._data,
-            b"RSET": self._rset, b"NOOP": self._noop, b"QUIT": self._quit, b"VRFY": self._vrfy, b"HELP": self._help,
-            b"EXPN": self._not_offered, b"AUTH": self._not_offered, b"STARTTLS": self._not_offered,
-            b"BDAT": self._not_offered, b"ETRN": self._not_offered, b"TURN": self._not_offered,
+        self._commands = self._verbs()
+
+    def _verbs(self) -> dict[bytes, Callable[[str], Awaitable[None]]]:
+        mail, hello = self._transactions, {b"EHLO": self._ehlo, b"HELO": self._hello}
+        not_offered = (b"EXPN", b"AUTH", b"ETRN", b"TURN", b"SEND", b"SOML", b"SAML")
+        return {
+            **({b"LHLO": self._ehlo} if self._listener.lmtp else hello),
+            b"MAIL": mail.mail, b"RCPT": mail.rcpt, b"DATA": mail.data, b"BDAT": mail.bdat, b"RSET": mail.rset,
+            b"NOOP": self._noop, b"QUIT": self._quit, b"VRFY": self._vrfy, b"HELP": self._help,
+            b"STARTTLS": self._starttls, **dict.fromkeys(not_offered, self._not_offered),
+            **dict.fromkeys(HTTP_VERBS, self._wrong_protocol), b"PROXY": self._wrong_protocol,
         }  # fmt: skip
 
     # --- the library's hooks ---
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        peer = self.session.peer if self.session else None
+        self._peer = str(peer[0]).removeprefix("::ffff:") if isinstance(peer, tuple) else None
+        self._begin_flow(cast("asyncio.Transport", transport))
         self._edge.joined(self)
 
-    def connection_lost(self, error: Exception | None) -> None:
-        super().connection_lost(error)
-        self._finish_transaction()
-        self._edge.left(self)
+    def _begin_flow(self, transport: asyncio.Transport) -> None:
+        self._flow = transport
+        self._wire.begin(transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._wire.feed(data)
 
     def eof_received(self) -> bool | None:
-        """A half-close is no reason to cancel: the client may still read the reply to its final dot."""
-        return asyncio.StreamReaderProtocol.eof_received(self)
+        """A half-close is no reason to cancel: the client may still read the reply to its final dot. TLS has none."""
+        self._wire.end()
+        return not self.tls
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._wire.end(SessionEnded())
+        super().connection_lost(error)
+        self.pace.close()
+        self._transactions.finish()
+        if self._admitted:
+            self._edge.clients.leave(self._admitted)
+            self._admitted = None
+        self._edge.left(self)
+
+    def _reset_timeout(self, _duration: float | None = None) -> None:
+        """The library's own timer closes without a word; ours is `pace`. It wants one to cancel, though."""
+        if self._timeout_handle is None:
+            self._timeout_handle = self.loop.call_later(0, _nothing)
+
+    # --- who is it ---
+
+    @property
+    def client(self) -> Client | None:
+        """None where no network address is known: on a unix socket a front server speaks for its clients."""
+        return Client(self._peer, self.helo, self.tls) if self._peer else None
+
+    @property
+    def lmtp(self) -> bool:
+        return self._listener.lmtp
+
+    @property
+    def has_greeted(self) -> bool:
+        return bool(self.helo)
+
+    @property
+    def is_in_clear(self) -> bool:
+        """Over a network and without TLS; a unix socket needs none."""
+        return self.tls is None and not self._listener.local
+
+    # --- its life ---
 
     @property
     def in_transaction(self) -> bool:
         """From MAIL until the reply to the final dot is out."""
-        return self._open is not None or self._busy
+        return self._transactions.is_open
 
     def leave(self) -> None:
         """Shut down: at once when idle, else when the begun transaction has ended. Waits for no client."""
         self._leaving = True
         if not self.in_transaction and self.transport and not self.transport.is_closing():
-            self._writer.write(f"{reply_for(Reason.SHUTTING_DOWN)}\r\n".encode("ascii"))
-            self.transport.close()
+            self._wire.end(Goodbye(reply_for(Reason.SHUTTING_DOWN)))
+            if not self._wire.is_waiting:
+                self._writer.write(f"{reply_for(Reason.SHUTTING_DOWN)}\r\n".encode("ascii"))
+                self.transport.close()
+
+    def _on_deadline(self, reason: Reason) -> None:
+        """The client was too slow. One that does not read its replies either is cut."""
+        if self._wire.is_waiting:
+            self._wire.end(Goodbye(reply_for(reason), reason))
+        elif self._flow:
+            self._flow.abort()
 
     async def _handle_client(self) -> None:
-        self._wire = Wire(self._reader)
-        await self._say_line(f"220 {self.hostname} ESMTP")
         try:
-            while self.transport is not None and not self.transport.is_closing():
+            await self._greet()
+            while not self._leaving or self.in_transaction:
                 await self._one_command()
-                if self._leaving and not self.in_transaction:
-                    await self._say(reply_for(Reason.SHUTTING_DOWN))
-                    break
+            await self._part(Goodbye(reply_for(Reason.SHUTTING_DOWN)))
+        except Goodbye as goodbye:
+            await self._part(goodbye)
         except (SessionEnded, ConnectionError):
-            self._finish_transaction()
+            self._transactions.finish()
         finally:
             if self.transport is not None:
                 self.transport.close()
 
+    async def _part(self, goodbye: Goodbye) -> None:
+        self._transactions.finish(goodbye.reason)
+        if goodbye.recorded:
+            self._transactions.record_session(goodbye)
+        try:
+            await self.say(goodbye.reply)
+            await self._flush()
+        except (SessionEnded, ConnectionError) as error:
+            self._log.info("client left before our last reply", reply=str(goodbye.reply), error=repr(error))
+
+    async def _greet(self) -> None:
+        if self._peer and self._edge.is_proxy(self._peer):
+            await self._read_proxy_header()
+        if self._peer:
+            self._admit(self._peer)
+            await asyncio.sleep(GREET_PAUSE_SECONDS)
+        if self._wire.has_pending:
+            start = await self._wire.start(16)
+            raise _refusal(Reason.WRONG_PROTOCOL if _is_other_protocol(start) else Reason.EARLY_TALKER)
+        await self._say_lines(f"220 {self.hostname} {'LMTP' if self.lmtp else 'ESMTP'}")
+        if _is_other_protocol(await self._wire.start(16)):
+            raise _refusal(Reason.WRONG_PROTOCOL)
+
+    def _admit(self, ip: str) -> None:
+        if not self._edge.clients.enter(ip):
+            raise _refusal(Reason.TOO_MANY_CONNECTIONS)
+        self._admitted = ip
+
+    async def _read_proxy_header(self) -> None:
+        try:
+            async with asyncio.timeout(PROXY_HEADER_SECONDS):
+                octets = await self._wire.start(1 << 16)
+                while (found := read_proxy_header(octets)) is None:
+                    octets = await self._wire.grow()
+        except (BadProxyHeader, TimeoutError) as error:
+            self._log.warning("PROXY header", peer=self._peer, error=str(error) or "none came in time")
+            raise _refusal(Reason.BAD_PROXY_HEADER) from None
+        client, length = found
+        self._wire.skip(length)
+        if client:
+            self._peer = client.ip
+
     async def _one_command(self) -> None:
+        self.pace.heard()
         try:
             line = await self._wire.command()
         except LineTooLong:
-            await self._error(Reply(500, "5.5.2", "line too long"))
+            await self.error(Reply(500, "5.5.2", "line too long"))
             return
-        self._reset_timeout()
-        if b"\0" in line:
-            await self._error(reply_for(Reason.BAD_SYNTAX))
-            return
+        except BareLineFeed:
+            raise _refusal(Reason.BARE_LINE_FEED) from None
         verb, _, rest = line.partition(b" ")
-        command = self._commands.get(verb.strip().upper())
+        verb = verb.strip(b" \t").upper()
+        self._count_junk(verb)
+        await self._obey(verb, line, rest.decode("utf-8", "surrogateescape").strip(" \t"))
+
+    def _count_junk(self, verb: bytes) -> None:
+        if verb in _JUNK:
+            self._junk += 1
+            if self._junk > MAX_JUNK:
+                raise Goodbye(reply_for(Reason.TOO_MANY_ERRORS, "too many commands without mail"))
+
+    async def _obey(self, verb: bytes, line: bytes, argument: str) -> None:
+        command = self._commands.get(verb)
         try:
-            if command is None:
-                await self._error(reply_for(Reason.UNKNOWN_COMMAND))
-                return
-            await command(rest.decode("utf-8", "surrogateescape").strip(" \t"))
+            if b"\0" in line or b"\r" in line:
+                await self.error(reply_for(Reason.BAD_SYNTAX))
+            elif command is None:
+                await self.error(reply_for(Reason.UNKNOWN_COMMAND))
+            else:
+                await command(argument)
         except BadCommand as bad:
-            await self._error(reply_for(bad.reason, bad.text))
+            await self.error(reply_for(bad.reason, bad.text))
         except Surroundings as error:
             self._log.warning("command deferred", verb=verb.decode("ascii", "replace"), error=str(error))
             full = isinstance(error, StorageFull)
-            await self._say(reply_for(Reason.STORAGE_FULL if full else Reason.STORE_UNAVAILABLE))
-        except (SessionEnded, ConnectionError):
+            await self.say(reply_for(Reason.STORAGE_FULL if full else Reason.STORE_UNAVAILABLE))
+        except (SessionEnded, ConnectionError, Goodbye):
             raise
         except Exception as error:  # noqa: BLE001  the session's one broad except: a bug is never a 5xx, never told
             self._log.error("command failed", verb=verb.decode("ascii", "replace"), exc_info=error)
-            await self._say(reply_for(Reason.INTERNAL))
+            if self._transactions.is_receiving:
+                raise Goodbye(reply_for(Reason.INTERNAL)) from None
+            await self.say(reply_for(Reason.INTERNAL))
 
     # --- replies ---
 
-    async def _say(self, reply: Reply) -> None:
-        await self._say_line(str(reply))
+    async def say(self, reply: Reply) -> None:
+        """Sent when the client is waited for next: a pipelined group is answered in one piece."""
+        await self._say_lines(str(reply))
 
-    async def _say_line(self, line: str) -> None:
+    async def _say_lines(self, *lines: str) -> None:
         if self.transport is None or self.transport.is_closing():
             raise SessionEnded
-        self._writer.write(line.encode("ascii") + b"\r\n")
-        await self._writer.drain()
+        for line in lines:
+            self._out += line.encode("ascii") + b"\r\n"
+        if not self._wire.has_pending or len(self._out) > 4096:
+            await self._flush()
 
-    async def _error(self, reply: Reply) -> None:
+    async def _flush(self) -> None:
+        if self._out:
+            self._writer.write(bytes(self._out))
+            self._out.clear()
+            await self._writer.drain()
+
+    async def error(self, reply: Reply) -> None:
         """A reply to something the client should not have sent; too many of them end the session."""
         self._errors += 1
-        await self._say(reply)
-        if self._errors >= MAX_ERRORS:
-            await self._say(Reply(421, "4.7.0", "too many errors"))
-            raise SessionEnded
+        if self._errors > MAX_ERRORS:
+            raise Goodbye(reply_for(Reason.TOO_MANY_ERRORS))
+        await self.say(reply)
+
+    def took_a_message(self) -> None:
+        self._junk = 0
+
+    def require_turn(self) -> None:
+        """Nothing may have come behind a command whose reply decides how to go on (RFC 2920 section 3.1).
+
+        Raises Goodbye.
+        """
+        if self._wire.has_pending:
+            raise _refusal(Reason.EARLY_TALKER)
 
     # --- commands ---
 
     async def _ehlo(self, argument: str) -> None:
         if await self._greeted(argument):
-            lines = [self.hostname, "PIPELINING", f"SIZE {self._edge.max_message_bytes}", "8BITMIME", "SMTPUTF8"]
-            for line in lines:
-                await self._say_line(f"250-{line}")
-            await self._say_line("250 ENHANCEDSTATUSCODES")
+            offers = ["PIPELINING", f"SIZE {self._edge.max_message_bytes}", "8BITMIME", "SMTPUTF8", "CHUNKING"]
+            if self._edge.tls_context and self.is_in_clear:
+                offers.append("STARTTLS")
+            lines = [self.hostname, *offers, "ENHANCEDSTATUSCODES"]
+            await self._say_lines(*(f"250-{line}" for line in lines[:-1]), f"250 {lines[-1]}")
 
     async def _hello(self, argument: str) -> None:
         if await self._greeted(argument):
-            await self._say_line(f"250 {self.hostname}")
+            await self._say_lines(f"250 {self.hostname}")
 
     async def _greeted(self, argument: str) -> bool:
         """EHLO and HELO also reset (RFC 5321 section 4.1.4)."""
+        self.require_turn()
         name = without_controls(argument).strip()
         if not name or " " in name:
-            await self._error(reply_for(Reason.BAD_SYNTAX, "say who you are: EHLO hostname"))
+            verb = "LHLO" if self.lmtp else "EHLO"
+            await self.error(reply_for(Reason.BAD_SYNTAX, f"say who you are: {verb} hostname"))
             return False
-        self._finish_transaction()
-        self._helo = name[:255]
+        self._transactions.finish()
+        self.helo = name[:255]
         return True
 
-    async def _mail(self, argument: str) -> None:
-        if not self._helo or self._open:
-            await self._error(reply_for(Reason.BAD_SEQUENCE, "" if self._helo else "send EHLO first"))
-            return
-        self._open = OpenTransaction(new_trace_id(), None, smtputf8=False)
-        try:
-            mail = read_mail(argument)
-        except BadCommand as bad:
-            if bad.reason not in (Reason.BAD_SENDER, Reason.SMTPUTF8_NEEDED):
-                self._open = None
-                raise
-            self._open.reverse_path = without_controls(argument)[:300]
-            await self._refuse_transaction(bad.reason, bad.text)
-            return
-        self._open.reverse_path, self._open.smtputf8 = mail.reverse_path, mail.smtputf8
-        if mail.size_bytes > self._edge.max_message_bytes:
-            await self._refuse_transaction(Reason.TOO_BIG, f"at most {self._edge.max_message_bytes} octets are taken")
-            return
-        await self._say(replies.SENDER_OK)
-
-    async def _refuse_transaction(self, reason: Reason, text: str = "") -> None:
-        if self._open is None:
-            raise AssertionError("no transaction to refuse")
-        reply = reply_for(reason, text)
-        self._open.refused.append(("", reason.value))
-        self._open.last_refusal = reply
-        self._finish_transaction()
-        await self._error(reply)
-
-    async def _rcpt(self, argument: str) -> None:
-        transaction = self._open
-        if transaction is None:
-            await self._error(reply_for(Reason.BAD_SEQUENCE, "send MAIL first"))
-            return
-        try:
-            path = read_rcpt(argument, smtputf8=transaction.smtputf8)
-        except BadCommand as bad:
-            if bad.reason is Reason.BAD_SYNTAX or bad.reason is Reason.BAD_PARAMETER:
-                raise
-            await self._refuse_recipient(transaction, without_controls(argument)[:300], bad.reason)
-            return
-        judged = await self._edge.recipients.judge(path)
-        if isinstance(judged, Reason):
-            await self._refuse_recipient(transaction, without_controls(path), judged)
-        elif transaction.account and transaction.account.id != judged.account.id:
-            await self._refuse_recipient(transaction, judged.address, Reason.SECOND_ACCOUNT)
-        elif len(transaction.recipients) >= MAX_RECIPIENTS:
-            await self._refuse_recipient(transaction, judged.address, Reason.TOO_MANY_RECIPIENTS)
-        else:
-            await self._take_recipient(transaction, judged)
-
-    async def _take_recipient(self, transaction: OpenTransaction, recipient: Recipient) -> None:
-        transaction.account = recipient.account
-        if recipient.address not in transaction.recipients:
-            transaction.recipients.append(recipient.address)
-        await self._say(replies.RECIPIENT_OK)
-
-    async def _refuse_recipient(self, transaction: OpenTransaction, address: str, reason: Reason) -> None:
-        reply = reply_for(reason)
-        transaction.refused.append((address, reason.value))
-        transaction.last_refusal = reply
-        if reply.code < 500:
-            await self._say(reply)
-        else:
-            await self._error(reply)
-
-    async def _data(self, argument: str) -> None:
-        transaction = self._open
+    async def _starttls(self, argument: str) -> None:
+        context = self._edge.tls_context
         if argument:
-            await self._error(reply_for(Reason.BAD_SYNTAX))
-            return
-        if transaction is None or not transaction.recipients or transaction.account is None:
-            await self._error(reply_for(Reason.BAD_SEQUENCE, "no valid recipients" if transaction else ""))
-            return
-        self._open, self._busy = None, True
+            await self.error(reply_for(Reason.BAD_SYNTAX))
+        elif not self.is_in_clear:
+            await self.error(reply_for(Reason.BAD_SEQUENCE))
+        elif context is None:
+            await self.error(reply_for(Reason.NOT_IMPLEMENTED))
+        else:
+            self.require_turn()
+            self._transactions.finish()
+            await self.say(replies.READY_FOR_TLS)
+            await self._begin_tls(context)
+
+    async def _begin_tls(self, context: ssl.SSLContext) -> None:
+        """Whatever was said in clear is forgotten (RFC 3207 section 4.2)."""
+        if self._flow is None:
+            raise SessionEnded
         try:
-            received = await self._content(transaction)
-            if received.refused:
-                reply = reply_for(received.refused, trace_id=transaction.trace_id)
-                self._record(transaction, "refused", received.refused, reply)
-                await self._error(reply)
-            else:
-                await self._hand_over(transaction, transaction.account, received.content)
-        finally:
-            self._busy = False
-
-    async def _content(self, transaction: OpenTransaction) -> Received:
-        try:
-            await self._say(replies.START_INPUT)
-            return await read_content(self._wire, self._edge.max_message_bytes, self._reset_timeout)
-        except (SessionEnded, ConnectionError, asyncio.CancelledError):
-            # a client that closes ends the stream; one that resets the connection has this task cancelled
-            self._record(transaction, "deferred", Reason.CLIENT_GONE, reply_for(Reason.CLIENT_GONE))
-            raise
-
-    async def _hand_over(self, transaction: OpenTransaction, account: AccountEntry, content: bytes) -> None:
-        """The line runs as a task of its own: a client that leaves now cancels nothing that has begun."""
-        self._hold_timer()
-        outcome = await self._edge.shielded(self._take(transaction, account, content))
-        self._reset_timeout()
-        await self._say(final_reply(outcome, transaction.trace_id))
-
-    async def _take(self, transaction: OpenTransaction, account: AccountEntry, content: bytes) -> Outcome:
-        return await self._edge.take(await self._envelope(transaction, account, content))
-
-    async def _envelope(self, transaction: OpenTransaction, account: AccountEntry, content: bytes) -> Envelope:
-        large = len(content) > INLINE_BYTES
-        digest = await self._edge.cpu_pool(hashlib.sha256, content) if large else hashlib.sha256(content)
-        return Envelope(
-            trace_id=transaction.trace_id,
-            account=account.name,
-            source="smtp",
-            received_at=now(),
-            client=self._client(),
-            reverse_path=transaction.reverse_path,
-            recipients=tuple(transaction.recipients),
-            smtputf8=transaction.smtputf8,
-            content=content,
-            sha256=digest.hexdigest(),
-            refused=tuple(transaction.refused),
-        )
-
-    def _hold_timer(self) -> None:
-        """While the line works its own deadlines hold; the idle timer would cut a slow scan."""
-        if self._timeout_handle is not None:
-            self._timeout_handle.cancel()
-
-    def _client(self) -> Client:
-        peer = self.session.peer if self.session else None
-        ip = str(peer[0]) if isinstance(peer, tuple) else "127.0.0.1"
-        return Client(ip.removeprefix("::ffff:"), self._helo)
-
-    async def _rset(self, _argument: str) -> None:
-        self._finish_transaction()
-        await self._say(replies.RESET)
+            upgraded = await self.loop.start_tls(
+                self._flow, self, context, server_side=True, ssl_handshake_timeout=HANDSHAKE_SECONDS
+            )
+        except (OSError, ssl.SSLError) as error:
+            self._log.info("TLS handshake failed", error=str(error) or type(error).__name__)
+            raise SessionEnded from None
+        if not isinstance(upgraded, asyncio.Transport):
+            raise SessionEnded  # the client left in the middle of the handshake
+        self.transport = upgraded
+        self._writer = asyncio.StreamWriter(upgraded, self, None, self.loop)
+        self._begin_flow(upgraded)
+        cipher = upgraded.get_extra_info("cipher") or ("", "", 0)
+        self.tls, self.helo = f"{cipher[1]} {cipher[0]}".strip(), ""
 
     async def _noop(self, _argument: str) -> None:
-        await self._say(replies.OK)
+        await self.say(replies.OK)
 
     async def _quit(self, _argument: str) -> None:
-        self._finish_transaction()
-        await self._say(replies.BYE)
-        raise SessionEnded
+        raise Goodbye(replies.BYE)
 
     async def _vrfy(self, _argument: str) -> None:
-        await self._say(replies.CANNOT_VERIFY)
+        await self.say(replies.CANNOT_VERIFY)
 
     async def _help(self, _argument: str) -> None:
-        await self._say(replies.HELP)
+        await self.say(replies.HELP)
 
     async def _not_offered(self, _argument: str) -> None:
-        await self._error(reply_for(Reason.NOT_IMPLEMENTED))
+        await self.error(reply_for(Reason.NOT_IMPLEMENTED))
 
-    # --- the delivery log of transactions that never reached the line ---
+    async def _wrong_protocol(self, _argument: str) -> None:
+        raise _refusal(Reason.WRONG_PROTOCOL)
 
-    def _finish_transaction(self) -> None:
-        """RSET, QUIT, EHLO or a lost connection ends what was begun; what was refused in it goes on record."""
-        transaction, self._open = self._open, None
-        if transaction is None or transaction.last_refusal is None:
-            return
-        reason = Reason(transaction.refused[-1][1])
-        outcome = "deferred" if transaction.last_refusal.code < 500 else "refused"
-        self._record(transaction, outcome, reason, transaction.last_refusal)
 
-    def _record(self, transaction: OpenTransaction, outcome: str, reason: Reason, reply: Reply) -> None:
-        client = self._client()
-        at = now()
-        record = TransactionRecord(
-            trace_id=transaction.trace_id,
-            account=transaction.account.name if transaction.account else SYSTEM,
-            at=at,
-            outcome=outcome,
-            reason=reason.value,
-            client_ip=client.ip,
-            helo=client.helo,
-            tls=client.tls,
-            reverse_path=transaction.reverse_path,
-            recipients=(*transaction.recipients, *(r for r, _ in transaction.refused if r)),
-            reply=str(reply),
-        )
-        detail = {"refused_recipients": [{"recipient": r, "reason": why} for r, why in transaction.refused if r]}
-        self._edge.record(LogEntry(record, (Step(at, "receive", outcome, reason.value, detail),)))
+def _nothing() -> None:
+    return
+
+
+def _refusal(reason: Reason) -> Goodbye:
+    """The end of a session that should not have begun: it goes on record though no transaction did."""
+    return Goodbye(reply_for(reason), reason, recorded=True)
+
+
+def _is_other_protocol(start: bytes) -> bool:
+    """A TLS hello, HTTP, or a PROXY header from somewhere else (T06: ALPACA, requests forged by browsers)."""
+    verb = start.partition(b" ")[0].upper()
+    return start.startswith(_TLS_RECORD) or verb in HTTP_VERBS or looks_like_proxy_header(start)

@@ -85,6 +85,7 @@ class Journey:
     certain: bool
     why: str
     rewriting: Rewriting | None = None
+    client_vouched: bool = False
 
     @property
     def may_be_forwarded(self) -> bool:
@@ -177,7 +178,7 @@ def judge(envelope: Envelope, spf: str, mailbox: MailboxEvidence) -> Journey:
     if envelope.client is None:
         return Journey(Path.UNKNOWN, certain=True, why="no client address", rewriting=rewriting)
     if mailbox.why:
-        return Journey(Path.PROBABLE, certain=True, why=mailbox.why, rewriting=rewriting)
+        return Journey(Path.PROBABLE, certain=True, why=mailbox.why, rewriting=rewriting, client_vouched=True)
     if rewriting is not None and rewriting.by_forwarder:
         if spf == "pass":
             why = f"the reverse-path is rewritten ({rewriting.form}) and its SPF passes"

@@ -150,6 +150,7 @@ def report(results: Sequence[AuthResult], found: Findings, verdict: Judgement) -
         forwarder=None,
         published_policy=found.policy.applied,
         reason=verdict.reason,
+        client_vouched=found.journey.client_vouched,
     )
 
 
@@ -175,4 +176,5 @@ def ambiguous_report(results: Sequence[AuthResult], journey: Journey, why: str) 
         forwarder=None,
         published_policy="",
         reason=why,
+        client_vouched=journey.client_vouched,
     )

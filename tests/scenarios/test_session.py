@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
 from gateway.core.errors import StorageFull, StoreUnavailable
 from gateway.smtp import session as session_module
+from gateway.smtp import transactions as transactions_module
 from gateway.store import changes, queries
-from tests.servers.inprocess import Client, Gateway, dotted, numbered
+from tests.servers.inprocess import Client, Gateway, dotted, fresh_ground, numbered, running
 
 ACME = "support@acme.gw.test"
 
@@ -127,6 +129,9 @@ DISGUISES = [
 @pytest.mark.parametrize("sender", ["<x@acme.gw.test>", "<x@other.test>", "<>", "<postmaster@mx.gw.test>"])
 async def test_no_disguise_makes_it_a_relay(gateway: Gateway, monkeypatch: pytest.MonkeyPatch, sender: str) -> None:
     monkeypatch.setattr(session_module, "MAX_ERRORS", 1000)
+    monkeypatch.setattr(transactions_module, "SLOW_AFTER", 1000)
+    monkeypatch.setattr(transactions_module, "ENOUGH_AFTER", 1000)
+    monkeypatch.setattr(transactions_module, "SLOW_AFTER_OF_NETWORK", 1000)
     async with gateway.client() as client:
         assert (await client.say(f"MAIL FROM:{sender}")).code == 250
         for disguise in DISGUISES:
@@ -243,7 +248,6 @@ async def test_smtputf8_mail_is_kept_with_its_addresses(gateway: Gateway, client
         ("EXPN list", 502, "5.5.1"),
         ("AUTH PLAIN AAAA", 502, "5.5.1"),
         ("STARTTLS", 502, "5.5.1"),
-        ("BDAT 3 LAST", 502, "5.5.1"),
         ("ETRN x", 502, "5.5.1"),
         ("NONSENSE", 500, "5.5.2"),
         ("", 500, "5.5.2"),
@@ -254,7 +258,6 @@ async def test_smtputf8_mail_is_kept_with_its_addresses(gateway: Gateway, client
         ("NOOP with words", 250, "2.0.0"),
         ("HELP", 214, "2.0.0"),
         ("RSET", 250, "2.0.0"),
-        ("GET / HTTP/1.1", 500, "5.5.2"),
     ],
 )
 async def test_commands_out_of_place_get_the_reply_of_their_kind(
@@ -301,10 +304,10 @@ async def test_a_command_over_the_limit_is_refused_once_and_the_session_goes_on(
     assert (await client.say("NOOP")).code == 250
 
 
-async def test_twenty_errors_end_the_session(client: Client) -> None:
+async def test_more_than_twenty_errors_end_the_session(client: Client) -> None:
     codes = [(await client.say("NONSENSE")).code for _ in range(20)]
     assert set(codes) == {500}
-    last = await client.reply()
+    last = await client.say("NONSENSE")
     assert (last.code, last.enhanced) == (421, "4.7.0")
     with pytest.raises(EOFError):
         await client.reply()
@@ -384,10 +387,12 @@ async def test_a_pipelined_group_is_answered_in_order(gateway: Gateway, client: 
     wire = f"MAIL FROM:<carol@customer.test>\r\nRCPT TO:<{ACME}>\r\nRCPT TO:<x@other.test>\r\nDATA\r\n".encode()
     await client.send(wire)
     assert [(await client.reply()).code for _ in range(4)] == [250, 250, 550, 354]
-    # the content and the next two transactions in one piece
+    # the next transaction right behind the final dot
     second = f"MAIL FROM:<carol@customer.test>\r\nRCPT TO:<{ACME}>\r\nDATA\r\n".encode()
-    await client.send(dotted(numbered(1)) + second + dotted(numbered(2)) + b"NOOP\r\nQUIT\r\n")
-    assert [(await client.reply()).code for _ in range(7)] == [250, 250, 250, 354, 250, 250, 221]
+    await client.send(dotted(numbered(1)) + second)
+    assert [(await client.reply()).code for _ in range(4)] == [250, 250, 250, 354]
+    await client.send(dotted(numbered(2)) + b"NOOP\r\nQUIT\r\n")
+    assert [(await client.reply()).code for _ in range(3)] == [250, 250, 221]
     assert {m["subject"] for m in gateway.messages()} == {"Pump 1", "Pump 2"}
 
 
@@ -704,31 +709,29 @@ async def test_a_stop_does_not_wait_for_a_client_that_gave_its_transaction_up(
     assert await drained
 
 
-async def test_a_stop_while_a_large_message_is_hashed_still_takes_it(
+async def test_a_stop_while_spooled_content_waits_for_its_turn_still_takes_it(seed: Path, tmp_path: Path) -> None:
+    """Between the final dot and the line the session was thought idle, and cut."""
+    ground = fresh_ground(seed, tmp_path / "data", GATEWAY_SMTP__MEMORY_BUDGET_BYTES=str(1 << 20))
+    async with running(ground) as gateway, gateway.client() as client:
+        budget = gateway.server.spool.budget
+        async with budget.turn(1 << 20):
+            await client.begin(ACME)
+            await client.say("DATA")
+            await client.send(dotted(numbered(1) + (b"x" * 998 + b"\r\n") * 700))
+            async with asyncio.timeout(5):
+                while not budget._queue:
+                    await asyncio.sleep(0.01)
+            drained = asyncio.create_task(gateway.server.drain(5))
+            await asyncio.sleep(0.05)
+            assert not drained.done()
+        assert (await client.reply()).code == 250
+        assert await drained
+
+
+async def test_a_stop_does_not_hang_on_a_client_that_never_reads(
     gateway: Gateway, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between the final dot and the line the session was thought idle, and cut."""
-    hashing, go_on = asyncio.Event(), asyncio.Event()
-    pool = gateway.server.cpu_pool
-
-    async def slow(function: object, *args: object) -> object:
-        hashing.set()
-        await go_on.wait()
-        return await pool(function, *args)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(gateway.server, "cpu_pool", slow)
-    await client.begin(ACME)
-    await client.say("DATA")
-    await client.send(dotted(numbered(1) + b"x" * 70_000))
-    await hashing.wait()
-    drained = asyncio.create_task(gateway.server.drain(5))
-    await asyncio.sleep(0.05)
-    go_on.set()
-    assert (await client.reply()).code == 250
-    assert await drained
-
-
-async def test_a_stop_does_not_hang_on_a_client_that_never_reads(gateway: Gateway, client: Client) -> None:
+    monkeypatch.setattr(session_module, "MAX_JUNK", 10_000_000)
     client.writer.transport.pause_reading()  # type: ignore[attr-defined]
     for _ in range(200):
         client.writer.write(b"HELP\r\n" * 10_000)

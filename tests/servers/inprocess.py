@@ -22,6 +22,7 @@ from gateway import app, log
 from gateway.commands import accounts
 from gateway.core.clock import new_id
 from gateway.settings import Settings, load
+from gateway.smtp.client_table import ClientTable
 from gateway.smtp.server import SmtpServer
 from gateway.store import queries, secret
 from gateway.store.changes import NewAccount, NewAgent, NewMailbox
@@ -247,15 +248,9 @@ async def running(
         )
         async with app.Line(ground) as line:
             await line.store_pool(line.directory.refresh)
-            server = SmtpServer(
-                hostname=ground.settings.hostname,
-                max_message_bytes=ground.settings.smtp.max_message_bytes,
-                intake=line.intake,
-                directory=line.directory,
-                committer=line.committer,
-                store_pool=line.store_pool,
-                cpu_pool=line.cpu_pool,
-            )
+            certificates = app.certificates_of(ground.settings)
+            clients = app.clients_of(ground.settings, ClientTable.alone())
+            server = app.smtp_server(line, clients, certificates)
             listening = socket.create_server(("127.0.0.1", 0))
             await server.serve([listening])
             yield Gateway(ground, line, server, listening.getsockname()[1])
