@@ -47,7 +47,7 @@ def serve(
     from gateway.app import prepare_to_serve
     from gateway.supervisor import Supervisor
 
-    announcement = list(announce(settings, roles))  # also finds a relay or scanner that cannot be meant
+    announcement = list(announce(settings, roles))  # also finds a certificate, relay or scanner that cannot be meant
     invocation = ctx.find_object(Invocation)
     config = str(invocation.config) if invocation and invocation.config else ""
     supervisor = Supervisor(
@@ -69,8 +69,8 @@ def serve(
 
 
 def announce(settings: Settings, roles: tuple[str, ...]) -> Iterator[str]:
-    """A line per listener, and loudly what is missing. Raises InvalidInput for a relay, scanner or zone file that is
-    wrong in itself: what stops a worker is told before there is one.
+    """A line per listener, and loudly what is missing. Raises InvalidInput for a certificate, relay, scanner or zone
+    file that is wrong in itself: what stops a worker is told before there is one.
     """
     from gateway.resolver import ZoneFile
     from gateway.scan.scanners.clamav import describe
@@ -78,6 +78,7 @@ def announce(settings: Settings, roles: tuple[str, ...]) -> Iterator[str]:
     yield f"gateway {settings.hostname}, process {os.getpid()}, data in {settings.data_dir}"
     if "smtp" in roles:
         yield from (f"SMTP on {address}, for *@<account>.{settings.domain}" for address in settings.smtp.listen)
+        yield from tls_lines(settings)
     if "web" in roles:
         yield f"HTTP on {settings.http.listen}, known as {settings.public_url}"
     if settings.dns.zone_file:
@@ -85,6 +86,18 @@ def announce(settings: Settings, roles: tuple[str, ...]) -> Iterator[str]:
         yield f"DNS: the names in {settings.dns.zone_file} are answered from it, without asking a name server"
     yield describe(settings.clamav.address, settings.data_dir / "clamd.seen")
     yield from relay_lines(settings)
+
+
+def tls_lines(settings: Settings) -> Iterator[str]:
+    """The certificate of STARTTLS, loudly when its dates matter. Raises InvalidInput for one that cannot serve."""
+    from gateway.certificates import Validity, read_pair
+    from gateway.core.clock import now
+
+    if settings.smtp.tls_cert is None or settings.smtp.tls_key is None:
+        return
+    pair, moment = read_pair(settings.smtp.tls_cert, settings.smtp.tls_key), now()
+    start = "STARTTLS with" if pair.validity(moment) is Validity.GOOD else "CERTIFICATE:"
+    yield f"{start} {settings.smtp.tls_cert}, {pair.dates(moment)}"
 
 
 def relay_lines(settings: Settings) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from gateway.commands import doctor_ground, doctor_records, doctor_services
+from gateway.commands import doctor_certificate, doctor_ground, doctor_records, doctor_services
 from gateway.commands.findings import Finding, failed, warned
 from gateway.core.errors import DnsFailure, InvalidInput
 from gateway.resolver import DnsResolver
@@ -20,7 +20,7 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
         yield finding
     for finding in await doctor_services.relays(settings):
         yield finding
-    for finding in doctor_services.certificate(settings):
+    for finding in doctor_certificate.examine(settings):
         yield finding
     for finding in await doctor_services.listeners(settings):
         yield finding

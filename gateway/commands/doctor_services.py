@@ -1,20 +1,14 @@
-"""What works beside us: clamd, relays, our certificate, our own listeners."""
+"""What works beside us: clamd, relays, our own listeners."""
 
 from __future__ import annotations
 
 import asyncio
 import io
-import ssl
 import zipfile
-from collections.abc import AsyncIterator, Iterator
-from datetime import timedelta
-from pathlib import Path
-
-from cryptography import x509
+from collections.abc import AsyncIterator
 
 from gateway.commands.findings import Finding, failed, warned, well
 from gateway.commands.own_listener import connect_to_own
-from gateway.core.clock import now
 from gateway.core.errors import InvalidInput
 from gateway.core.ports import ScannerResult
 from gateway.core.reports import ScanStatus
@@ -28,7 +22,6 @@ DEEPER_THAN_ANY_LIMIT = 120
 """clamd's MaxRecursion is 17 unless set, 100 at most."""
 RELAY_SECONDS = 15.0
 GREETING_SECONDS = 5.0
-ALARM = timedelta(days=21)
 
 
 # --- clamd ---
@@ -109,47 +102,6 @@ async def _relay(url: str, hostname: str) -> Finding:
     if wrong:
         return failed("relay", f"{relay.name}: {wrong}; notifications wait in the outbox until this is mended")
     return well("relay", f"{relay.name} is ready for our mail")
-
-
-# --- certificate ---
-
-
-def certificate(settings: Settings) -> Iterator[Finding]:
-    """Of `smtp.tls_cert`; nothing where none is set."""
-    cert, key = settings.smtp.tls_cert, settings.smtp.tls_key
-    if cert is None or key is None:
-        return
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key)
-        first = x509.load_pem_x509_certificates(cert.read_bytes())[0]
-    except (OSError, ValueError) as error:
-        yield failed("certificate", f"{cert} with {key}: {error}; both must be PEM and belong together")
-        return
-    yield _dated(cert, first)
-    yield from _named(cert, first, settings.hostname)
-
-
-def _dated(path: Path, cert: x509.Certificate) -> Finding:
-    ends = cert.not_valid_after_utc
-    until = f"{path} is valid until {ends:%Y-%m-%d}"
-    if ends <= now() or cert.not_valid_before_utc > now():
-        return failed(
-            "certificate", f"{path} is valid from {cert.not_valid_before_utc:%Y-%m-%d} to {ends:%Y-%m-%d}; renew"
-        )
-    if ends - now() < ALARM:
-        return warned("certificate", f"{until}; renew it, or look why that did not happen by itself")
-    return well("certificate", until)
-
-
-def _named(path: Path, cert: x509.Certificate, hostname: str) -> Iterator[Finding]:
-    try:
-        alternatives = cert.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        names = {n.lower() for n in alternatives.get_values_for_type(x509.DNSName)}
-    except x509.ExtensionNotFound:
-        names = set()
-    if not names & {hostname, f"*.{hostname.partition('.')[2]}"}:
-        there = ", ".join(sorted(names)) or "no name"
-        yield warned("certificate", f"{path} is for {there}, not for {hostname}; MTA-STS senders will not deliver")
 
 
 # --- listeners ---

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
-from gateway.commands import doctor_records, doctor_services
+from gateway.commands import doctor_certificate, doctor_records, doctor_services
 from gateway.commands.doctor_records import AccountNames
 from gateway.commands.findings import Finding, Health
 from gateway.core.errors import DnsFailure
 from gateway.settings import ClamavSettings, HttpSettings, RelaySettings, Settings, SmtpSettings
 from tests.conftest import missing
+from tests.servers.certificates import Authority
 from tests.servers.clamd import ClamdServer, program
 from tests.servers.fake_clamd import FakeClamd, answer
 
@@ -319,52 +316,66 @@ async def test_a_listener_that_says_nothing_fails(tmp_path: Path, monkeypatch: p
 # --- certificate ---
 
 
-def _certificate(folder: Path, *, name: str = HOST, days: float = 90) -> SmtpSettings:
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = dt.datetime.now(dt.UTC)
-    cert = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - dt.timedelta(days=100))
-        .not_valid_after(now + dt.timedelta(days=days))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    (folder / "key.pem").write_bytes(private)
-    (folder / "cert.pem").write_bytes(cert.public_bytes(serialization.Encoding.PEM))
-    return SmtpSettings(tls_cert=folder / "cert.pem", tls_key=folder / "key.pem")
+def _serving_with(cert: Path, key: Path) -> SmtpSettings:
+    return SmtpSettings(tls_cert=cert, tls_key=key)
 
 
 @pytest.mark.parametrize(
-    ("options", "statuses"),
+    ("names", "options", "statuses", "words"),
     [
-        ({}, ["ok"]),
-        ({"name": "*.gw.test"}, ["ok"]),
-        ({"days": 20}, ["warn"]),
-        ({"days": -1}, ["fail"]),
-        ({"name": "old.test"}, ["ok", "warn"]),
+        ([HOST], {}, ["ok"], "valid until"),
+        (["*.gw.test"], {}, ["ok"], "valid until"),
+        (["MX.GW.TEST"], {}, ["ok"], "valid until"),
+        ([HOST], {"ends": timedelta(days=22)}, ["ok"], "valid until"),
+        ([HOST], {"ends": timedelta(days=20)}, ["warn"], "19 days left; renew it"),
+        ([HOST], {"ends": timedelta(seconds=-1)}, ["fail"], "expired"),
+        ([HOST], {"starts": timedelta(days=1)}, ["fail"], "not valid before"),
+        (["old.test"], {}, ["ok", "warn"], "is for old.test, not for mx.gw.test"),
+        (["*.mx.gw.test", "gw.test"], {}, ["ok", "warn"], "not for mx.gw.test"),
+        ([], {}, ["ok", "warn"], "is for no name"),
+        ([HOST], {"issuer_url": "http://ca.test/root.der"}, ["ok", "warn"], "fullchain.pem"),
     ],
 )
-def test_a_certificate_is_judged_by_its_dates_and_names(
-    tmp_path: Path, options: dict[str, Any], statuses: list[str]
+def test_a_certificate_is_judged_by_its_dates_names_and_chain(
+    tmp_path: Path, names: list[str], options: dict[str, Any], statuses: list[str], words: str
 ) -> None:
-    settings = _settings(tmp_path, smtp=_certificate(tmp_path, **options))
+    cert, key = Authority().issue(*names, **options).write(tmp_path)
 
-    assert [f.status.value for f in doctor_services.certificate(settings)] == statuses
+    found = list(doctor_certificate.examine(_settings(tmp_path, smtp=_serving_with(cert, key))))
+
+    assert [f.status.value for f in found] == statuses
+    assert words in found[-1].detail
 
 
-def test_a_key_of_another_certificate_fails(tmp_path: Path) -> None:
-    (tmp_path / "other").mkdir()
-    _certificate(tmp_path / "other")
-    smtp = _certificate(tmp_path).model_copy(update={"tls_key": tmp_path / "other" / "key.pem"})
+def test_a_chain_with_its_intermediate_lacks_nothing(tmp_path: Path) -> None:
+    issued = Authority().intermediate().issue(HOST, issuer_url="http://ca.test/intermediate.der")
+    settings = _settings(tmp_path, smtp=_serving_with(*issued.write(tmp_path)))
 
-    assert [f.status for f in doctor_services.certificate(_settings(tmp_path, smtp=smtp))] == [Health.FAIL]
-    smtp = smtp.model_copy(update={"tls_cert": tmp_path / "nowhere.pem"})
-    assert [f.status for f in doctor_services.certificate(_settings(tmp_path, smtp=smtp))] == [Health.FAIL]
+    assert [f.status for f in doctor_certificate.examine(settings)] == [Health.OK]
+
+
+@pytest.mark.parametrize(("mode", "statuses"), [(0o600, ["ok"]), (0o640, ["ok"]), (0o604, ["ok", "warn"])])
+def test_a_key_that_everybody_can_read_is_a_warning(tmp_path: Path, mode: int, statuses: list[str]) -> None:
+    cert, key = Authority().issue(HOST).write(tmp_path)
+    key.chmod(mode)
+
+    found = list(doctor_certificate.examine(_settings(tmp_path, smtp=_serving_with(cert, key))))
+
+    assert [f.status.value for f in found] == statuses
+    assert len(found) == 1 or f"chmod o= {key}" in found[1].detail
+
+
+def test_a_pair_that_cannot_serve_fails_with_the_cure(tmp_path: Path) -> None:
+    cert, key = Authority().issue(HOST).write(tmp_path / "a")
+    _, other = Authority().issue(HOST).write(tmp_path / "b")
+
+    (wrong,) = doctor_certificate.examine(_settings(tmp_path, smtp=_serving_with(cert, other)))
+    (gone,) = doctor_certificate.examine(_settings(tmp_path, smtp=_serving_with(tmp_path / "nowhere.pem", key)))
+
+    assert (wrong.status, gone.status) == (Health.FAIL, Health.FAIL)
+    assert "is not the key of" in wrong.detail
+    assert "there is no file" in gone.detail
+
+
+def test_without_a_certificate_nothing_is_said_of_it(tmp_path: Path) -> None:
+    assert list(doctor_certificate.examine(_settings(tmp_path))) == []
