@@ -321,7 +321,7 @@ class GatewaySmtp(SMTP):
         elif not self.is_in_clear:
             await self.error(reply_for(Reason.BAD_SEQUENCE))
         elif context is None:
-            await self.error(reply_for(Reason.NOT_IMPLEMENTED))
+            await self.error(reply_for(Reason.TLS_UNAVAILABLE))
         else:
             self.require_turn()
             self._transactions.finish()

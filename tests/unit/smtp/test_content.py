@@ -1,0 +1,180 @@
+"""Content while it comes: within the memory budget, else in the spool, and whole again for the line."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import tracemalloc
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from gateway.core.errors import StorageFull
+from gateway.offload import Offload
+from gateway.smtp import content as module
+from gateway.smtp.content import Budget, Incoming, Spool
+
+MEBI = 1 << 20
+
+
+@pytest.fixture
+async def spool(tmp_path: Path) -> AsyncIterator[Spool]:
+    pool = Offload("spool", 2)
+    yield Spool(tmp_path / "spool", 2 * MEBI, pool)
+    pool.close()
+
+
+async def whole(incoming: Incoming) -> bytes:
+    async with incoming.whole() as content:
+        return content
+
+
+def free(budget: Budget) -> int:
+    return budget._coming
+
+
+@pytest.mark.parametrize("size", [0, 1, 65_536, MEBI, MEBI + 1, 3 * MEBI + 7])
+@pytest.mark.parametrize("piece", [1000, 65_536, 262_144])
+async def test_content_comes_back_exactly_from_memory_or_spool(spool: Spool, size: int, piece: int) -> None:
+    content = os.urandom(size)
+    incoming = spool.incoming(10 * MEBI)
+    for i in range(0, size, piece):
+        await incoming.add(content[i : i + piece])
+    assert incoming.size_bytes == size
+    assert incoming.sha256 == hashlib.sha256(content).hexdigest()
+    assert await whole(incoming) == content
+    incoming.close()
+    assert free(spool.budget) == MEBI
+
+
+async def test_within_the_budget_nothing_is_written(spool: Spool) -> None:
+    incoming = spool.incoming(10 * MEBI)
+    await incoming.add(bytes(MEBI))
+    assert not spool.folder.exists()
+    assert free(spool.budget) == 0
+    incoming.close()
+
+
+async def test_what_goes_to_the_spool_gives_its_memory_back_at_once_and_leaves_no_name(spool: Spool) -> None:
+    first, second = spool.incoming(10 * MEBI), spool.incoming(10 * MEBI)
+    await first.add(bytes(MEBI - 10))
+    await second.add(b"x" * 10)
+    await second.add(b"y")
+    assert free(spool.budget) == 10
+    assert list(spool.folder.iterdir()) == []
+    first.close()
+    assert await whole(second) == b"x" * 10 + b"y"
+    second.close()
+
+
+async def test_too_much_is_forgotten_as_it_comes_but_counted(spool: Spool) -> None:
+    incoming = spool.incoming(100_000)
+    tracemalloc.start()
+    for _ in range(400):
+        await incoming.add(bytes(50_000))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (incoming.is_too_big, incoming.size_bytes) == (True, 20_000_000)
+    assert peak < 400_000
+    assert free(spool.budget) == MEBI
+
+
+async def test_a_message_is_held_twice_at_most(spool: Spool) -> None:
+    incoming = Spool(spool.folder, 100 * MEBI, spool.pool).incoming(10 * MEBI)
+    tracemalloc.start()
+    for _ in range(64):
+        await incoming.add(b"x" * 65_536)
+    async with incoming.whole() as content:
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert len(content) == 4 * MEBI
+    incoming.close()
+    assert peak < 2 * 4 * MEBI
+
+
+async def test_spooled_content_waits_for_its_turn_in_order_and_the_largest_goes_alone() -> None:
+    budget, order = Budget(200), []
+
+    async def go(name: str, octets: int) -> None:
+        async with budget.turn(octets):
+            order.append(name)
+            await asyncio.sleep(0.01)
+            order.append(f"{name} ended")
+
+    await asyncio.gather(go("a", 60), go("b", 1000), go("c", 30), go("d", 30))
+    assert order[:4] == ["a", "a ended", "b", "b ended"]
+    assert set(order[4:6]) == {"c", "d"}
+
+
+async def test_who_waits_too_long_for_memory_is_deferred_and_the_queue_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TURN_SECONDS", 0.05)
+    budget = Budget(200)
+    async with budget.turn(100):
+        with pytest.raises(StorageFull):
+            async with budget.turn(50):
+                pass
+    async with budget.turn(100):
+        pass
+    assert budget._in_turn == 0
+
+
+async def test_a_spool_that_cannot_be_written_is_told_when_the_content_is_wanted(spool: Spool, tmp_path: Path) -> None:
+    (tmp_path / "spool").write_text("in the way")
+    incoming = spool.incoming(10 * MEBI)
+    await incoming.add(bytes(2 * MEBI))
+    await incoming.add(b"more")
+    with pytest.raises(StorageFull):
+        await whole(incoming)
+    incoming.close()
+    assert free(spool.budget) == MEBI
+
+
+async def test_a_disk_that_fills_up_in_the_last_piece_is_told_too(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    incoming = spool.incoming(10 * MEBI)
+    await incoming.add(bytes(2 * MEBI))
+    await incoming.add(b"rest")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module, "_write", full)
+    with pytest.raises(StorageFull, match="No space left"):
+        await whole(incoming)
+    incoming.close()
+
+
+async def test_a_session_cancelled_while_a_thread_writes_closes_the_file_only_when_that_is_done(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the thread would write into whatever file is given the descriptor's number next."""
+    go_on, writing = asyncio.Event(), asyncio.Event()
+    pool = spool.pool
+
+    class Slow:
+        async def __call__(self, function: object, *args: object) -> object:
+            result = await pool(function, *args)  # type: ignore[arg-type]
+            if function is module._write:
+                writing.set()
+                await go_on.wait()
+            return result
+
+    monkeypatch.setattr(spool, "pool", Slow())
+    incoming = spool.incoming(10 * MEBI)
+    adding = asyncio.create_task(incoming.add(bytes(2 * MEBI)))
+    await writing.wait()
+    file = incoming._file
+    adding.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await adding
+    incoming.close()
+    assert file
+    assert incoming._work
+    assert not file.closed
+    go_on.set()
+    await asyncio.wait({incoming._work}, timeout=5)
+    await asyncio.sleep(0)  # the callback runs behind the end of the work
+    assert file.closed
