@@ -23,6 +23,7 @@ from pathlib import Path
 from types import FrameType
 
 from gateway.core.errors import InvalidInput
+from gateway.smtp.client_table import SharedClientTable, octets_for
 from gateway.store.begun import BegunMarks, forget_all
 from gateway.store.folders import make_data_dir
 
@@ -157,8 +158,9 @@ def plans(roles: Sequence[str], smtp_workers: int, *, together: bool) -> list[Pl
 
 @dataclass(slots=True)
 class Slot:
-    """A place for one worker: the process in it, or when the next one starts."""
+    """A place for one worker: the process in it, or when the next one starts. `index` tells it from the others."""
 
+    index: int
     plan: Plan
     process: subprocess.Popen[bytes] | None = None
     life: socket.socket | None = None
@@ -196,7 +198,9 @@ class Supervisor:
         self._sockets: dict[str, list[socket.socket]] = {}
         self._bell = _bell()
         """Rung by a worker that committed mail to send, heard by the one with the outbox: polling alone takes a second."""
-        self._slots = [Slot(p) for p in plans(roles, smtp_workers, together=together)]
+        self._slots = [Slot(n, p) for n, p in enumerate(plans(roles, smtp_workers, together=together))]
+        self._clients: SharedClientTable
+        """What all workers know of SMTP clients, made by `claim`: limits are those of the node, not of a process."""
         self._stopping = False
         self._replace: list[Slot] = []
         self._failed = False
@@ -208,6 +212,7 @@ class Supervisor:
         self._locks.take(self._roles)
         forget_all(self._data_dir)
         self._metrics_folder = _make_metrics_folder(self._data_dir / "metrics")
+        self._clients = _make_client_table(len(self._slots), self._data_dir)
         for kind, addresses in self._addresses.items():
             self._sockets[kind] = [listen(a) for a in addresses]
         self._claimed = True
@@ -225,6 +230,7 @@ class Supervisor:
         for group in self._sockets.values():
             for listening in group:
                 listening.close()
+        self._clients.close()
         shutil.rmtree(self._metrics_folder, ignore_errors=True)
         return 1 if self._failed else 0
 
@@ -265,12 +271,14 @@ class Supervisor:
         kinds = {"smtp": "smtp" in slot.plan.roles, "http": "web" in slot.plan.roles}
         handed = {kind: [s.fileno() for s in self._sockets.get(kind, [])] if has else [] for kind, has in kinds.items()}
         heard, rung = self._bell
+        clients = self._clients.file
         argument = json.dumps(
-            {"roles": slot.plan.roles, "group": self._roles, "life": theirs.fileno(), "bell": [heard, rung], **handed}
+            {"roles": slot.plan.roles, "group": self._roles, "life": theirs.fileno(), "bell": [heard, rung]}
+            | {"clients": clients, "slot": slot.index, **handed}
         )
         slot.process = subprocess.Popen(
             [*self._command, argument],
-            pass_fds=[theirs.fileno(), heard, rung, *(n for numbers in handed.values() for n in numbers)],
+            pass_fds=[theirs.fileno(), heard, rung, clients, *(n for numbers in handed.values() for n in numbers)],
             env={**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(self._metrics_folder)},
         )
         theirs.close()
@@ -279,6 +287,7 @@ class Supervisor:
     def _ended(self, slot: Slot, process: subprocess.Popen[bytes], code: int) -> None:
         asked = slot.kill_at is not None
         slot.process, slot.kill_at = None, None
+        self._clients.worker_gone(slot.index)
         if slot.life:
             slot.life.close()
         for file in self._metrics_folder.glob(f"gauge_live*_{process.pid}.db"):
@@ -304,6 +313,15 @@ class Supervisor:
         served = time.monotonic() - slot.began
         slot.pause = 0.1 if served > 30 else min(max(slot.pause, 0.05) * 2, _LONGEST_PAUSE_SECONDS)
         slot.start_at = time.monotonic() + slot.pause
+
+
+def _make_client_table(slots: int, folder: Path) -> SharedClientTable:
+    try:
+        return SharedClientTable(slots, folder)
+    except OSError as error:
+        raise InvalidInput(
+            f"no room for the table of clients ({octets_for(slots)} octets of memory, or in {folder}): {error.strerror}"
+        ) from None
 
 
 def _bell() -> tuple[int, int]:

@@ -13,6 +13,7 @@ from gateway import log
 from gateway.app import Bell, Worker
 from gateway.core.errors import GatewayError, Surroundings
 from gateway.settings import load
+from gateway.smtp.client_table import ClientTable
 
 
 def main(arguments: list[str]) -> int:
@@ -23,7 +24,8 @@ def main(arguments: list[str]) -> int:
     smtp, http = ([socket.socket(fileno=n) for n in handed[kind]] for kind in ("smtp", "http"))
     try:
         worker = Worker(settings, frozenset(handed["roles"]), frozenset(handed.get("group", handed["roles"])))
-        drained = asyncio.run(worker.run(smtp, http, socket.socket(fileno=handed["life"]), Bell(*handed["bell"])))
+        life, bell = socket.socket(fileno=handed["life"]), Bell(*handed["bell"])
+        drained = asyncio.run(worker.run(smtp, http, life, bell, ClientTable.handed(handed["clients"], handed["slot"])))
     except GatewayError as error:
         sys.stderr.write(f"gateway: {error}\n")
         # a database that is locked or away comes back: the supervisor tries again
