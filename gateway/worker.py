@@ -14,6 +14,7 @@ from gateway.app import Bell, Worker
 from gateway.core.errors import GatewayError, Surroundings
 from gateway.settings import load
 from gateway.smtp.client_table import ClientTable
+from gateway.store import secret
 
 
 def main(arguments: list[str]) -> int:
@@ -23,6 +24,7 @@ def main(arguments: list[str]) -> int:
     log.set_up(settings.log.format)
     smtp, http = ([socket.socket(fileno=n) for n in handed[kind]] for kind in ("smtp", "http"))
     try:
+        log.key_hashes(secret.read(settings.secret_key_path).keys[0])
         worker = Worker(settings, frozenset(handed["roles"]), frozenset(handed.get("group", handed["roles"])))
         life, bell = socket.socket(fileno=handed["life"]), Bell(*handed["bell"])
         drained = asyncio.run(worker.run(smtp, http, life, bell, ClientTable.handed(handed["clients"], handed["slot"])))
@@ -37,4 +39,5 @@ if __name__ == "__main__":
     code = main(sys.argv[1:])
     # everything begun is finished and closed; threads of libraries must not keep the process
     sys.stdout.flush()
+    log.close()
     os._exit(code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -101,11 +102,13 @@ def at_account(ctx: typer.Context, name: str | None) -> Iterator[AccountDesk]:
 def on_the_line(settings: Settings, work: Callable[[Line], Awaitable[T]]) -> T:
     """Run `work` with the intake and all it needs, in an event loop of its own. Raises InvalidInput."""
     import asyncio
+    import logging
 
     from gateway import log
     from gateway.app import Line, open_ground
 
-    log.set_up(settings.log.format)  # to stderr: stdout is for what the command reports
+    # to stderr: stdout is for what the command reports, and that is all a person at a terminal wants of what went well
+    log.set_up(settings.log.format, least=logging.WARNING if sys.stderr.isatty() else logging.INFO)
 
     async def run() -> T:
         async with Line(ground) as line:
@@ -113,7 +116,9 @@ def on_the_line(settings: Settings, work: Callable[[Line], Awaitable[T]]) -> T:
 
     _require_database(settings)
     ground = open_ground(settings)
+    log.key_hashes(ground.secret.keys[0])
     try:
         return asyncio.run(run())
     finally:
         ground.close()
+        log.close()  # before the words the command ends with

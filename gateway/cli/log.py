@@ -14,6 +14,7 @@ import typer
 from gateway.cli import show
 from gateway.cli.desk import at_desk
 from gateway.cli.options import AccountName, AsJson, OutcomeName, Since
+from gateway.cli.trace_page import envelope_sender
 from gateway.core.errors import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def log(
 def _row(x: dict[str, Any]) -> tuple[show.Cell, ...]:
     return (
         show.moment(x["at"]), x["trace"], x["account"], show.state(x["outcome"]), x["reason"], x["client"],
-        f"<{x['reverse_path'] or ''}>", ", ".join(x["recipients"]), x["reply"],
+        envelope_sender(x["reverse_path"]), ", ".join(x["recipients"]), x["reply"],
     )  # fmt: skip
 
 
@@ -98,7 +99,7 @@ def _follow(store: Store, wanted: LogFilter, *, as_json: bool) -> None:
 
 def _followed(x: dict[str, Any]) -> show.Line:
     """No table: its widths are not known before its end."""
-    who = f"<{x['reverse_path'] or ''}> to {', '.join(x['recipients']) or 'nobody'}"
+    who = f"{envelope_sender(x['reverse_path'])} to {', '.join(x['recipients']) or 'nobody'}"
     reason = "" if x["reason"] == x["outcome"] else f" {x['reason']}"
     head = (show.Words(f"{show.moment(x['at'])}  {x['trace']}  ", "dim"), show.state(x["outcome"]))
     return show.Line(head, (show.Words(f"{reason}  {x['account']}  {who}"), show.Words(f"  {x['reply']}", "dim")))

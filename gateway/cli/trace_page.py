@@ -36,11 +36,12 @@ def _head(trace: Json) -> Iterator[Line]:
     yield heading(f"Trace {trace['id']}", Words("  "), state(trace["outcome"]), Words(f"  {_reason_of(trace)}"))
     client = trace["client"]
     secured = client["tls"] or "no TLS"
-    where = f"{client['ip']} ({client['helo'] or 'no HELO'}, {secured})" if client["ip"] else "none"
+    named = client["helo"] or ("several HELO names" if _aggregated(trace) else "no HELO")
+    where = f"{client['ip']} ({named}, {secured})" if client["ip"] else "none"
     yield field("at", f"{moment(trace['at'])}", Words("  all times are UTC", "dim"))
     yield field("account", trace["account"])
     yield field("client", where)
-    yield field("from", f"<{trace['reverse_path'] or ''}>")
+    yield field("from", envelope_sender(trace["reverse_path"]))
     yield field("to", ", ".join(trace["recipients"]) or "nobody")
     yield field("reply", trace["reply"])
     if about := trace.get("about"):
@@ -50,6 +51,15 @@ def _head(trace: Json) -> Iterator[Line]:
             yield field("first came", f"as trace {about['first_trace']}; this is a retry and changed nothing")
         yield field("", f"{about['subject'] or '(no subject)'}", Words(f"  {person(about['author'])}", "dim"))
         yield field("Message-ID", f"<{about['message_id']}>" if about["message_id"] else "none")
+
+
+def envelope_sender(reverse_path: str | None) -> str:
+    """`<carol@customer.example>`, `<>`; a line that stands for transactions of several senders has an empty one."""
+    return "several" if reverse_path == "" else f"<{reverse_path or ''}>"
+
+
+def _aggregated(trace: Json) -> bool:
+    return any("aggregated" in event["detail"] for event in trace["events"])
 
 
 def _reason_of(trace: Json) -> str:
@@ -110,12 +120,23 @@ def _receive(_trace: Json, _event: Json, detail: Detail) -> Told:
         _below("refused", Words(f"{r['recipient']}: "), Words(str(r["reason"]), "red"))
         for r in detail.pop("refused_recipients", [])
     ]
+    if more := detail.pop("more_refused_recipients", 0):
+        refused.append(_below("refused", f"and {more} more"))
+    if "aggregated" in detail:
+        return _flood(detail), refused
     hashed = detail.pop("sha256", "")
     told = f"{size(detail.pop('size_bytes'))} " if "size_bytes" in detail else ""
     told += f"by {detail.pop('source')}" if "source" in detail else ""
     client, helo, tls = (detail.pop(k, None) for k in ("client", "helo", "tls"))
     told += f" from {client} ({helo or 'no HELO'}, {tls or 'no TLS'})" if client else ""
     return told, [*([_below("SHA-256", Words(hashed, "dim"))] if hashed else []), *refused]
+
+
+def _flood(detail: Detail) -> str:
+    """Refusals before any content, told in sum (`smtp/floods.py`)."""
+    count, network = detail.pop("aggregated"), detail.pop("network", "one network")
+    began, ended = (clock(detail.pop(k)) for k in ("first_at", "last_at"))
+    return f"{count} transactions from {network}, {began} to {ended}"
 
 
 def _parse(_trace: Json, _event: Json, detail: Detail) -> Told:
