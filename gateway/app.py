@@ -16,7 +16,7 @@ import uvicorn
 from gateway import log
 from gateway.certificates import Certificates
 from gateway.commands.accounts import ensure_system_account
-from gateway.core.errors import Surroundings
+from gateway.core.errors import InvalidInput, Surroundings
 from gateway.core.ports import Strategy
 from gateway.core.tokens import Tokens
 from gateway.intake import Intake
@@ -194,9 +194,16 @@ def relays_of(settings: Settings) -> list[Relay]:
 
 
 def certificates_of(settings: Settings) -> Certificates | None:
-    """Raises InvalidInput for files that cannot serve."""
+    """Raises Surroundings for files that cannot serve: `serve` saw good ones at its start, so a worker that meets bad ones
+    (in the middle of a renewal, say) comes again rather than end the whole group, or serve in clear.
+    """
     cert, key = settings.smtp.tls_cert, settings.smtp.tls_key
-    return Certificates(cert, key) if cert and key else None
+    if cert is None or key is None:
+        return None
+    try:
+        return Certificates(cert, key)
+    except InvalidInput as error:
+        raise Surroundings(str(error)) from error
 
 
 def clients_of(settings: Settings, table: ClientTable) -> Clients:

@@ -330,8 +330,9 @@ def _absolute(settings: Settings, base: Path) -> Settings:
             "smtp": settings.smtp.model_copy(
                 update={
                     "listen": tuple(_placed_listener(x, base) for x in settings.smtp.listen),
-                    "tls_cert": place(settings.smtp.tls_cert),
-                    "tls_key": place(settings.smtp.tls_key),
+                    # links stay links: certbot renews by leading them elsewhere
+                    "tls_cert": settings.smtp.tls_cert and base / settings.smtp.tls_cert.expanduser(),
+                    "tls_key": settings.smtp.tls_key and base / settings.smtp.tls_key.expanduser(),
                     "workers": settings.smtp.workers or (1 if is_sqlite else os.cpu_count() or 1),
                 }
             ),

@@ -27,7 +27,7 @@ WAYS: Final = 8
 NETWORKS: Final = range(32_768)
 ACCOUNTS: Final = range(32_768, 36_864)
 _ROWS: Final = len(NETWORKS) + len(ACCOUNTS)
-_FIELDS: Final = 7
+_FIELDS: Final = 5
 _COLUMN: Final = _ROWS + 1  # the last cell of a column counts all connections of its worker
 _MAGIC: Final = b"clients1"
 """Raise the digit with every change of the layout: after an upgrade SIGHUP puts new workers below an old supervisor."""
@@ -91,8 +91,8 @@ def _taken(file: int) -> bool:
 class ClientTable:
     """The mapped table as the worker in `slot` uses it; rows are read and changed below `lock`, by one thread.
 
-    `rate`, `bad`, `forwarder`, `told` hold times in nanoseconds of CLOCK_MONOTONIC, which is one clock for all processes of a
-    machine (Linux and macOS); `untold` holds a number. A row that was taken for a newcomer holds zeros.
+    `rate`, `bad`, `forwarder` hold times in nanoseconds of CLOCK_MONOTONIC, which is one clock for all processes of a machine
+    (Linux and macOS). A row that was taken for a newcomer holds zeros.
     """
 
     def __init__(self, memory: mmap.mmap, slot: int, file: int | None) -> None:
@@ -102,7 +102,7 @@ class ClientTable:
         self.lock = TableLock(file)
         cells = octets[_HEADER_OCTETS : _HEADER_OCTETS + _ROWS_OCTETS].cast("q")
         fields = [cells[n * _ROWS : (n + 1) * _ROWS] for n in range(_FIELDS)]
-        self._key, self._used, self.rate, self.bad, self.forwarder, self.told, self.untold = fields
+        self._key, self._used, self.rate, self.bad, self.forwarder = fields
         self._open = octets[_HEADER_OCTETS + _ROWS_OCTETS :].cast("I")
 
     @classmethod
@@ -149,7 +149,7 @@ class ClientTable:
         if row is None and self.lock.held:
             row = self._spared(_set_of(key, rows))
             if row is not None:
-                for field in (self.rate, self.bad, self.forwarder, self.told, self.untold):
+                for field in (self.rate, self.bad, self.forwarder):
                     field[row] = 0
                 self._key[row] = key  # last: one that dies half way has given nobody's figures to another
         if row is not None:

@@ -23,9 +23,6 @@ FORGET_A_BAD_RECIPIENT_NS: Final = 30 * _SECOND
 BAD_RECIPIENTS_KEPT: Final = 60
 """Counted no further: however much was tried, after half an hour without unknown recipients nothing is held against it."""
 FORWARDER_KEPT_NS: Final = 24 * 3600 * _SECOND
-TELL_AGAIN_NS: Final = 60 * _SECOND
-LINES_A_MINUTE: Final = 60
-"""What `tells` allows one worker for all networks: a flood from many must not fill the log either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +85,6 @@ class Clients:
         self._rate_per_client = Rate.parse(rate_per_client)
         self._rate_per_account = Rate.parse(rate_per_account)
         self._clock = clock
-        self._lines = Rate(TELL_AGAIN_NS // LINES_A_MINUTE, LINES_A_MINUTE)
-        self._lines_refilled_at = [0]
 
     # --- connections ---
 
@@ -111,27 +106,6 @@ class Clients:
     def leave(self, ip: str) -> None:
         """A connection that had entered is closed."""
         self._table.disconnected(network_of(ip))
-
-    def tells(self, ip: str) -> int | None:
-        """Ask at each connection refused: the number of refusals to put into the log now, this one included. None: stay silent.
-
-        Once a minute and network; what came in between is told with the first refusal after it, however late that is.
-        """
-        now = self._clock()
-        table = self._table
-        with table.lock:
-            row = table.network_row(network_of(ip), now)
-            if row is None:
-                return 1 if self._has_a_line(now) else None
-            table.untold[row] += 1
-            if now < table.told[row] or not self._has_a_line(now):
-                return None
-            refusals, table.untold[row] = int(table.untold[row]), 0
-            table.told[row] = now + TELL_AGAIN_NS
-            return refusals
-
-    def _has_a_line(self, now: int) -> bool:
-        return self._lines.takes(self._lines_refilled_at, 0, now)
 
     # --- rates ---
 

@@ -332,6 +332,8 @@ class GatewaySmtp(SMTP):
         """Whatever was said in clear is forgotten (RFC 3207 section 4.2)."""
         if self._flow is None:
             raise SessionEnded
+        # before the handshake: a client's first command may come with the end of it, ahead of this coroutine
+        self._wire.forget()
         try:
             upgraded = await self.loop.start_tls(
                 self._flow, self, context, server_side=True, ssl_handshake_timeout=HANDSHAKE_SECONDS

@@ -80,8 +80,12 @@ class Wire:
             self._waiter.set_result(None)
 
     def begin(self, flow: Flow) -> None:
-        """From now on octets come by `flow`. Where that is TLS, what came in clear is nobody's (RFC 3207 section 4.2)."""
-        self._flow, self._held, self._at, self._paused = flow, b"", 0, False
+        """Octets come by `flow` from now on."""
+        self._flow, self._paused = flow, False
+
+    def forget(self) -> None:
+        """TLS begins: what came in clear is nobody's (RFC 3207 section 4.2)."""
+        self._held, self._at = b"", 0
 
     # --- the session's side ---
 

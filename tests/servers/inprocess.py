@@ -26,6 +26,7 @@ from gateway.smtp.client_table import ClientTable
 from gateway.smtp.server import SmtpServer
 from gateway.store import queries, secret
 from gateway.store.changes import NewAccount, NewAgent, NewMailbox
+from gateway.supervisor import listen
 from tests.dnsserver import NameServer
 from tests.servers.postgres import PostgresServer
 
@@ -246,13 +247,14 @@ async def running(
         ground.settings = ground.settings.model_copy(
             update={"dns": ground.settings.dns.model_copy(update={"port": names.port})}
         )
-        async with app.Line(ground) as line:
+        clients = app.clients_of(ground.settings, ClientTable.alone())
+        async with app.Line(ground, saw_forwarder=clients.saw_forwarder) as line:
             await line.store_pool(line.directory.refresh)
             certificates = app.certificates_of(ground.settings)
-            clients = app.clients_of(ground.settings, ClientTable.alone())
             server = app.smtp_server(line, clients, certificates)
             listening = socket.create_server(("127.0.0.1", 0))
-            await server.serve([listening])
+            local = [listen(a) for a in ground.settings.smtp.listen if "unix:" in a]
+            await server.serve([listening, *local])
             yield Gateway(ground, line, server, listening.getsockname()[1])
             await server.drain(5)
     ground.close()

@@ -55,8 +55,6 @@ def test_what_one_worker_learns_the_others_know(shared: SharedClientTable) -> No
         one.does(f"saw_forwarder {HERE}")
         assert two.does(f"is_forwarder {HERE}")
         assert not two.does(f"is_forwarder {THERE}")
-        assert one.does(f"tells {HERE}") == 1
-        assert two.does(f"tells {HERE}") is None
 
 
 @pytest.mark.parametrize("asked", [f"takes_from {HERE}", "takes_for acme"])
@@ -230,12 +228,12 @@ def test_a_newcomer_takes_the_least_recently_used_row_and_finds_it_clean() -> No
         assert len(set(rows)) == WAYS
         for row in rows:
             assert row is not None
-            for field in (table.rate, table.bad, table.told, table.untold):
+            for field in (table.rate, table.bad):
                 field[row] = 77
         assert table.network_row(names[0], 100) == rows[0]
         taken = table.network_row(newcomer, 101)
         assert taken == rows[1]
-        assert [field[taken] for field in (table.rate, table.bad, table.forwarder, table.told, table.untold)] == [0] * 5
+        assert [field[taken] for field in (table.rate, table.bad, table.forwarder)] == [0] * 3
         assert table.known_network_row(names[1]) is None
         assert [table.known_network_row(name) for name in names[2:]] == rows[2:]
 
@@ -275,7 +273,6 @@ def test_where_every_row_of_a_set_has_connections_a_newcomer_is_let_in_uncounted
     assert all(clients.enter(ip) for ip in ips)
     assert not clients.enter(ips[0])
     assert clients.enter(ips[-1])  # over its limit, which nobody can know
-    assert clients.tells(ips[-1]) == 1
     assert clients.bad_recipient(ips[-1]) == 1
     clients.saw_forwarder(ips[-1])
     assert not clients.is_forwarder(ips[-1])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.smtp.client_table import ClientTable
-from gateway.smtp.clients import BAD_RECIPIENTS_KEPT, LINES_A_MINUTE, Clients, Rate, network_of
+from gateway.smtp.clients import BAD_RECIPIENTS_KEPT, Clients, Rate, network_of
 
 HERE, THERE = "192.0.2.1", "198.51.100.1"
 SECOND = 1_000_000_000
@@ -236,29 +236,3 @@ def test_a_forwarder_is_remembered_for_a_day_since_it_was_last_seen(table: Clien
     assert not limits.is_forwarder(THERE)
     clock.goes_on(1)
     assert not limits.is_forwarder(HERE)
-
-
-# --- the log ---
-
-
-def test_refused_connections_are_told_once_a_minute_and_network_with_their_number(
-    table: ClientTable, clock: Clock
-) -> None:
-    limits = clients(table, clock)
-    assert [limits.tells(HERE) for _ in range(5)] == [1, None, None, None, None]
-    assert limits.tells(THERE) == 1
-    clock.goes_on(59)
-    assert limits.tells(HERE) is None
-    clock.goes_on(1)
-    assert limits.tells(HERE) == 6
-    assert limits.tells(HERE) is None
-
-
-def test_a_flood_from_many_networks_does_not_fill_the_log_and_is_told_when_there_is_room(
-    table: ClientTable, clock: Clock
-) -> None:
-    limits = clients(table, clock)
-    told = [limits.tells(f"10.0.{n >> 8}.{n & 255}") for n in range(1000)]
-    assert told == [1] * LINES_A_MINUTE + [None] * (1000 - LINES_A_MINUTE)
-    clock.goes_on(60)
-    assert limits.tells("10.0.3.200") == 2

@@ -118,9 +118,10 @@ async def test_what_came_in_clear_is_forgotten_when_tls_begins() -> None:
     wire = Wire()
     wire.begin(Flow())
     wire.feed(b"MAIL FROM:<injected@evil.test>\r\n")
-    wire.begin(Flow())
+    wire.forget()
     assert not wire.has_pending
     wire.feed(b"EHLO a\r\n")
+    wire.begin(Flow())
     assert await wire.command() == b"EHLO a"
 
 
