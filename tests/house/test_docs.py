@@ -218,7 +218,7 @@ def test_reasons_and_replies_of_late_mail_are_those_of_the_table() -> None:
             code, enhanced, _ = TABLE[Reason(reason)]
             named[Reason(reason)] = f"{code} {enhanced}"
             assert named[Reason(reason)] == reply, reason
-    deferring = {r for r, (code, _, _) in TABLE.items() if code in (451, 452)} - {Reason.CLIENT_GONE}
+    deferring = {r for r, (code, _, _) in TABLE.items() if 400 <= code < 500} - {Reason.SHUTTING_DOWN}
     assert set(named) == deferring, "every 4xx that a customer's server may see has its row"
 
 
