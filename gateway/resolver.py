@@ -7,6 +7,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
 from time import monotonic, perf_counter
@@ -36,6 +37,8 @@ LONGEST_NEGATIVE_SECONDS = 900.0
 UDP_PAYLOAD_OCTETS = 1232
 """DNS flag day 2020: fits every path unfragmented; what is larger comes over TCP."""
 ALIASES_FOLLOWED = 8
+_LONGEST_NAME = 1024
+"""Characters; 255 octets are the limit (RFC 1035 section 2.3.4), and nothing this long shrinks to them."""
 _DEFAULT_ZONE_TTL = 3600
 _ENTRY_OVERHEAD_OCTETS = 300
 _PLACE = re.compile(r"zone:(\d+): ")
@@ -171,26 +174,42 @@ class DnsResolver:
 
         Raises DnsFailure when nobody could say within the time, and ValueError for a `kind` that is no record type.
         """
-        try:
-            question = (_question_name(name), dns.rdatatype.from_text(kind))
-        except (dns.name.BadLabelType, dns.name.LabelTooLong, dns.name.NameTooLong, dns.name.EmptyLabel, UnicodeError):
+        question = _question(name, kind)
+        if question is None:
             return ()
-        except dns.rdatatype.UnknownRdatatype as error:
-            raise ValueError(f"no DNS record type: {kind}") from error
-        answer = await self._resolve(question)
-        if answer.failure:
-            raise DnsFailure(answer.failure)
-        return answer.records
+        answer = self._local(question)
+        return _records_of(answer or await self._shared(self._followed(question)[0]))
 
-    async def _resolve(self, key: Key) -> Answer:
+    def known(self, name: str, kind: str) -> tuple[Any, ...] | None:
+        """As `records`, of what needs no asking: from the zone file or the cache. None when somebody must be asked, or is
+        known to give no answer.
+
+        Most mail comes from where other mail came from: then a whole evaluation needs no task and no wait.
+        """
+        question = _question(name, kind)
+        if question is None:
+            return ()
+        answer = self._local(question)
+        return None if answer is None or answer.failure else answer.records
+
+    def _local(self, question: Key) -> Answer | None:
+        try:
+            followed, local = self._followed(question)
+        except DnsFailure as failure:
+            return _failed(str(failure))
+        return self._cache.get(followed) if local is None else Answer(local, 0, 0)
+
+    def _followed(self, key: Key) -> tuple[Key, tuple[Any, ...] | None]:
+        """The question behind the aliases of the zone file, and the file's answer to it. Raises DnsFailure."""
+        if self._zone is None:
+            return key, None
+        first = key
         for _ in range(ALIASES_FOLLOWED):
-            local = self._zone.answer(key) if self._zone is not None else None
-            if local is None:
-                return self._cache.get(key) or await self._shared(key)
+            local = self._zone.answer(key)
             if not isinstance(local, dns.name.Name):
-                return Answer(local, 0, 0)
+                return key, local
             key = (local, key[1])
-        return Answer((), 0, 0, f"aliases of {key[0]} go on for more than {ALIASES_FOLLOWED} names")
+        raise DnsFailure(f"aliases of {first[0]} go on for more than {ALIASES_FOLLOWED} names")
 
     async def _shared(self, key: Key) -> Answer:
         """One packet for all who ask the same at the same time.
@@ -268,6 +287,27 @@ def _checked_nameserver(text: str) -> str:
             f"dns.nameservers: {text!r} is no IP address; write the server's address, such as 192.0.2.53, "
             "and its port in dns.port"
         ) from error
+
+
+def _question(name: str, kind: str) -> Key | None:
+    """None for a name that cannot be asked. Raises ValueError for what is no record type."""
+    return None if len(name) > _LONGEST_NAME else _remembered_question(name, kind)
+
+
+@lru_cache(maxsize=4096)
+def _remembered_question(name: str, kind: str) -> Key | None:
+    try:
+        return (_question_name(name), dns.rdatatype.from_text(kind))
+    except (dns.name.BadLabelType, dns.name.LabelTooLong, dns.name.NameTooLong, dns.name.EmptyLabel, UnicodeError):
+        return None
+    except dns.rdatatype.UnknownRdatatype as error:
+        raise ValueError(f"no DNS record type: {kind}") from error
+
+
+def _records_of(answer: Answer) -> tuple[Any, ...]:
+    if answer.failure:
+        raise DnsFailure(answer.failure)
+    return answer.records
 
 
 def _question_name(name: str) -> dns.name.Name:

@@ -23,6 +23,10 @@ class Resolver(Protocol):
         """Records of `kind` as pyspf wants them: A/AAAA/PTR/CNAME as text, MX as (preference, host), TXT as a tuple of bytes."""
         ...
 
+    def known(self, name: str, kind: str) -> tuple[Any, ...] | None:
+        """What `records` would give without asking anybody, None when somebody must be asked."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class AuthEvidence:

@@ -135,3 +135,7 @@ class _FromLibraries(logging.Handler):
         except (TypeError, ValueError):  # arguments that do not fit their format
             text = str(record.msg)
         get(record.name).log(record.levelno, text, exc_info=record.exc_info)
+
+
+# structlog's own default would print everything to stdout; who sets nothing up sees warnings, as with Python's logging
+set_up(least=logging.WARNING)

@@ -7,7 +7,6 @@ did in RFC 7489: two companies below one suffix must never be aligned with each 
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from publicsuffixlist import PublicSuffixList
 
 from gateway.core.errors import DnsFailure
 from gateway.core.ports import Resolver
+from gateway.verify.evidence import txt_of_all
 
 MAX_QUERIES = 8
 _POLICIES = ("none", "quarantine", "reject")
@@ -139,24 +139,18 @@ def walk_names(domain: str) -> list[str]:
 async def walk(domain: str, resolver: Resolver) -> Walk:
     """The DNS tree walk. All names are asked at once: one round trip, and the upper ones are shared by everybody."""
     names = walk_names(domain)
-    answers = await asyncio.gather(*(_record_at(name, resolver) for name in names))
+    answers = await txt_of_all([f"_dmarc.{name}" for name in names], resolver)
     records: list[Record] = []
     unknown: set[str] = set()
-    for name, answer in zip(names, answers, strict=True):
+    for name in names:
+        answer = answers[f"_dmarc.{name}"]
         if isinstance(answer, DnsFailure):
             unknown.add(name)
-        elif answer is not None:
-            records.append(answer)
-            if answer.psd == "n" or (answer.psd == "y" and name != domain):
+        elif record := read_record(name, answer):
+            records.append(record)
+            if record.psd == "n" or (record.psd == "y" and name != domain):
                 break
     return Walk(domain, tuple(records), frozenset(unknown))
-
-
-async def _record_at(domain: str, resolver: Resolver) -> Record | DnsFailure | None:
-    try:
-        return read_record(domain, await resolver.txt(f"_dmarc.{domain}"))
-    except DnsFailure as failure:
-        return failure
 
 
 def organization_of(found: Walk) -> str | None:

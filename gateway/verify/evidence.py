@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -32,11 +32,16 @@ class BudgetedResolver:
 
     async def txt(self, name: str) -> tuple[bytes, ...]:
         """As the resolver below. Raises DnsFailure, also when the budget is spent."""
-        return await self._bounded(self._resolver.txt(name), name)
+        return tuple(b"".join(strings) for strings in await self.records(name, "TXT"))
 
     async def records(self, name: str, kind: str) -> tuple[Any, ...]:
         """As the resolver below. Raises DnsFailure, also when the budget is spent."""
-        return await self._bounded(self._resolver.records(name, kind), name)
+        known = self.known(name, kind)
+        return known if known is not None else await self._bounded(self._resolver.records(name, kind), name)
+
+    def known(self, name: str, kind: str) -> tuple[Any, ...] | None:
+        """As the resolver below; nothing when the budget is spent: then even what is known comes too late."""
+        return None if time.monotonic() > self._deadline else self._resolver.known(name, kind)
 
     async def _bounded(self, answer: Awaitable[T], name: str) -> T:
         try:
@@ -53,12 +58,37 @@ class Evidence(AuthEvidence):
     offload: Offload
 
 
+async def txt_of_all(names: Sequence[str], resolver: Resolver) -> dict[str, tuple[bytes, ...] | DnsFailure]:
+    """The TXT records of each name; those that must be asked for are asked for at once, and only they cost a task."""
+    answers: dict[str, tuple[bytes, ...] | DnsFailure] = {}
+    for name in names:
+        if resolver.known(name, "TXT") is not None:
+            answers[name] = await _txt_or_failure(name, resolver)
+    missing = [name for name in names if name not in answers]
+    if missing:
+        asked = await asyncio.gather(*(_txt_or_failure(name, resolver) for name in missing))
+        answers |= dict(zip(missing, asked, strict=True))
+    return answers
+
+
+async def _txt_or_failure(name: str, resolver: Resolver) -> tuple[bytes, ...] | DnsFailure:
+    try:
+        return await resolver.txt(name)
+    except DnsFailure as failure:
+        return failure
+
+
+def is_inline(evidence: AuthEvidence) -> bool:
+    """Whether CPU work on this message is done where it stands."""
+    return not isinstance(evidence, Evidence) or len(evidence.envelope.content) <= INLINE_OCTETS
+
+
 async def compute(evidence: AuthEvidence, function: Callable[..., T], *args: object) -> T:
     """CPU work on this message: inline when it is small or there is no other way.
 
     Raises TimeoutError when the budget is spent.
     """
-    if not isinstance(evidence, Evidence) or len(evidence.envelope.content) <= INLINE_OCTETS:
+    if is_inline(evidence) or not isinstance(evidence, Evidence):
         return function(*args)
     async with asyncio.timeout(max(0.0, evidence.deadline - time.monotonic())):
         return await evidence.offload(function, *args)

@@ -109,7 +109,10 @@ async def mailbox_evidence(envelope: Envelope, place: Place, resolver: Resolver)
     client = envelope.client
     if client is None:
         return MailboxEvidence("", certain=True)
-    found = await asyncio.gather(*(_domain_evidence(d, client, resolver) for d in mailbox_domains(place)))
+    domains = mailbox_domains(place)
+    if len(domains) == 1:
+        return await _domain_evidence(domains[0], client, resolver)
+    found = await asyncio.gather(*(_domain_evidence(d, client, resolver) for d in domains))
     why = next((f.why for f in found if f.why), "")
     return MailboxEvidence(why, certain=bool(why) or all(f.certain for f in found))
 
@@ -127,11 +130,10 @@ def mailbox_domains(place: Place) -> list[str]:
 
 async def _domain_evidence(domain: str, client: Client, resolver: Resolver) -> MailboxEvidence:
     identity = Identity("mailfrom", "postmaster", domain, f"postmaster@{domain}")
-    spf, exchanger = await asyncio.gather(
-        evaluate(identity, client.ip, client.helo, resolver), _is_exchanger(domain, client.ip, resolver)
-    )
+    spf = await evaluate(identity, client.ip, client.helo, resolver)
     if spf.result == "pass":
         return MailboxEvidence(f"SPF of {domain} passes for the client", certain=True)
+    exchanger = await _is_exchanger(domain, client.ip, resolver)
     if exchanger:
         return MailboxEvidence(f"the client is a mail exchanger of {domain}", certain=True)
     return MailboxEvidence("", certain=spf.result != "temperror" and exchanger is not None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_address
 from typing import Any
 
@@ -31,7 +31,28 @@ RUNS = 150
 _RESULTS = frozenset({"pass", "fail", "softfail", "neutral", "none", "temperror", "permerror"})
 
 Question = tuple[str, str]
-_answers: ContextVar[dict[Question, tuple[Any, ...] | None]] = ContextVar("spf_answers")
+
+
+@dataclass(frozen=True, slots=True)
+class _Fetched:
+    """What one evaluation knows: what it has fetched, and what the resolver knows without asking."""
+
+    resolver: Resolver
+    answers: dict[Question, tuple[Any, ...] | None] = field(default_factory=dict)
+
+    def get(self, question: Question) -> tuple[Any, ...] | None:
+        """None for what DNS would not say. Raises _Need."""
+        if question in self.answers:
+            return self.answers[question]
+        known = self.resolver.known(*question)
+        if known is None:
+            raise _Need(question)
+        # the same answer for the whole evaluation, though the cache may lose it meanwhile
+        self.answers[question] = known
+        return known
+
+
+_answers: ContextVar[_Fetched] = ContextVar("spf_answers")
 
 
 class _Need(Exception):
@@ -88,14 +109,14 @@ async def evaluate(identity: Identity, ip: str, helo: str, resolver: Resolver) -
     client = _plain_ip(ip)
     if client is None:
         return SpfResult("none", "the client has no IP address")
-    answers: dict[Question, tuple[Any, ...] | None] = {}
-    token = _answers.set(answers)
+    fetched = _Fetched(resolver)
+    token = _answers.set(fetched)
     try:
         for _ in range(RUNS):
             try:
                 return _run(identity, client, helo)
             except _Need as need:
-                answers[need.question] = await _fetch(need.question, resolver)
+                fetched.answers[need.question] = await _fetch(need.question, resolver)
     finally:
         _answers.reset(token)
     return SpfResult("permerror", "too many look-ups")
@@ -162,10 +183,7 @@ class _Query(pyspf.query):  # type: ignore[misc]  # pyspf is untyped
 def _lookup(name: str, kind: str, _strict: object = True, _timeout: float = 0) -> list[tuple[Question, Any]]:
     """What pyspf takes for DNS: what has been fetched for this evaluation, TempError for what DNS would not say."""
     question = (name, kind)
-    answers = _answers.get()
-    if question not in answers:
-        raise _Need(question)
-    found = answers[question]
+    found = _answers.get().get(question)
     if found is None:
         raise pyspf.TempError(f"no answer for {kind} {name}")
     if kind == "TXT":

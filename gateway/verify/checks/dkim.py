@@ -12,7 +12,7 @@ from gateway.core.ports import AuthEvidence, Resolver
 from gateway.core.reports import AuthResult
 from gateway.verify.dkim_message import BodyForm, BodyHash, Field, Message, body_hashes, header_octets, read_message
 from gateway.verify.dkim_signature import Key, Signature, Unusable, properties_of, read_key, read_signature
-from gateway.verify.evidence import compute
+from gateway.verify.evidence import compute, is_inline, txt_of_all
 
 MAX_SIGNATURES = 10
 MAX_KEY_RECORDS = 4
@@ -53,10 +53,13 @@ class DkimCheck:
                 _candidate(message, field, envelope.received_at.timestamp()) for field in found[:MAX_SIGNATURES]
             ]
             signatures = [c.reading for c in candidates if isinstance(c.reading, Signature)]
-            keys, hashes = await asyncio.gather(
-                _fetch_keys(signatures, evidence.resolver),
-                compute(evidence, body_hashes, message.body, [s.form for s in signatures]),
-            )
+            forms = [s.form for s in signatures]
+            if is_inline(evidence):
+                keys, hashes = await _fetch_keys(signatures, evidence.resolver), body_hashes(message.body, forms)
+            else:
+                keys, hashes = await asyncio.gather(
+                    _fetch_keys(signatures, evidence.resolver), compute(evidence, body_hashes, message.body, forms)
+                )
             results = await compute(evidence, _judge_all, message, candidates, keys, hashes)
         except TimeoutError:
             return (AuthResult("dkim", "temperror", (), "no time left to verify the signatures"),)
@@ -79,15 +82,7 @@ def _beyond(number: int) -> tuple[AuthResult, ...]:
 
 
 async def _fetch_keys(signatures: Sequence[Signature], resolver: Resolver) -> dict[str, KeyRecords]:
-    names = sorted({s.key_name for s in signatures})
-    return dict(zip(names, await asyncio.gather(*(_key_records(name, resolver) for name in names)), strict=True))
-
-
-async def _key_records(name: str, resolver: Resolver) -> KeyRecords:
-    try:
-        return await resolver.txt(name)
-    except DnsFailure as failure:
-        return failure
+    return await txt_of_all(sorted({s.key_name for s in signatures}), resolver)
 
 
 def _judge_all(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -226,3 +227,12 @@ def test_a_person_at_a_terminal_sees_warnings_only(lines: Lines) -> None:
     log.get("test").warning("look here")
 
     assert [x["event"] for x in lines.json()] == ["look here"]
+
+
+def test_who_sets_nothing_up_sees_warnings_on_stderr_and_nothing_on_stdout() -> None:
+    script = "from gateway import log; log.get('x').info('small talk'); log.get('x').warning('look here')"
+
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=30)
+
+    assert done.stdout == ""
+    assert [json.loads(line)["event"] for line in done.stderr.splitlines()] == ["look here"]
