@@ -47,11 +47,24 @@ def measure(peer: Peer, services: Services, size: str, number: int, attempt: int
         taken = run(load)
         settle([*own, *helpers])
     sent = connections * messages
-    spent = [1000 * (cpu_seconds(r) - b) / sent for r, b in zip((own, helpers, clamd), before, strict=True)]
+    own_cpu, helper_cpu, clamd_cpu = (
+        1000 * (cpu_seconds(roots) - used) / sent for roots, used in zip((own, helpers, clamd), before, strict=True)
+    )
     return Measured(
-        peer.name, size, number, taken.rate, taken.percentile(50), taken.percentile(99), *spent,
-        1000 * taken.cpu_seconds / sent, memory.largest, memory.together, taken.replies,
-    )  # fmt: skip
+        peer=peer.name,
+        size=size,
+        round=number,
+        rate=taken.rate,
+        p50=taken.percentile(50),
+        p99=taken.percentile(99),
+        own_cpu=own_cpu,
+        helper_cpu=helper_cpu,
+        clamd_cpu=clamd_cpu,
+        generator_cpu=1000 * taken.cpu_seconds / sent,
+        largest=memory.largest,
+        together=memory.together,
+        replies=taken.replies,
+    )
 
 
 @contextlib.contextmanager

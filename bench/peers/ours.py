@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+from bench.messages import SigningKey
 from bench.peers.peer import Peer
-from bench.services import RECIPIENT, Services
+from bench.services import RECIPIENT, Services, records
 from gateway.store import secret
 from gateway.store.queries import LogFilter, log_lines
 from tests.servers import postgres
-from tests.servers.gateway import RunningGateway
+from tests.servers.gateway import RunningGateway, wait_until
 
 NO_ZONE = '$ORIGIN nothing.invalid.\n$TTL 60\n@ IN TXT "-"\n'
 """Every name is asked of the name server."""
+
+
+def zone_of(key: SigningKey) -> str:
+    """The bench's records as a zone file, for runs without a name server; below .example and .arpa nothing is asked."""
+    names = {"example", "arpa"}
+    lines = ["$TTL 300", *(f'{name}. IN TXT "-"' for name in sorted(names))]
+    for name, kind, value in records(key):
+        text = " ".join(f'"{piece}"' for piece in textwrap.wrap(value, 200, drop_whitespace=False))
+        lines.append(f"{name}. IN {kind} {text if kind == 'TXT' else value}")
+    return "\n".join(lines) + "\n"
 
 
 def settings_for(services: Services | None, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -41,23 +53,31 @@ class Ours(Peer):
         self.recipient = RECIPIENT
         self._more, self._relay = settings, relay
         self.gateway: RunningGateway
+        self.key: SigningKey
 
     @classmethod
     def missing(cls) -> list[str]:
         return []
 
     def prepare(self, services: Services | None) -> None:
-        """Database, accounts and configuration are there; nothing runs."""
-        self.gateway = self._make(settings_for(services, self._more))
+        """Database, accounts and configuration are there; nothing runs. Without services: no clamd, and DNS from a file."""
+        self.key = services.key if services else SigningKey.make()
+        zone = NO_ZONE if services else zone_of(self.key)
+        self.gateway = self._make(settings_for(services, self._more), zone)
         self.port = self.gateway.smtp_port
         self.log = self.gateway.log
 
     def start(self, services: Services | None) -> None:
         self.prepare(services)
-        self.gateway.start()
+        self.serve()
 
-    def _make(self, settings: Mapping[str, Any]) -> RunningGateway:
-        return RunningGateway(self.folder, relay=self._relay, zone=NO_ZONE, settings=settings)
+    def serve(self) -> None:
+        """`gateway serve`, until it is ready; patient, because a bench may find a busy machine."""
+        self.gateway.begin()
+        wait_until(self.gateway.ready, "gateway ready", 120)
+
+    def _make(self, settings: Mapping[str, Any], zone: str) -> RunningGateway:
+        return RunningGateway(self.folder, relay=self._relay, zone=zone, settings=settings)
 
     def own(self) -> list[int]:
         process = self.gateway.process
@@ -83,7 +103,7 @@ class OursOnPostgres(Ours):
     def missing(cls) -> list[str]:
         return [] if postgres.binaries() else ["postgresql"]
 
-    def _make(self, settings: Mapping[str, Any]) -> RunningGateway:
+    def _make(self, settings: Mapping[str, Any], zone: str) -> RunningGateway:
         self._server = postgres.PostgresServer(self.folder / "postgres")
         self._server.create()
         self._server.start()
@@ -92,7 +112,7 @@ class OursOnPostgres(Ours):
         home.mkdir()
         secret.make(home / "var" / "secret.key")
         more = {"database_url": self._server.url_of("bench")} | dict(settings)
-        return RunningGateway(home, relay=self._relay, zone=NO_ZONE, settings=more)
+        return RunningGateway(home, relay=self._relay, zone=zone, settings=more)
 
     def helpers(self) -> list[int]:
         return [int((self.folder / "postgres" / "data" / "postmaster.pid").read_text().split()[0])]
