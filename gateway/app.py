@@ -20,6 +20,7 @@ from gateway.core.errors import InvalidInput, Surroundings
 from gateway.core.ports import Strategy
 from gateway.core.tokens import Tokens
 from gateway.intake import Intake
+from gateway.life import Life
 from gateway.notify.courier import Relay, parse_relay
 from gateway.notify.folder import templates_folder
 from gateway.notify.render import Templates
@@ -245,7 +246,7 @@ class Worker:
         self,
         smtp: Sequence[socket.socket],
         http: Sequence[socket.socket],
-        life: socket.socket,
+        life: Life,
         bell: Bell,
         table: ClientTable,
     ) -> bool:
@@ -273,6 +274,7 @@ class Worker:
                 outbox_task = asyncio.create_task(outbox.run())
                 asyncio.get_running_loop().add_reader(bell.heard, bell.wake, outbox)
             web_task = asyncio.create_task(web.serve(sockets=list(http))) if "web" in self._roles else None
+            tasks.append(asyncio.create_task(life.show()))
             self._log.info("ready", smtp=[_name(s) for s in smtp], http=[_name(s) for s in http])
             await self._stop.wait()
             drained = await server.drain(self._settings.shutdown_grace_seconds)
@@ -286,17 +288,12 @@ class Worker:
         ground.close()
         return drained
 
-    def _listen_for_the_end(self, life: socket.socket) -> None:
-        """SIGTERM, SIGINT, or the pipe to the supervisor closing: whatever ends it ends us, and in good order."""
+    def _listen_for_the_end(self, life: Life) -> None:
+        """SIGTERM, SIGINT, or the end of the supervisor: whatever ends it ends us, and in good order."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        life.setblocking(False)
-        loop.add_reader(life, self._supervisor_gone, life)
-
-    def _supervisor_gone(self, life: socket.socket) -> None:
-        asyncio.get_running_loop().remove_reader(life)
-        self._stop.set()
+        life.watch(self._stop.set)
 
     def _outbox(self, line: Line) -> OutboxWorker:
         return OutboxWorker(

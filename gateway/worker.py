@@ -1,38 +1,55 @@
-"""The worker process: `python -m gateway.worker CONFIG ARGUMENT`, started by the supervisor and by nobody else."""
+"""The worker process: `python -m gateway.worker ARGUMENT`, started by the supervisor and by nobody else."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import os
+import signal
 import socket
 import sys
-from pathlib import Path
+
+from pydantic import ValidationError
 
 from gateway import log
 from gateway.app import Bell, Worker
-from gateway.core.errors import GatewayError, Surroundings
-from gateway.settings import load
+from gateway.core.errors import GatewayError, InvalidInput, Surroundings
+from gateway.life import Life
+from gateway.settings import Settings
 from gateway.smtp.client_table import ClientTable
 from gateway.store import secret
 
 
 def main(arguments: list[str]) -> int:
     """Exit 0 after a stop in good order, 1 when the grace ran out or our surroundings fail, 2 when it cannot start at all."""
-    config, handed = arguments[0], json.loads(arguments[1])
-    settings = load(Path(config) if config else None)
-    log.set_up(settings.log.format)
-    smtp, http = ([socket.socket(fileno=n) for n in handed[kind]] for kind in ("smtp", "http"))
+    # who sends it to the whole group (a terminal that closes, `systemctl kill`) means the supervisor
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    handed = json.loads(arguments[0])
     try:
+        settings = settings_of(handed["settings"])
+        log.set_up(settings.log.format)
+        # by number: then each finds out its protocol, without which asyncio leaves TCP_NODELAY off
+        smtp, http = ([socket.socket(fileno=n) for n in handed[kind]] for kind in ("smtp", "http"))
         log.key_hashes(secret.read(settings.secret_key_path).keys[0])
-        worker = Worker(settings, frozenset(handed["roles"]), frozenset(handed.get("group", handed["roles"])))
-        life, bell = socket.socket(fileno=handed["life"]), Bell(*handed["bell"])
+        worker = Worker(settings, frozenset(handed["roles"]), frozenset(handed["group"]))
+        life, bell = Life(socket.socket(fileno=handed["life"])), Bell(*handed["bell"])
         drained = asyncio.run(worker.run(smtp, http, life, bell, ClientTable.handed(handed["clients"], handed["slot"])))
     except GatewayError as error:
         sys.stderr.write(f"gateway: {error}\n")
         # a database that is locked or away comes back: the supervisor tries again
         return 1 if isinstance(error, Surroundings) else 2
     return 0 if drained else 1
+
+
+def settings_of(file: int) -> Settings:
+    """The configuration as the supervisor checked it. Raises InvalidInput where that is of another release."""
+    text = os.pread(file, os.fstat(file).st_size, 0)
+    os.close(file)
+    try:
+        return Settings.model_validate_json(text)
+    except ValidationError as error:
+        keys = ", ".join(".".join(map(str, e["loc"])) for e in error.errors())
+        raise InvalidInput(f"`serve` runs in another release than its worker ({keys}); restart it") from None
 
 
 if __name__ == "__main__":

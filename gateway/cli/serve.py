@@ -40,23 +40,28 @@ def serve(
 ) -> None:
     """Receive mail, send notifications and answer HTTP, until told to stop.
 
-    SIGTERM and SIGINT finish what has begun and end it; SIGHUP replaces the worker.
+    SIGTERM and SIGINT finish what has begun and end it; SIGHUP checks the configuration again and, where it is good,
+    replaces the workers one by one. Listening sockets may come from systemd.
     """
+    from gateway.supervisor import ServiceManager, Supervisor
+
+    manager = ServiceManager(os.environ)  # before anything else may open files or start processes
     roles = _roles(role)
     settings = settings_of(ctx)
     from gateway.app import prepare_to_serve
-    from gateway.supervisor import Supervisor
 
     announcement = list(announce(settings, roles))  # also finds a certificate, relay or scanner that cannot be meant
     invocation = ctx.find_object(Invocation)
-    config = str(invocation.config) if invocation and invocation.config else ""
+    config = ["--config", str(invocation.config)] if invocation and invocation.config else []
     supervisor = Supervisor(
         data_dir=settings.data_dir,
         roles=roles,
         smtp=settings.smtp.listen,
         http=[settings.http.listen],
-        worker_command=[sys.executable, "-m", "gateway.worker", config],
-        grace_seconds=settings.shutdown_grace_seconds,
+        worker_command=[sys.executable, "-m", "gateway.worker"],
+        check_command=[sys.executable, "-m", "gateway", *config, "check-config", "--for-serve", ",".join(roles)],
+        configuration=settings.model_dump_json().encode(),
+        manager=manager,
         smtp_workers=settings.smtp.workers,
         together=settings.is_sqlite,
     )

@@ -80,8 +80,8 @@ def run(settings: Settings, *, fresh: bool = False) -> int:
         roles=ROLES,
         smtp=demo.smtp.listen,
         http=(demo.http.listen,),
-        worker_command=[sys.executable, "-m", "gateway.worker", str(folder / CONFIG)],
-        grace_seconds=demo.shutdown_grace_seconds,
+        worker_command=[sys.executable, "-m", "gateway.worker"],
+        configuration=demo.model_dump_json().encode(),
     )
     supervisor.claim()
     app.prepare(demo)

@@ -220,6 +220,9 @@ class SharedClientTable:
         """Give back the connections of a worker whose process has ended and was waited for."""
         self._table.worker_gone(slot)
 
+    def open_connections(self) -> int:
+        return self._table.all_open_connections()
+
     def close(self) -> None:
         os.close(self.file)
 

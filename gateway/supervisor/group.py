@@ -1,0 +1,298 @@
+"""The group: one supervisor and the workers it keeps.
+
+Workers inherit the listening sockets, so a worker that dies or is replaced refuses no connection; they end by themselves
+when their socket pair to the supervisor closes. Signals only leave word; one loop does everything.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import signal
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+from gateway.core.errors import InvalidInput
+from gateway.smtp.client_table import SharedClientTable, octets_for
+from gateway.store.begun import BegunMarks, forget_all
+from gateway.supervisor.figures import forget_worker, make_figures_folder
+from gateway.supervisor.listeners import open_listeners
+from gateway.supervisor.locks import RoleLocks
+from gateway.supervisor.reload import Reload
+from gateway.supervisor.slots import CANNOT_START, Slot, how, plans
+from gateway.supervisor.systemd import ServiceManager
+from gateway.supervisor.unnamed import unnamed_file
+
+_BUSY_SECONDS = 0.05
+_QUIET_SECONDS = 0.5
+_STOPPED_SECONDS = 5.0
+"""A round that late means that we stood still ourselves (SIGSTOP, a paused machine): then nobody's silence counts."""
+_STATUS_SECONDS = 5.0
+
+
+class Supervisor:
+    """Keeps the workers; SIGTERM and SIGINT end them in good order, SIGHUP replaces them one by one."""
+
+    def __init__(
+        self,
+        *,
+        data_dir: Path,
+        roles: Sequence[str],
+        smtp: Sequence[str],
+        http: Sequence[str],
+        worker_command: Sequence[str],
+        configuration: bytes,
+        smtp_workers: int = 1,
+        together: bool = True,
+        check_command: Sequence[str] = (),
+        manager: ServiceManager | None = None,
+    ) -> None:
+        """`configuration`: the settings as JSON, which every worker gets. `check_command` prints a new one after SIGHUP
+        (`check-config --for-serve`); without it the old one stays.
+        """
+        self._locks = RoleLocks(data_dir)
+        self._data_dir = data_dir
+        self._roles = tuple(roles)
+        self._addresses = {"smtp": smtp if "smtp" in roles else (), "http": http if "web" in roles else ()}
+        self._command = tuple(worker_command)
+        self._manager = manager or ServiceManager({})
+        self._reload = Reload(configuration, check_command, data_dir, say)
+        self._sockets: dict[str, list[socket.socket]] = {}
+        self._bell = _bell()
+        """Rung by a worker that committed mail to send, heard by the one with the outbox: polling alone takes a second."""
+        self._slots = [Slot(n, p) for n, p in enumerate(plans(roles, smtp_workers, together=together))]
+        self._clients: SharedClientTable
+        """What all workers know of SMTP clients, made by `claim`: limits are those of the node, not of a process."""
+        self._stopping = self._failed = self._claimed = self._told_ready = False
+        self._figures_folder = data_dir
+        self._turned = self._told_alive = self._told_status = 0.0
+        self._told_reloads, self._told_reloading = 0, False
+        self._woken, self._wake = socket.socketpair()
+
+    def claim(self) -> None:
+        """Take the role locks and the addresses. Raises InvalidInput when a role is held or an address is taken."""
+        self._locks.take(self._roles)
+        forget_all(self._data_dir)
+        self._figures_folder = make_figures_folder(self._data_dir / "metrics")
+        self._clients = _make_client_table(len(self._slots), self._data_dir)
+        self._sockets = open_listeners(self._addresses, self._manager.handed)
+        self._claimed = True
+
+    def run(self) -> int:
+        """Until told to stop; the exit code. Claims what was not claimed before."""
+        if not self._claimed:
+            self.claim()
+        self._hear_signals()
+        self._turned = time.monotonic()
+        while not self._stopping or any(s.alive for s in self._slots):
+            self._forgive_own_absence()
+            for slot in self._slots:
+                self._tend(slot)
+            if not self._stopping:
+                self._reload.go_on(self._slots)
+            self._tell_manager()
+            self._wait()
+        self._close()
+        return 1 if self._failed else 0
+
+    def _hear_signals(self) -> None:
+        for end in (self._woken, self._wake):
+            end.setblocking(False)
+        signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
+        signal.signal(signal.SIGTERM, self._on_stop)
+        signal.signal(signal.SIGINT, self._on_stop)
+        signal.signal(signal.SIGHUP, self._on_reload)
+        signal.signal(signal.SIGCHLD, _on_child)
+
+    def _on_stop(self, _number: int, _frame: FrameType | None) -> None:
+        self._stop()
+
+    def _on_reload(self, _number: int, _frame: FrameType | None) -> None:
+        self._reload.asked = True
+
+    def _stop(self) -> None:
+        if not self._stopping:
+            self._stopping = True
+            self._manager.stopping()
+
+    def _wait(self) -> None:
+        """Until a signal, a word of a worker, or the next thing that is due."""
+        is_busy = self._reload.is_checking or any(not s.alive or s.ending for s in self._slots)
+        lives = [s.life for s in self._slots if s.life]
+        select.select([self._woken, *lives], [], [], _BUSY_SECONDS if is_busy else _QUIET_SECONDS)
+        try:
+            self._woken.recv(4096)
+        except BlockingIOError:
+            return
+
+    def _forgive_own_absence(self) -> None:
+        now = time.monotonic()
+        if now - self._turned > _STOPPED_SECONDS:
+            for slot in self._slots:
+                slot.heard = now
+        self._turned = now
+
+    def _close(self) -> None:
+        signal.set_wakeup_fd(-1)
+        self._reload.close()
+        for group in self._sockets.values():
+            for listening in group:
+                listening.close()
+        self._clients.close()
+        shutil.rmtree(self._figures_folder, ignore_errors=True)
+
+    # --- the workers ---
+
+    def _tend(self, slot: Slot) -> None:
+        """One look at a slot: bury the dead, start what is due, kill what hangs or outlives its grace."""
+        if slot.life and slot.hear():
+            self._reload.serves(slot)
+        if slot.process and (code := slot.process.poll()) is not None:
+            self._ended(slot, code)
+        elif slot.alive and not slot.killed:
+            self._watch(slot)
+        elif not slot.alive and not self._stopping and time.monotonic() >= slot.start_at:
+            self._start(slot)
+
+    def _watch(self, slot: Slot) -> None:
+        if slot.kill_at and time.monotonic() > slot.kill_at:
+            say(f"{slot.describe()} did not end within its grace; killing it")
+            slot.kill()
+        elif self._stopping and not slot.ending:
+            slot.end(self._reload.grace_seconds)
+        elif slot.is_silent and not slot.ending:
+            say(f"{slot.describe()} has shown no life for {time.monotonic() - slot.heard:.0f} s; killing it")
+            slot.kill()
+
+    def _start(self, slot: Slot) -> None:
+        kinds = {"smtp": "smtp" in slot.plan.roles, "http": "web" in slot.plan.roles}
+        sockets = {
+            kind: [s.fileno() for s in self._sockets.get(kind, [])] if has else [] for kind, has in kinds.items()
+        }
+        heard, rung = self._bell
+        clients = self._clients.file
+        slot.configuration = self._reload.configuration
+        try:
+            settings = unnamed_file(self._data_dir, slot.configuration)
+        except OSError as error:
+            self._not_started(slot, error)
+            return
+        handed = {"roles": slot.plan.roles, "group": self._roles, "settings": settings, "bell": [heard, rung]}
+        handed |= {"clients": clients, "slot": slot.index, **sockets}
+        files = [settings, heard, rung, clients, *(n for numbers in sockets.values() for n in numbers)]
+        try:
+            slot.start(
+                self._command, handed, files, {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(self._figures_folder)}
+            )
+        except OSError as error:
+            self._not_started(slot, error)
+        finally:
+            os.close(settings)
+
+    def _not_started(self, slot: Slot, error: OSError) -> None:
+        slot.rest()
+        say(
+            f"cannot start a worker ({', '.join(slot.plan.roles)}): {error.strerror}; trying again in {slot.pause:.1f} s"
+        )
+
+    def _ended(self, slot: Slot, code: int) -> None:
+        process, asked, slot.process = slot.process, slot.ending and not slot.killed, None
+        assert process
+        slot.close_life()
+        self._clients.worker_gone(slot.index)
+        forget_worker(self._figures_folder, process.pid)
+        slot.kill_at = None
+        if asked and code in (0, -signal.SIGTERM):
+            # one that SIGTERM itself ended had no handler yet: nothing had begun
+            slot.start_at = slot.pause = 0.0
+        elif code == CANNOT_START and not self._told_ready:
+            # the worker said why; starting it again would not help
+            self._failed = True
+            self._stop()
+        else:
+            self._failed = self._failed or self._stopping
+            self._bury(slot, process.pid, code)
+            self._reload.died(slot, how(code))
+        slot.serves = False
+
+    def _bury(self, slot: Slot, pid: int, code: int) -> None:
+        """A worker died: what it had in hand becomes suspect, the world is told, another starts after a pause."""
+        suspects = BegunMarks(self._data_dir, pid).count_death()
+        slot.rest()
+        say(
+            f"worker {pid} ({', '.join(slot.plan.roles)}) died ({how(code)}) with {suspects} messages in hand; "
+            f"another in {slot.pause:.1f} s"
+        )
+
+    # --- the service manager ---
+
+    def _tell_manager(self) -> None:
+        now = time.monotonic()
+        if not self._told_ready and not self._stopping and all(s.serves for s in self._slots):
+            self._told_ready = True
+            self._told_status = 0.0
+            self._manager.ready()
+        self._tell_reload()
+        interval = self._manager.watchdog_seconds
+        if interval and now - self._told_alive >= interval / 2 - _QUIET_SECONDS and self._is_healthy():
+            self._told_alive = now
+            self._manager.alive()
+        if now - self._told_status >= _STATUS_SECONDS:
+            self._told_status = now
+            self._manager.status(self._status())
+
+    def _tell_reload(self) -> None:
+        if self._stopping or not self._told_ready:
+            return
+        if self._told_reloads != self._reload.begun:
+            self._told_reloads, self._told_reloading = self._reload.begun, True
+            self._manager.reloading()
+        if self._told_reloading and not self._reload.is_under_way:
+            self._told_reloading, self._told_status = False, 0.0
+            self._manager.ready()
+
+    def _is_healthy(self) -> bool:
+        """False with a worker that neither shows life nor dies of SIGKILL: only a restart of everything may help then."""
+        return not any(s.alive and s.is_silent and not s.ending for s in self._slots)
+
+    def _status(self) -> str:
+        serving = sum(s.serves and s.alive for s in self._slots)
+        workers = f"{serving}" if serving == len(self._slots) else f"{serving} of {len(self._slots)}"
+        text = f"{workers} worker{'s' * (len(self._slots) > 1)}, {self._clients.open_connections()} sessions"
+        return f"{'stopping: ' * self._stopping}{text}{self._reload.note}"
+
+
+def _make_client_table(slots: int, folder: Path) -> SharedClientTable:
+    try:
+        return SharedClientTable(slots, folder)
+    except OSError as error:
+        raise InvalidInput(
+            f"no room for the table of clients ({octets_for(slots)} octets of memory, or in {folder}): {error.strerror}"
+        ) from None
+
+
+def _bell() -> tuple[int, int]:
+    heard, rung = os.pipe()
+    os.set_blocking(heard, False)
+    os.set_blocking(rung, False)
+    return heard, rung
+
+
+def _on_child(_number: int, _frame: FrameType | None) -> None:
+    """Only so that the end of a child wakes the loop."""
+
+
+def say(text: str) -> None:
+    """A line to stderr; dropped where nobody reads: a log that is blocked must not stop the supervisor."""
+    try:
+        _, writable, _ = select.select([], [sys.stderr], [], 0)
+        if writable:
+            sys.stderr.write(f"gateway supervisor: {text}\n")
+            sys.stderr.flush()
+    except (OSError, ValueError, AttributeError):  # closed, or its reader is gone
+        return

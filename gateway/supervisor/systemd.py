@@ -1,0 +1,101 @@
+"""What a service manager tells us and hears of us: sd_notify(3), sd_listen_fds(3), sd_watchdog_enabled(3), without a library.
+
+Under none, all of it does nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+import time
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+from typing import Final
+
+_FIRST_HANDED: Final = 3
+_VARIABLES: Final = (
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "LISTEN_FDNAMES",
+    "LISTEN_PIDFDID",
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+    "WATCHDOG_PID",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """A descriptor that came with the start, under the name of FileDescriptorName= (else that of its .socket unit)."""
+
+    name: str
+    socket: socket.socket | None
+    """None for what is no socket."""
+
+
+class ServiceManager:
+    """systemd, or whoever else keeps to its protocol."""
+
+    def __init__(self, environment: MutableMapping[str, str]) -> None:
+        """Takes the variables out of `environment`: children are not who they were meant for."""
+        told = {name: environment.pop(name, "") for name in _VARIABLES}
+        self._address = told["NOTIFY_SOCKET"]
+        self.handed = _handed(told)
+        self.watchdog_seconds = _watchdog_seconds(told)
+        """So often at the least it wants `alive`; None for never."""
+
+    def ready(self) -> None:
+        """Also the end of what `reloading` began."""
+        self._tell("READY=1")
+
+    def reloading(self) -> None:
+        self._tell(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+
+    def stopping(self) -> None:
+        self._tell("STOPPING=1")
+
+    def alive(self) -> None:
+        self._tell("WATCHDOG=1")
+
+    def status(self, text: str) -> None:
+        """One line, for `systemctl status`."""
+        self._tell(f"STATUS={' '.join(text.split())[:500]}")
+
+    def _tell(self, text: str) -> None:
+        """A manager that does not listen stops nobody."""
+        if not self._address.startswith(("/", "@")):
+            return
+        name = f"\0{self._address[1:]}" if self._address.startswith("@") else self._address
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.setblocking(False)
+            try:
+                sender.sendto(text.encode(), name)
+            except OSError:
+                return
+
+
+def _handed(told: dict[str, str]) -> tuple[Handed, ...]:
+    """LISTEN_PID guards against variables that were inherited by somebody they were not meant for."""
+    if told["LISTEN_PID"] != str(os.getpid()) or not told["LISTEN_FDS"].isdigit():
+        return ()
+    count = int(told["LISTEN_FDS"])
+    names = told["LISTEN_FDNAMES"].split(":") if told["LISTEN_FDNAMES"] else []
+    names += ["unknown"] * (count - len(names))
+    return tuple(Handed(names[n], _taken(_FIRST_HANDED + n)) for n in range(count))
+
+
+def _taken(file: int) -> socket.socket | None:
+    try:
+        os.set_inheritable(file, False)
+        if not stat.S_ISSOCK(os.fstat(file).st_mode):
+            return None
+    except OSError:
+        return None
+    return socket.socket(fileno=file)  # finds out family, type and protocol itself
+
+
+def _watchdog_seconds(told: dict[str, str]) -> float | None:
+    if not told["WATCHDOG_USEC"].isdigit() or told["WATCHDOG_PID"] not in ("", str(os.getpid())):
+        return None
+    return int(told["WATCHDOG_USEC"]) / 1e6 or None
