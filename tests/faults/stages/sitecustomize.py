@@ -185,6 +185,8 @@ def _tune(module):
         module.OutboxWorker.__init__.__kwdefaults__["attempt_seconds"] = tune["attempt_seconds"]
     if module.__name__ == "gateway.outbox.schedule" and "retry_seconds" in tune:
         module._DELAYS, module._THEN = (), timedelta(seconds=tune["retry_seconds"])
+    if module.__name__ == "gateway.smtp.pace" and "idle_seconds" in tune:
+        module.IDLE_SECONDS = tune["idle_seconds"]
 
 
 class _Loader(importlib.abc.Loader):
@@ -203,7 +205,7 @@ class _Loader(importlib.abc.Loader):
 class _Finder(importlib.abc.MetaPathFinder):
     """Finds the gateway's modules as the other finders do, and breaks them when they have been imported."""
 
-    _ours = {where for where, _, _ in STAGES.values()} | {"gateway.outbox.schedule"}
+    _ours = {where for where, _, _ in STAGES.values()} | {"gateway.outbox.schedule", "gateway.smtp.pace"}
 
     def find_spec(self, name, path, target=None):
         if name not in self._ours:
