@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from gateway import log
@@ -17,18 +16,16 @@ from gateway.core.envelope import Client, Envelope
 from gateway.core.errors import StorageFull
 from gateway.core.outcome import Accepted, Deferred, Outcome, Parked, Reason
 from gateway.core.tokens import new_trace_id
-from gateway.core.trace import Step, TransactionRecord, refused_detail
 from gateway.smtp import replies
 from gateway.smtp.commands import BadCommand, read_bdat, read_mail, read_rcpt
 from gateway.smtp.content import Incoming
-from gateway.smtp.data import Chunked, Dotted, Framing
+from gateway.smtp.data import Chunked, Dotted
 from gateway.smtp.edge import Edge
+from gateway.smtp.open_transaction import OpenTransaction
 from gateway.smtp.pace import Pace
 from gateway.smtp.recipients import Recipient
 from gateway.smtp.replies import Reply, final_reply, reply_for
 from gateway.smtp.wire import SessionEnded, Wire
-from gateway.store.directory import SYSTEM, AccountEntry
-from gateway.store.filing import LogEntry
 
 MAX_RECIPIENTS = 1000
 """RFC 5321 section 4.5.3.1.8 wants at least 100."""
@@ -73,23 +70,6 @@ class Speaker(Protocol):
     def require_turn(self) -> None: ...
 
     def took_a_message(self) -> None: ...
-
-
-@dataclass(slots=True)
-class OpenTransaction:
-    """From MAIL until its end: what has been said so far. `taken` counts accepted RCPTs, repeated ones too."""
-
-    trace_id: str
-    reverse_path: str | None = None
-    smtputf8: bool = False
-    account: AccountEntry | None = None
-    recipients: list[str] = field(default_factory=list)
-    taken: int = 0
-    refused: list[tuple[str, str]] = field(default_factory=list)
-    last_refusal: Reply | None = None
-    incoming: Incoming | None = None
-    framing: Framing = field(default_factory=Framing)
-    chunks: Chunked | None = None
 
 
 class Transactions:
@@ -148,8 +128,7 @@ class Transactions:
 
     async def _refuse_transaction(self, transaction: OpenTransaction, bad: BadCommand) -> None:
         reply = reply_for(bad.reason, bad.text)
-        transaction.refused.append(("", bad.reason.value))
-        transaction.last_refusal = reply
+        transaction.refuse("", bad.reason, reply)
         self.finish()
         await self._tell_refusal(reply)
 
@@ -198,8 +177,7 @@ class Transactions:
 
     async def _refuse_recipient(self, transaction: OpenTransaction, address: str, reason: Reason) -> None:
         reply = reply_for(reason)
-        transaction.refused.append((address, reason.value))
-        transaction.last_refusal = reply
+        transaction.refuse(address, reason, reply)
         if reply.code >= 500:
             await self._slow_down()
         await self._tell_refusal(reply)
@@ -392,33 +370,20 @@ class Transactions:
         if transaction.incoming:
             self._broken_off(transaction, reason or Reason.CLIENT_GONE)
         elif transaction.last_refusal:
-            outcome = "deferred" if transaction.last_refusal.code < 500 else "refused"
-            self._record(transaction, outcome, Reason(transaction.refused[-1][1]), transaction.last_refusal)
+            last, reply = transaction.last_refusal
+            self._record(transaction, _outcome_of(reply), last, reply)
 
     def record_session(self, goodbye: Goodbye) -> None:
         """A session that ended before any transaction, for a reason worth a line."""
         reason = goodbye.reason or Reason.BAD_SYNTAX
-        outcome = "deferred" if goodbye.reply.code < 500 else "refused"
-        self._record(OpenTransaction(new_trace_id()), outcome, reason, goodbye.reply)
+        self._record(OpenTransaction(new_trace_id()), _outcome_of(goodbye.reply), reason, goodbye.reply)
 
     def _record(self, transaction: OpenTransaction, outcome: str, reason: Reason, reply: Reply) -> None:
-        client = self._session.client
-        at = now()
-        record = TransactionRecord(
-            trace_id=transaction.trace_id,
-            account=transaction.account.name if transaction.account else SYSTEM,
-            at=at,
-            outcome=outcome,
-            reason=reason.value,
-            client_ip=client.ip if client else None,
-            helo=client.helo if client else None,
-            tls=client.tls if client else None,
-            reverse_path=transaction.reverse_path,
-            recipients=(*transaction.recipients, *(r for r, _ in transaction.refused if r)),
-            reply=str(reply),
-        )
-        detail = refused_detail([r for r in transaction.refused if r[0]])
-        self._edge.record(LogEntry(record, (Step(at, "receive", outcome, reason.value, detail),)))
+        self._edge.record(transaction.entry(self._session.client, outcome, reason, reply))
+
+
+def _outcome_of(reply: Reply) -> str:
+    return "deferred" if reply.code < 500 else "refused"
 
 
 def _fault_of(transaction: OpenTransaction, incoming: Incoming) -> Reason | None:
