@@ -73,6 +73,8 @@ def _listen_unix(path: Path) -> socket.socket:
             if path.is_socket():
                 path.unlink()
         listening.bind(str(path))
+        # the front server is another user (Postfix's lmtp runs as postfix): whoever may enter the folder may speak
+        path.chmod(0o666)
         listening.listen(BACKLOG)
     except OSError as error:
         raise InvalidInput(f"cannot listen on unix:{path}: {error.strerror or error}") from None

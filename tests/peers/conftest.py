@@ -93,8 +93,6 @@ def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
             Fault("group", "raise", marker=PUT_OFF_ONCE, times=2),
             Fault("after-commit", "kill-worker", marker=CUT_OFF),
         )
-        # made by root with the usual umask, others may not write to it
-        lmtp.chmod(0o666)
         yield Edge(gateway, ca_file, lmtp)
     shutil.rmtree(sockets)
 
