@@ -16,6 +16,12 @@ from dkim.canonicalization import Relaxed, Simple
 CHUNK_OCTETS = 1 << 20
 """The body is canonicalised in pieces, so that no single call into C holds the interpreter for long."""
 
+_ONCE = (
+    *(b"from", b"sender", b"reply-to", b"to", b"cc", b"subject", b"date", b"message-id", b"in-reply-to", b"references"),
+    *(b"mime-version", b"content-type", b"content-transfer-encoding"),
+)
+"""Fields a message has once (RFC 5322 section 3.6, RFC 2045): a second one may be shown in place of the signed one."""
+
 _END_OF_HEADER = re.compile(rb"\r?\n(?=\r?\n)")
 _FIELD = re.compile(rb"([\x21-\x39\x3b-\x7e]+)[ \t]*:")
 _BARE_CR = re.compile(rb"\r(?!\n)")
@@ -109,10 +115,18 @@ def _select(message: Message, signed: Iterable[bytes]) -> Iterator[Field]:
     """Instances are taken from the bottom up; a name listed more often than it occurs stands for its absence."""
     left: dict[bytes, list[Field]] = {}
     for field in message.fields:
-        left.setdefault(field.name, []).append(field)
+        if field.name:
+            left.setdefault(field.name, []).append(field)
     for name in signed:
         if left.get(name):
             yield left[name].pop()
+
+
+def repeated(message: Message, signed: Iterable[bytes]) -> str:
+    """A signed field that occurs more than once although a message has it once (T19); empty when there is none."""
+    names = set(signed)
+    found = next((name for name in _ONCE if name in names and len(message.named(name)) > 1), b"")
+    return found.decode().title()
 
 
 def without_b(value: bytes) -> bytes:

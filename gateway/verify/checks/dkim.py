@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gateway.core.errors import DnsFailure
 from gateway.core.ports import AuthEvidence, Resolver
 from gateway.core.reports import AuthResult
-from gateway.verify.dkim_message import BodyForm, BodyHash, Field, Message, body_hashes, header_octets, read_message
-from gateway.verify.dkim_signature import Key, Signature, Unusable, properties_of, read_key, read_signature
+from gateway.verify.dkim_key import Key, KeyRecords, usable_keys
+from gateway.verify.dkim_message import BodyForm, BodyHash, Field, Message, body_hashes, read_message, repeated
+from gateway.verify.dkim_signature import Signature, properties_of, read_signature, verifying_key
 from gateway.verify.evidence import compute, is_inline, txt_of_all
+from gateway.verify.tag_list import Unusable
 
 MAX_SIGNATURES = 10
-MAX_KEY_RECORDS = 4
-
-_ONCE = (
-    *(b"from", b"sender", b"reply-to", b"to", b"cc", b"subject", b"date", b"message-id", b"in-reply-to", b"references"),
-    *(b"mime-version", b"content-type", b"content-transfer-encoding"),
-)
-"""Fields a message has once (RFC 5322 section 3.6, RFC 2045): a second one may be shown in place of the signed one."""
 
 _WORTH_SIGNING = {b"subject": "Subject", b"content-type": "Content-Type"}
-
-KeyRecords = tuple[bytes, ...] | DnsFailure
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,37 +101,15 @@ def _judge(
     signature = candidate.reading
     if isinstance(signature, Unusable):
         raise signature
-    usable = _usable_keys(signature, keys[signature.key_name])
+    usable = usable_keys(keys[signature.key_name], signature.algorithm)
     body = hashes[signature.form]
     if body.digest != signature.body_hash:
         return _failed(usable, "the body has changed")
-    octets = header_octets(message, signature.signed, candidate.field, relaxed=signature.relaxed_header)
-    digest = hashlib.sha256(octets).digest()
-    key = next((k for k in usable if k.verifies(signature.octets, digest)), None)
+    key = verifying_key(message, candidate.field, signature, usable)
     if key is None:
         return _failed(usable, "the signature does not match the header")
     _refuse_by_policy(message, signature, key, body)
     return "pass", _unsigned(message, signature)
-
-
-def _usable_keys(signature: Signature, records: KeyRecords) -> list[Key]:
-    """The records that may verify this signature; several under one name are tried in turn. Raises Unusable."""
-    if isinstance(records, DnsFailure):
-        raise Unusable("temperror", "DNS would not give the key") from records
-    reason = Unusable("permerror", "no key in DNS")
-    usable = []
-    for record in records[:MAX_KEY_RECORDS]:
-        try:
-            key = read_key(record)
-            if key.algorithm == signature.algorithm:
-                usable.append(key)
-            else:
-                reason = Unusable("permerror", "the key is of another type")
-        except Unusable as why:
-            reason = why
-    if not usable:
-        raise reason
-    return usable
 
 
 def _failed(keys: Sequence[Key], detail: str) -> tuple[str, str]:
@@ -157,8 +126,8 @@ def _refuse_by_policy(message: Message, signature: Signature, key: Key, body: Bo
         raise Unusable("permerror", "l= is more than the body has")
     if length is not None and length < body.body_octets:
         raise Unusable("policy", f"l= covers {length} of the body's {body.body_octets} octets")
-    if repeated := [name for name in _ONCE if name in signature.signed and len(message.named(name)) > 1]:
-        raise Unusable("policy", f"more than one {repeated[0].decode().title()} field")
+    if name := repeated(message, signature.signed):
+        raise Unusable("policy", f"more than one {name} field")
     if key.testing:
         raise Unusable("policy", "the key is in test mode (t=y)")
 
