@@ -21,7 +21,7 @@ from time import perf_counter, process_time
 from bench import sink
 from bench.client import Client, Reply, dotted
 from bench.figures import percentile
-from bench.messages import BYTES, SigningKey, make
+from bench.messages import BYTES, SigningKey, author, make
 from bench.places import ROOT, free_port
 
 SHAPES = {"small": (10, 20), "medium": (10, 20), "large": (2, 2)}
@@ -77,10 +77,8 @@ def run(load: Load) -> Taken:
 async def generate(load: Load) -> Taken:
     """All messages are made and all connections greeted before the clock starts."""
     key = SigningKey(load.pem.encode())
-    queues = [
-        [dotted(make(load.size, f"{load.label}-{c}-{m}", key, to=load.recipient)) for m in range(load.messages)]
-        for c in range(load.connections)
-    ]
+    names = [[f"{load.label}-{c}-{m}" for m in range(load.messages)] for c in range(load.connections)]
+    queues = [[(author(n), dotted(make(load.size, n, key, to=load.recipient))) for n in some] for some in names]
     sources = load.sources or ("",)
     clients = [await Client.connect(load.host, load.port, sources[i % len(sources)]) for i in range(load.connections)]
     cpu, started = process_time(), perf_counter()
@@ -92,12 +90,12 @@ async def generate(load: Load) -> Taken:
     return Taken(len(accepted), seconds, tuple(accepted), dict(said), cpu)
 
 
-async def _send(client: Client, queue: list[bytes], recipient: str) -> list[Reply]:
+async def _send(client: Client, queue: list[tuple[str, bytes]], recipient: str) -> list[Reply]:
     """A lost connection is an answer too: what was still to be sent on it counts as not accepted."""
     replies: list[Reply] = []
     try:
-        for content in queue:
-            replies.append(await client.send(content, recipient))  # noqa: PERF401  what came before a loss is kept
+        for sender, content in queue:
+            replies.append(await client.send(content, recipient, sender))
         await client.quit()
     except (OSError, asyncio.IncompleteReadError) as error:
         lost = Reply(f"connection lost: {error}", 0.0)

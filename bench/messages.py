@@ -22,6 +22,7 @@ DOMAIN = "sender.example"
 """Not below .test: the libunbound inside opendkim denies that itself (RFC 6761)."""
 SELECTOR = "bench"
 SENDER = f"anna@{DOMAIN}"
+"""Whose mail single messages are; in a load each message has an author of its own, see `author`."""
 EICAR = rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$" + b"EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
 BYTES = {"small": 5_000, "medium": 100_000, "large": 10_000_000}
 _BOUNDARY = "=_bench"
@@ -81,6 +82,11 @@ def _private(pem: bytes) -> rsa.RSAPrivateKey:
     return key
 
 
+def author(n: object) -> str:
+    """The author of message `n`: each another one, so that we owe each a confirmation and none is held back."""
+    return f"anna.{n}@{DOMAIN}"
+
+
 def make(size: str, n: object, key: SigningKey, *, to: str = "support@acme.test") -> bytes:
     """Message `n` of a size of `BYTES`, give or take a line, with CRLF line ends."""
     return _message(n, key, to, *_BODIES[size](BYTES[size] - 1_100, n))
@@ -99,7 +105,7 @@ def altered(message: bytes) -> bytes:
 
 def _message(n: object, key: SigningKey, to: str, content_type: str, body: bytes) -> bytes:
     fields = {
-        "From": f"Anna Client <{SENDER}>",
+        "From": f"Anna Client <{author(n)}>",
         "To": f"<{to}>",
         "Subject": f"Where is my order {n}?",
         "Date": formatdate(),

@@ -64,6 +64,9 @@ class Ours(Peer):
         self.key = services.key if services else SigningKey.make()
         zone = NO_ZONE if services else zone_of(self.key)
         self.gateway = self._make(settings_for(services, self._more), zone)
+        if services:  # no zone file, as with an operator: one that is asked first costs time of its own
+            config = self.gateway.config
+            config.write_text(config.read_text().replace('zone_file = "zone"\n', ""))
         self.port = self.gateway.smtp_port
         self.log = self.gateway.log
 
