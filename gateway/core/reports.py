@@ -62,9 +62,11 @@ class AuthReport:
     client_vouched: bool = False
 
     def result_of(self, method: str) -> str:
-        """The best result of a method, `none` when it was not seen."""
+        """The best result of a method, `none` when it was not seen. Of SPF the first: that identity alone counts, and the
+        HELO's beside it is only recorded (RFC 9989 section 4.4.2).
+        """
         found = [r.result for r in self.results if r.method == method]
-        return "pass" if "pass" in found else (found[0] if found else "none")
+        return "pass" if "pass" in found and method != "spf" else (found[0] if found else "none")
 
 
 class ScanStatus(StrEnum):

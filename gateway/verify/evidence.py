@@ -16,6 +16,9 @@ T = TypeVar("T")
 INLINE_OCTETS = 65_536
 """CPU work on messages up to this size is cheaper than the way to a thread."""
 
+PATIENCE_SECONDS = 2.0
+"""How long mail waits for look-ups that are only recorded: the reverse names of many an honest client never answer."""
+
 
 class Offload(Protocol):
     """Runs CPU work in a thread and returns its result."""
@@ -56,6 +59,14 @@ class Evidence(AuthEvidence):
     """`core.ports.AuthEvidence` with the way off the event loop."""
 
     offload: Offload
+
+
+def impatient(evidence: AuthEvidence) -> BudgetedResolver:
+    """A resolver for what is only recorded and judges nobody: it gives up soon, so that no mail waits for it long.
+
+    What is answered later is in the cache for the client's next message.
+    """
+    return BudgetedResolver(evidence.resolver, min(evidence.deadline, time.monotonic() + PATIENCE_SECONDS))
 
 
 async def txt_of_all(names: Sequence[str], resolver: Resolver) -> dict[str, tuple[bytes, ...] | DnsFailure]:

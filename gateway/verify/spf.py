@@ -89,6 +89,11 @@ def identity_of(envelope: Envelope) -> Identity:
     if envelope.reverse_path is not None:
         local, _, domain = envelope.reverse_path.rpartition("@")
         return Identity("mailfrom", local.strip('"') or "postmaster", _domain(domain), envelope.reverse_path)
+    return helo_of(envelope)
+
+
+def helo_of(envelope: Envelope) -> Identity:
+    """The HELO identity (RFC 7208 section 2.3); without a domain where there is no client."""
     helo = envelope.client.helo if envelope.client else ""
     return Identity("helo", "postmaster", _domain(helo), helo)
 
