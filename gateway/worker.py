@@ -28,8 +28,7 @@ def main(arguments: list[str]) -> int:
     try:
         settings = settings_of(handed["settings"])
         log.set_up(settings.log.format)
-        # by number: then each finds out its protocol, without which asyncio leaves TCP_NODELAY off
-        smtp, http = ([socket.socket(fileno=n) for n in handed[kind]] for kind in ("smtp", "http"))
+        smtp, http = inherited(handed["smtp"]), inherited(handed["http"])
         log.key_hashes(secret.read(settings.secret_key_path).keys[0])
         worker = Worker(settings, frozenset(handed["roles"]), frozenset(handed["group"]))
         life, bell = Life(socket.socket(fileno=handed["life"])), Bell(*handed["bell"])
@@ -39,6 +38,11 @@ def main(arguments: list[str]) -> int:
         # a database that is locked or away comes back: the supervisor tries again
         return 1 if isinstance(error, Surroundings) else 2
     return 0 if drained else 1
+
+
+def inherited(files: list[int]) -> list[socket.socket]:
+    """By number alone: then each finds out its protocol, without which asyncio leaves TCP_NODELAY off."""
+    return [socket.socket(fileno=n) for n in files]
 
 
 def settings_of(file: int) -> Settings:

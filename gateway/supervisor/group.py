@@ -32,7 +32,7 @@ _BUSY_SECONDS = 0.05
 _QUIET_SECONDS = 0.5
 _STOPPED_SECONDS = 5.0
 """A round that late means that we stood still ourselves (SIGSTOP, a paused machine): then nobody's silence counts."""
-_STATUS_SECONDS = 5.0
+_STATUS_SECONDS = 1.0
 
 
 class Supervisor:
@@ -71,6 +71,7 @@ class Supervisor:
         self._stopping = self._failed = self._claimed = self._told_ready = False
         self._figures_folder = data_dir
         self._turned = self._told_alive = self._told_status = 0.0
+        self._last_status = ""
         self._told_reloads, self._told_reloading = 0, False
         self._woken, self._wake = socket.socketpair()
 
@@ -235,16 +236,16 @@ class Supervisor:
         now = time.monotonic()
         if not self._told_ready and not self._stopping and all(s.serves for s in self._slots):
             self._told_ready = True
-            self._told_status = 0.0
             self._manager.ready()
         self._tell_reload()
         interval = self._manager.watchdog_seconds
         if interval and now - self._told_alive >= interval / 2 - _QUIET_SECONDS and self._is_healthy():
             self._told_alive = now
             self._manager.alive()
-        if now - self._told_status >= _STATUS_SECONDS:
-            self._told_status = now
-            self._manager.status(self._status())
+        status = self._status()
+        if status != self._last_status and now - self._told_status >= _STATUS_SECONDS:
+            self._told_status, self._last_status = now, status
+            self._manager.status(status)
 
     def _tell_reload(self) -> None:
         if self._stopping or not self._told_ready:
@@ -253,7 +254,7 @@ class Supervisor:
             self._told_reloads, self._told_reloading = self._reload.begun, True
             self._manager.reloading()
         if self._told_reloading and not self._reload.is_under_way:
-            self._told_reloading, self._told_status = False, 0.0
+            self._told_reloading = False
             self._manager.ready()
 
     def _is_healthy(self) -> bool:
