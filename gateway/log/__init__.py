@@ -69,6 +69,7 @@ def get(name: str) -> Any:
 
 
 _transactions = get("transactions")
+TRANSACTION = "transaction"
 
 
 def transaction(
@@ -85,7 +86,7 @@ def transaction(
     `outcome`, `seconds` in all and `kept_as` (ticketed, ignored, quarantined, parked) of one that went the line; `again`
     for a kept message that went it once more.
     """
-    _transactions.info("transaction", **fields(record, steps, outcome, seconds=seconds, kept_as=kept_as, again=again))
+    _transactions.info(TRANSACTION, **fields(record, steps, outcome, seconds=seconds, kept_as=kept_as, again=again))
 
 
 def close(seconds: float = FLUSH_SECONDS) -> None:
@@ -100,8 +101,8 @@ def _with_trace(_logger: Any, _name: str, event: structlog.typing.EventDict) -> 
 
 
 def _escaped(_logger: Any, _name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Errors quote what clients and other servers said."""
-    return {name: _clean(value) for name, value in event.items()}
+    """Errors quote what clients and other servers said. The fields of a transaction are plain from the beginning."""
+    return event if event.get("event") == TRANSACTION else {name: _clean(value) for name, value in event.items()}
 
 
 def _clean(value: Any) -> Any:

@@ -31,7 +31,10 @@ class ScanRunner:
     async def scan(self, content: bytes, message: ParsedMessage) -> ScanReport:
         """All scanners over the whole raw message, and meanwhile each attachment by itself. Never raises for mail."""
         attachments = [p for p in message.parts if p.is_attachment]
-        results, parts = await asyncio.gather(self._ask_all(content), self._judge(content, attachments))
+        if attachments:
+            results, parts = await asyncio.gather(self._ask_all(content), self._judge(content, attachments))
+        else:
+            results, parts = await self._ask_all(content), ()
         status, reason = combined([result for _, result in results])
         findings = tuple(f for _, result in results for f in result.findings)
         if status is ScanStatus.INFECTED:
@@ -43,12 +46,12 @@ class ScanRunner:
         return ScanReport(status, reason, findings, facts, parts)
 
     async def _ask_all(self, content: bytes) -> list[tuple[Scanner, ScannerResult]]:
+        if len(self._scanners) == 1:  # a task for each would cost more than it gives
+            return [(self._scanners[0], await ask(self._scanners[0], content))]
         results = await asyncio.gather(*(ask(scanner, content) for scanner in self._scanners))
         return list(zip(self._scanners, results, strict=True))
 
     async def _judge(self, content: bytes, attachments: list[Part]) -> tuple[PartReport, ...]:
-        if not attachments:
-            return ()
         if len(content) <= INLINE_BYTES:
             return judge_parts(content, attachments)
         return await self._offload(judge_parts, content, attachments)

@@ -122,11 +122,11 @@ def test_html_becomes_the_lines_a_reader_sees(html: str, text: str) -> None:
     [
         "<div>" * 257,
         "<b>x<div></b>" * 300,
-        "<a " + "x=y " * 201 + ">",
+        "<a " + "x=y " * 201 + ">" + "z" * 8192,
         "<br>" * 100_001,
         "a" * 2_000_001,
         "".join(f"<font size={n}>" for n in range(250)) + "<p>x" * 5000,
-        "<svg><title><div>",
+        "<svg><title><div>" + "z" * 8192,
         "<table><td><b></td></table></div>" * 2000,
         "<ul><li><i></ul>" * 1000,
     ],
@@ -143,6 +143,7 @@ def test_html_that_would_block_a_sanitiser_is_not_shown_but_its_text_is(html: st
     "html",
     [
         "<div>" * 256 + "</div>" * 256,
+        "<a " + "x=y " * 1500 + ">short is harmless</a>",
         "<p>a" * 5000,
         "<ul>" + "<li>a" * 5000 + "</ul>",
         "<table>" + "<tr><td><font size=2>a<td>b" * 400 + "</table>",
