@@ -295,11 +295,3 @@ def test_the_copied_database_needs_no_file_beside_it(tmp_path: Path) -> None:
     with sqlite3.connect(copy) as reader:
         assert reader.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (1,)
     reader.close()
-
-
-def test_systemd_waits_longer_than_the_gateway_needs_to_stop() -> None:
-    (unit,) = [b for language, b in blocks(ROOT / "docs/operate/install.md") if language == "ini"]
-    keys = dict(re.findall(r"^(\w+)=(.*)$", unit, re.MULTILINE))
-    assert int(keys["TimeoutStopSec"]) >= Settings().shutdown_grace_seconds + 20
-    assert keys["User"] != "root"
-    assert keys["ExecStart"].endswith("gateway serve")
