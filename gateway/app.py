@@ -134,7 +134,9 @@ class Line:
         self.intake = Intake(
             authserv_id=settings.hostname,
             directory=self.directory,
-            verifier=Verifier(self.resolver, settings.auth.budget_seconds, self.cpu_pool),
+            verifier=Verifier(
+                self.resolver, settings.auth.budget_seconds, self.cpu_pool, settings.auth.trusted_arc_sealers
+            ),
             scanner=ScanRunner([self.scanner], self.cpu_pool),
             recall=Recall(ground.store, ground.tokens),
             policy_of=self.policies,

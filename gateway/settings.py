@@ -125,6 +125,18 @@ class AuthSettings(_Section):
     trusted_arc_sealers: StringList = ("google.com", "microsoft.com")
     budget_seconds: float = Field(default=20.0, gt=0, le=120)
 
+    @field_validator("trusted_arc_sealers")
+    @classmethod
+    def _domains(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            try:
+                normal_domain(name)
+            except BadAddress as error:
+                raise ValueError(
+                    f"{name!r} is no domain; write the d= of the ARC-Seal, for example google.com"
+                ) from error
+        return value
+
 
 class ClamavSettings(_Section):
     address: str = "auto"

@@ -82,11 +82,14 @@ def read_signature(value: bytes, received_at: float) -> Signature:
     return replace(signature, identity_domain=_identity_domain(tags, signature.domain))
 
 
-def signature_of(tags: Mapping[bytes, bytes], received_at: float) -> Signature:
-    """The tags a DKIM-Signature shares with an ARC-Message-Signature (RFC 8617 section 4.1.2). Raises Unusable."""
+def signature_of(tags: Mapping[bytes, bytes], received_at: float, form: bytes = b"simple/simple") -> Signature:
+    """The tags a DKIM-Signature shares with an ARC-Message-Signature (RFC 8617 section 4.1.2). Raises Unusable.
+
+    `form` holds where `c=` is missing.
+    """
     require(tags, b"a", b"b", b"bh", b"d", b"h", b"s")
     domain = domain_in(tags, b"d")
-    header, _, body = tags.get(b"c", b"simple/simple").lower().partition(b"/")
+    header, _, body = tags.get(b"c", form).lower().partition(b"/")
     algorithm = algorithm_in(tags)
     if b"q" in tags and b"dns/txt" not in [BLANKS.sub(b"", q).lower() for q in tags[b"q"].split(b":")]:
         raise Unusable("permerror", "q= is not dns/txt")

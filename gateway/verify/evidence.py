@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from gateway.core.errors import DnsFailure
 from gateway.core.ports import AuthEvidence, Resolver
+from gateway.verify.dkim_message import BodyForm, BodyHash, Message
 
 T = TypeVar("T")
 
@@ -54,11 +55,20 @@ class BudgetedResolver:
             raise DnsFailure(f"the time for this message was spent before {name} was answered") from error
 
 
+@dataclass(slots=True)
+class Reading:
+    """What the checks of signatures have read and hashed so far, for each other: see `reading`."""
+
+    message: asyncio.Future[Message] | None = None
+    hashes: dict[BodyForm, asyncio.Future[dict[BodyForm, BodyHash]]] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence(AuthEvidence):
-    """`core.ports.AuthEvidence` with the way off the event loop."""
+    """`core.ports.AuthEvidence` with the way off the event loop, and what is read once for all checks."""
 
     offload: Offload
+    reading: Reading = field(default_factory=Reading)
 
 
 def impatient(evidence: AuthEvidence) -> BudgetedResolver:

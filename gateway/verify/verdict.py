@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from gateway.core.place import Place
 from gateway.core.reports import AuthReport, AuthResult, Level, Sender
+from gateway.verify.arc_proof import NO_ARC, ArcProof
 from gateway.verify.dmarc import Policy
 from gateway.verify.forwarder import Journey
 
@@ -36,6 +37,7 @@ class Findings:
     spf: Candidate
     journey: Journey
     place: Place
+    arc: ArcProof = NO_ARC
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class Judgement:
     reason: str
     dmarc: str
     dmarc_detail: str = ""
+    level: Level = Level.NONE
 
 
 def judge(found: Findings) -> Judgement:
@@ -54,14 +57,24 @@ def judge(found: Findings) -> Judgement:
     proof = next((c for c in found.dkim if c.result == "pass" and c.aligned), None)
     if proof is not None:
         words = f"the author's domain {found.author} signed it (DKIM, {_signer(proof, found.author)})"
-        return Judgement(Sender.VERIFIED, f"dkim:{proof.domain}", words, _dmarc(found, "pass"))
+        return Judgement(Sender.VERIFIED, f"dkim:{proof.domain}", words, _dmarc(found, "pass"), level=Level.VERIFIED)
     objection = spf_objection(found)
     if _passes(found.spf) and not objection and found.journey.certain:
         words = f"the client may send for the author's domain {found.author} (SPF of {found.spf.domain})"
-        return Judgement(Sender.VERIFIED, f"spf:{found.spf.domain}", words, _dmarc(found, "pass"))
+        return Judgement(Sender.VERIFIED, f"spf:{found.spf.domain}", words, _dmarc(found, "pass"), level=Level.VERIFIED)
+    if found.arc.sealer:
+        return _by_arc(found)
     if doubt := _open_question(found, objection):
         return Judgement(Sender.INDETERMINATE, "", doubt, "temperror", doubt)
     return _unproven(found, objection)
+
+
+def _by_arc(found: Findings) -> Judgement:
+    """Another's word for what it saw: enough to join a conversation, never to speak as an agent (T20)."""
+    by = f"arc:{found.arc.sealer}"
+    words = f"{found.arc.sealer} sealed that DMARC passed for {found.author} before the mail was forwarded (ARC)"
+    detail = f"overridden by {by}"
+    return Judgement(Sender.VERIFIED, by, words, _dmarc(found, "fail"), detail, Level.VIA_FORWARDER)
 
 
 def _passes(candidate: Candidate) -> bool:
@@ -144,14 +157,21 @@ def report(results: Sequence[AuthResult], found: Findings, verdict: Judgement) -
     return AuthReport(
         results=(*results, _dmarc_result(found, verdict)),
         sender=verdict.sender,
-        level=Level.VERIFIED if verdict.sender is Sender.VERIFIED else Level.NONE,
+        level=verdict.level,
         by=verdict.by,
         path=found.journey.path,
         forwarder=None,
         published_policy=found.policy.applied,
-        reason=verdict.reason,
+        reason=_reason(found, verdict),
         client_vouched=found.journey.client_vouched,
     )
+
+
+def _reason(found: Findings, verdict: Judgement) -> str:
+    """With the reason why a chain that passed does not help an author whom nothing proves."""
+    if verdict.sender is Sender.VERIFIED or not found.arc.why:
+        return verdict.reason
+    return f"{verdict.reason}; {found.arc.why}"
 
 
 def _dmarc_result(found: Findings, verdict: Judgement) -> AuthResult:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from gateway.core.addresses import BadAddress, normal_domain
 from gateway.core.envelope import Envelope
 from gateway.core.message import ParsedMessage
 from gateway.core.place import Place
 from gateway.core.ports import AuthCheck, Resolver
-from gateway.core.reports import AuthReport, AuthResult
+from gateway.core.reports import AuthReport, AuthResult, Path
 from gateway.registry import plugins_of
 from gateway.verify import checks, dmarc, forwarder, verdict
-from gateway.verify.evidence import BudgetedResolver, Evidence, Offload
+from gateway.verify.arc_proof import ArcProof, arc_proof, testimony_of
+from gateway.verify.arc_sets import read_sets
+from gateway.verify.evidence import BudgetedResolver, Evidence, Offload, compute
 from gateway.verify.forwarder import Journey
+from gateway.verify.reading import message_of
 from gateway.verify.spf import identity_of
 
 GRACE_SECONDS = 1.0
@@ -29,11 +33,17 @@ AMBIGUOUS = "ambiguous-author: From does not name exactly one address"
 class Verifier:
     """Judges who wrote a message. One instance serves all messages; it keeps nothing between them."""
 
-    def __init__(self, resolver: Resolver, budget_seconds: float, offload: Offload) -> None:
-        """`budget_seconds` bounds all DNS and crypto of one message together; `offload` runs CPU work in a thread."""
+    def __init__(
+        self, resolver: Resolver, budget_seconds: float, offload: Offload, trusted_arc_sealers: Iterable[str] = ()
+    ) -> None:
+        """`budget_seconds` bounds all DNS and crypto of one message together; `offload` runs CPU work in a thread.
+
+        `trusted_arc_sealers` are domains whose ARC seals count behind a known forwarder. Raises BadAddress for what is none.
+        """
         self._resolver = resolver
         self._budget_seconds = budget_seconds
         self._offload = offload
+        self._trusted_arc_sealers = frozenset(map(normal_domain, trusted_arc_sealers))
         self._checks = tuple(plugins_of(checks, "CHECK", AuthCheck).values())  # type: ignore[type-abstract]
 
     async def verify(self, envelope: Envelope, message: ParsedMessage, place: Place) -> AuthReport:
@@ -52,6 +62,8 @@ class Verifier:
         if policy is None:
             return verdict.ambiguous_report(results, journey, AMBIGUOUS if message.author is None else NO_DOMAIN)
         findings = await _findings(author, policy.result(), found, journey, evidence)
+        if journey.path is Path.FORWARDER and _passes(found.get("arc", ())):
+            findings = replace(findings, arc=await _arc(findings, evidence, self._trusted_arc_sealers))
         return verdict.report(results, findings, verdict.judge(findings))
 
 
@@ -67,7 +79,7 @@ def _author_domain(message: ParsedMessage) -> str:
 
 
 def _order(method: str) -> tuple[int, str]:
-    return ({"spf": 0, "dkim": 1}.get(method, 2), method)
+    return ({"spf": 0, "dkim": 1, "arc": 2}.get(method, 3), method)
 
 
 async def _bounded(check: AuthCheck, evidence: Evidence) -> tuple[AuthResult, ...]:
@@ -77,6 +89,21 @@ async def _bounded(check: AuthCheck, evidence: Evidence) -> tuple[AuthResult, ..
             return await check.check(evidence)
     except TimeoutError:
         return (AuthResult(check.name, "temperror", (), "not ready in time"),)
+
+
+def _passes(results: Sequence[AuthResult]) -> bool:
+    return any(result.result == "pass" for result in results)
+
+
+async def _arc(found: verdict.Findings, evidence: Evidence, trusted: frozenset[str]) -> ArcProof:
+    """Whether the chain, which passed, proves the author."""
+    try:
+        message = await message_of(evidence)
+        sets = await compute(evidence, read_sets, message, evidence.envelope.received_at.timestamp())
+    except TimeoutError:
+        return ArcProof(why="no time left to read who sealed it")
+    own = verdict.is_own(found.author, found.place)
+    return arc_proof(testimony_of(message, sets), found.journey.path, found.author, trusted, own=own)
 
 
 def _spf_result(found: Mapping[str, Sequence[AuthResult]]) -> str:

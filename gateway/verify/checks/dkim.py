@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from gateway.core.ports import AuthEvidence, Resolver
 from gateway.core.reports import AuthResult
 from gateway.verify.dkim_key import Key, KeyRecords, usable_keys
-from gateway.verify.dkim_message import BodyForm, BodyHash, Field, Message, body_hashes, read_message, repeated
+from gateway.verify.dkim_message import BodyForm, BodyHash, Field, Message, repeated
 from gateway.verify.dkim_signature import Signature, properties_of, read_signature, verifying_key
 from gateway.verify.evidence import compute, is_inline, txt_of_all
+from gateway.verify.reading import hashes_of, message_of
 from gateway.verify.tag_list import Unusable
 
 MAX_SIGNATURES = 10
@@ -36,7 +37,7 @@ class DkimCheck:
         """Judge every signature on the bytes received; what DNS or the time left would not say is temperror."""
         envelope = evidence.envelope
         try:
-            message = await compute(evidence, read_message, envelope.content)
+            message = await message_of(evidence)
             found = message.named(b"dkim-signature")
             if not found:
                 return (AuthResult("dkim", "none", (), "no signature"),)
@@ -46,10 +47,10 @@ class DkimCheck:
             signatures = [c.reading for c in candidates if isinstance(c.reading, Signature)]
             forms = [s.form for s in signatures]
             if is_inline(evidence):
-                keys, hashes = await _fetch_keys(signatures, evidence.resolver), body_hashes(message.body, forms)
+                keys, hashes = await _fetch_keys(signatures, evidence.resolver), await hashes_of(evidence, forms)
             else:
                 keys, hashes = await asyncio.gather(
-                    _fetch_keys(signatures, evidence.resolver), compute(evidence, body_hashes, message.body, forms)
+                    _fetch_keys(signatures, evidence.resolver), hashes_of(evidence, forms)
                 )
             results = await compute(evidence, _judge_all, message, candidates, keys, hashes)
         except TimeoutError:
