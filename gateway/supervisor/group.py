@@ -264,7 +264,8 @@ class Supervisor:
     def _status(self) -> str:
         serving = sum(s.serves and s.alive for s in self._slots)
         workers = f"{serving}" if serving == len(self._slots) else f"{serving} of {len(self._slots)}"
-        text = f"{workers} worker{'s' * (len(self._slots) > 1)}, {self._clients.open_connections()} sessions"
+        sessions = self._clients.open_connections()
+        text = f"{workers} worker{'s' * (len(self._slots) > 1)}, {sessions} session{'s' * (sessions != 1)}"
         return f"{'stopping: ' * self._stopping}{text}{self._reload.note}"
 
 
