@@ -108,6 +108,7 @@ async def others_are_served(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -
     finally:
         for left in tuple(gateway.server._sessions):  # so that one failure makes no others
             left.transport.abort()
+            left.connection_lost(None)
 
 
 async def all_gone(gateway: Gateway, but: int = 0) -> None:
