@@ -20,13 +20,13 @@ PROBE = (10, 30)
 
 def page_milliseconds(peer: Ours, kind: str, key: str) -> tuple[float, float]:
     """The median of the newest page, and of pages deeper and deeper into the list."""
-    path = f"/api/v1/{kind}"
+    path = f"/api/v1/accounts/acme/{kind}"
     newest, deeper, cursor = [], [], ""
     for _ in range(PAGES):
         newest.append(_timed(peer, path, key)[0])
         took, page = _timed(peer, f"{path}?cursor={cursor}" if cursor else path, key)
         deeper.append(took)
-        cursor = page.get("next_cursor") or page.get("next") or ""
+        cursor = page["next_cursor"] or ""
     return statistics.median(newest), statistics.median(deeper)
 
 
