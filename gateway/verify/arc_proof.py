@@ -26,7 +26,7 @@ class Hop:
 
 
 @dataclass(frozen=True, slots=True)
-class Testimony:
+class Witness:
     """A chain that passed. `hops` are newest first; `objection` says why the newest signature binds too little."""
 
     hops: tuple[Hop, ...]
@@ -44,10 +44,10 @@ class ArcProof:
 NO_ARC = ArcProof()
 
 
-def testimony_of(message: Message, sets: Sequence[ArcSet]) -> Testimony:
+def witness_of(message: Message, sets: Sequence[ArcSet]) -> Witness:
     """What the sealers of a chain that passed say, sets oldest first."""
     newest_first = tuple(Hop(one.seal.domain, one.payload) for one in reversed(sets))
-    return Testimony(newest_first, _objection(message, sets[-1]))
+    return Witness(newest_first, _objection(message, sets[-1]))
 
 
 def _objection(message: Message, newest: ArcSet) -> str:
@@ -61,7 +61,7 @@ def _objection(message: Message, newest: ArcSet) -> str:
     return f"there is more than one {field} field" if field else ""
 
 
-def arc_proof(testimony: Testimony, path: Path, author: str, trusted: frozenset[str], *, own: bool = False) -> ArcProof:
+def arc_proof(witness: Witness, path: Path, author: str, trusted: frozenset[str], *, own: bool = False) -> ArcProof:
     """Whether a chain that passed proves the author's domain `author` (A-labels), and by whose word.
 
     `trusted` are the sealers the operator names, compared with `d=` as it stands: who seals for a subdomain is
@@ -72,11 +72,11 @@ def arc_proof(testimony: Testimony, path: Path, author: str, trusted: frozenset[
         return ArcProof(why="ARC counts only through the mailbox's known forwarder")
     if own:
         return ArcProof(why="ARC does not prove the account's own domains")
-    if testimony.objection:
-        return ArcProof(why=testimony.objection)
-    oldest = _oldest_of_run(testimony.hops, trusted)
+    if witness.objection:
+        return ArcProof(why=witness.objection)
+    oldest = _oldest_of_run(witness.hops, trusted)
     if oldest is None:
-        return ArcProof(why=f"{testimony.hops[0].sealer} is no trusted ARC sealer")
+        return ArcProof(why=f"{witness.hops[0].sealer} is no trusted ARC sealer")
     doubt = _doubt(oldest, author)
     return ArcProof(why=doubt) if doubt else ArcProof(oldest.sealer, f"{oldest.sealer} sealed that DMARC passed")
 

@@ -15,7 +15,7 @@ from gateway.core.ports import AuthCheck, Resolver
 from gateway.core.reports import AuthReport, AuthResult, Path
 from gateway.registry import plugins_of
 from gateway.verify import checks, dmarc, forwarder, verdict
-from gateway.verify.arc_proof import ArcProof, arc_proof, testimony_of
+from gateway.verify.arc_proof import ArcProof, arc_proof, witness_of
 from gateway.verify.arc_sets import read_sets
 from gateway.verify.evidence import BudgetedResolver, Evidence, Offload, compute
 from gateway.verify.forwarder import Journey
@@ -103,7 +103,7 @@ async def _arc(found: verdict.Findings, evidence: Evidence, trusted: frozenset[s
     except TimeoutError:
         return ArcProof(why="no time left to read who sealed it")
     own = verdict.is_own(found.author, found.place)
-    return arc_proof(testimony_of(message, sets), found.journey.path, found.author, trusted, own=own)
+    return arc_proof(witness_of(message, sets), found.journey.path, found.author, trusted, own=own)
 
 
 def _spf_result(found: Mapping[str, Sequence[AuthResult]]) -> str:
