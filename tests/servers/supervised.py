@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -111,4 +112,6 @@ class Supervised:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait(10)
+        # the figures of a killed group lie in memory until the next start
+        shutil.rmtree((self.folder / "var" / "metrics").resolve(), ignore_errors=True)
         self._manager.close()
