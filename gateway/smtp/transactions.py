@@ -179,10 +179,10 @@ class Transactions:
         reply = reply_for(reason)
         transaction.refuse(address, reason, reply)
         if reply.code >= 500:
-            await self._slow_down()
+            await self._slow_down(transaction)
         await self._tell_refusal(reply)
 
-    async def _slow_down(self) -> None:
+    async def _slow_down(self, transaction: OpenTransaction) -> None:
         """Whoever tries names gets few answers, and late (T27)."""
         client = self._session.client
         if client is None:
@@ -190,7 +190,9 @@ class Transactions:
         self._bad_recipients += 1
         lately = self._edge.clients.bad_recipient(client.ip)
         if self._bad_recipients > ENOUGH_AFTER:
-            raise Goodbye(reply_for(Reason.HARVESTING), Reason.HARVESTING)
+            reply = reply_for(Reason.HARVESTING)
+            transaction.refuse("", Reason.HARVESTING, reply)
+            raise Goodbye(reply, Reason.HARVESTING)
         if self._bad_recipients > SLOW_AFTER or lately > SLOW_AFTER_OF_NETWORK:
             await asyncio.sleep(HARVEST_PAUSE_SECONDS)
 
@@ -362,14 +364,17 @@ class Transactions:
 
     def finish(self, reason: Reason | None = None) -> None:
         """RSET, QUIT, EHLO, STARTTLS or the end of the session ends what was begun; what was refused in it goes on
-        record, and so does content that had begun to come.
+        record, and so does content that was broken off for `reason`. Who gives chunks up on purpose lost nothing.
         """
         transaction, self._open = self._open, None
         if transaction is None:
             return
+        if transaction.incoming and reason:
+            self._broken_off(transaction, reason)
+            return
         if transaction.incoming:
-            self._broken_off(transaction, reason or Reason.CLIENT_GONE)
-        elif transaction.last_refusal:
+            transaction.incoming.close()
+        if transaction.last_refusal:
             last, reply = transaction.last_refusal
             self._record(transaction, _outcome_of(reply), last, reply)
 

@@ -116,7 +116,8 @@ class Wire:
         while (end := self._held.find(b"\n", searched)) < 0:
             if len(self._held) - self._at > PATH_COMMAND_OCTETS:
                 # a CR may stand last: kept, so that the LF that follows is no bare one
-                self._at, too_long = len(self._held) - 1, True
+                self._skip(len(self._held) - self._at - 1)
+                too_long = True
             left = len(self._held) - self._at
             await self._more()
             searched = self._at + left

@@ -151,3 +151,17 @@ async def test_replies_go_out_before_the_client_is_waited_for_and_not_earlier() 
     assert (flushed, wire.is_waiting) == ([True], True)
     wire.feed(b"QUIT\r\n")
     assert await waiting == b"QUIT"
+
+
+async def test_a_command_too_long_stalled_the_session_when_it_came_in_one_piece() -> None:
+    """Reading was paused for what was held, and forgetting it did not go on."""
+    wire, flow = Wire(), Flow()
+    wire.begin(flow)
+    wire.feed(b"x" * (2 * HELD_OCTETS))
+    assert flow.paused
+    reading = asyncio.create_task(wire.command())
+    await asyncio.sleep(0)
+    assert not flow.paused
+    wire.feed(b"x\r\n")
+    with pytest.raises(LineTooLong):
+        await reading
