@@ -137,7 +137,10 @@ def walk_names(domain: str) -> list[str]:
 
 
 async def walk(domain: str, resolver: Resolver) -> Walk:
-    """The DNS tree walk. All names are asked at once: one round trip, and the upper ones are shared by everybody."""
+    """The DNS tree walk (RFC 9989 section 4.10); psd=y ends it where it started, too.
+
+    All names are asked at once: one round trip, and the upper ones are shared by everybody.
+    """
     names = walk_names(domain)
     answers = await txt_of_all([f"_dmarc.{name}" for name in names], resolver)
     records: list[Record] = []
@@ -148,7 +151,7 @@ async def walk(domain: str, resolver: Resolver) -> Walk:
             unknown.add(name)
         elif record := read_record(name, answer):
             records.append(record)
-            if record.psd == "n" or (record.psd == "y" and name != domain):
+            if record.psd in ("n", "y"):
                 break
     return Walk(domain, tuple(records), frozenset(unknown))
 
