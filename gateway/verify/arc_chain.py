@@ -17,6 +17,9 @@ from gateway.verify.tag_list import Unusable
 WAVE = 10
 """Sets whose keys are asked for together, newest first. A chain ends at the first key that is missing, so that nobody can
 make us ask a stranger's zone for a hundred names; real chains are shorter than a wave."""
+SIGNATURES = 10
+"""How many signatures are looked at, newest first. Each may cover the whole header, and those below the newest only tell
+`header.oldest-pass`, which RFC 8617 section 5.2 leaves to us. All seals are verified, at a cost that grows with the header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class Chain:
 
 def forms_of(sets: Sequence[ArcSet]) -> set[BodyForm]:
     """The body forms worth hashing: the newest signature's, and of those below it the ones over the whole body."""
-    *older, newest = (one.signature for one in sets)
+    *older, newest = (one.signature for one in sets[-SIGNATURES:])
     forms = {s.form for s in older if isinstance(s, Signature) and s.form.length is None}
     return forms | ({newest.form} if isinstance(newest, Signature) else set())
 
@@ -66,8 +69,13 @@ def _relaxed(field: Field, value: bytes) -> bytes:
 def key_names(chain: Chain, wave: Sequence[ArcSet]) -> list[str]:
     """The keys a wave needs. A signature whose body hash does not match needs none."""
     names = {one.seal.key_name for one in wave}
-    names |= {s.key_name for one in wave if isinstance(s := one.signature, Signature) and _body_holds(chain, s)}
+    signatures = [one.signature for one in wave if _is_looked_at(chain, one)]
+    names |= {s.key_name for s in signatures if isinstance(s, Signature) and _body_holds(chain, s)}
     return sorted(names)
+
+
+def _is_looked_at(chain: Chain, one: ArcSet) -> bool:
+    return one.instance > len(chain.sets) - SIGNATURES
 
 
 def _body_holds(chain: Chain, signature: Signature) -> bool:
@@ -93,7 +101,7 @@ def verify_wave(chain: Chain, wave: Sequence[ArcSet], keys: Mapping[str, KeyReco
     newest = len(chain.sets)
     for one in wave:
         try:
-            if one.instance == newest or one.instance == oldest_passing - 1:
+            if one.instance == oldest_passing - 1 and _is_looked_at(chain, one):
                 _verify_signature(chain, one, keys)
                 oldest_passing = one.instance
         except Unusable as reason:
