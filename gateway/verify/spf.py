@@ -164,6 +164,9 @@ class _Query(pyspf.query):  # type: ignore[misc]  # pyspf is untyped
         # pyspf splits at the first @: `"a@evil.example"@victim.example` would be judged by the wrong domain.
         self.l, self.o, self.d = identity.local, identity.domain, identity.domain
 
+    def get_explanation(self, _spec: str) -> None:
+        """Never fetched: it is a stranger's text, and judges nothing (RFC 7208 section 6.2 leaves it to us)."""
+
     def getp(self) -> str:
         """%{p} costs look-ups as `ptr` does, and counts as one (RFC 7208 section 4.6.4)."""
         if not self.p:
