@@ -12,7 +12,6 @@ _END = b"\r\n.\r\n"
 _BEGINNINGS = (b"\r\n.\r", b"\r\n.", b"\r\n", b"\r")
 """What the end, or a doubled dot, may begin with: held back until the next block tells."""
 _NUL_DOT = re.compile(rb"(?<=[\r\n])(?:\x00+\.\x00*|\.\x00+)(?=[\r\n])")
-_NUL_DOT_BEGUN = re.compile(rb"\x00*\.?\x00*")
 
 
 class Framing:
@@ -37,9 +36,10 @@ class Framing:
         self._at_line_start = piece.endswith(b"\r\n")
 
     def _look_at_header(self, piece: bytes) -> None:
-        end = 0 if self._at_line_start and piece.startswith(b"\r\n") else piece.find(b"\r\n\r\n")
-        header = piece if end < 0 else piece[: end + 4]
-        self._in_header = end < 0
+        """The header block ends with its first empty line; the CRLF before that may have come with an earlier piece."""
+        empty = b"\r\n" if self._at_line_start and piece.startswith(b"\r\n") else b"\r\n\r\n"
+        header, end, _ = piece.partition(empty)
+        self._in_header = not end
         if header.count(b"\n") != header.count(b"\r\n"):
             self.is_bad = True
 
@@ -47,7 +47,8 @@ class Framing:
         begun = self._line + piece
         found = b"\0" in begun and bool(_NUL_DOT.search(begun))
         line = begun[max(begun.rfind(b"\n"), begun.rfind(b"\r")) + 1 :]
-        is_dot = len(line) < len(begun) and _NUL_DOT_BEGUN.fullmatch(line)
+        # counted, not matched: an expression that looks for NULs on both sides of a dot takes the square of their number
+        is_dot = len(line) < len(begun) and line.count(b".") <= 1 and not line.strip(b"\0.")
         # as many NULs as one: what is carried on stays short whatever comes
         self._line = b"\n" + re.sub(rb"\x00+", b"\0", line) if is_dot else b""
         return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -114,6 +115,24 @@ def test_a_disguised_dot_is_seen_wherever_the_stream_is_cut(size: int, nuls: int
     for line in (nul + b".", b"." + nul, nul + b"." + nul):
         wire = b"A: b\r\n\r\nx\r\n" + line + b"\r\ny\r\n.\r\n" + NEXT
         assert received(*(wire[i : i + size] for i in range(0, len(wire), size))) == (None, NEXT)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 100])
+def test_a_bare_line_feed_right_behind_the_empty_line_is_body(size: int) -> None:
+    """Two octets too many were taken for header where the empty line came first, or with the beginning of a chunk."""
+    content = b"\r\n\n\r\n"
+    wire = content + b".\r\n"
+    assert received(*(wire[i : i + size] for i in range(0, len(wire), size))) == (content, b"")
+    assert chunked(b"A: b\r\n", b"\r\n\nx\r\n") == b"A: b\r\n\r\n\nx\r\n"
+
+
+def test_a_quarter_megabyte_of_nul_costs_no_more_than_other_content() -> None:
+    """It held the event loop for minutes: the expression took the square of their number."""
+    began = time.process_time()
+    for line in (b"\0" * 250_000 + b"x", b"\0." * 125_000):
+        wire = b"A: b\r\n\r\n" + line
+        assert received(wire, b"\r\n.\r\n") == (wire + b"\r\n", b"")
+    assert time.process_time() - began < 2
 
 
 # --- chunks ---
