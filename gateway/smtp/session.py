@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
-from typing import cast
+from typing import NoReturn, cast
 
 from aiosmtpd.smtp import SMTP
 
@@ -34,6 +34,8 @@ GREET_PAUSE_SECONDS = 0.02
 """Programs that do not wait for the 220 have spoken by then; a mail server's session is longer by one round trip at most."""
 PROXY_HEADER_SECONDS = 5.0
 HANDSHAKE_SECONDS = 30.0
+TLS_CLOSE_SECONDS = 2.0
+"""So long a client may take to say goodbye within TLS (close_notify) too; asyncio would wait 30 seconds, and a stop with it."""
 HTTP_VERBS = (b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH")
 _TLS_RECORD = b"\x16\x03"
 _JUNK = frozenset({b"NOOP", b"RSET", b"VRFY", b"HELP", b"EHLO", b"HELO", b"LHLO", b"MAIL"})
@@ -96,6 +98,10 @@ class GatewaySmtp(SMTP):
     def connection_lost(self, error: Exception | None) -> None:
         self._wire.end(SessionEnded())
         super().connection_lost(error)
+        self._give_back()
+
+    def _give_back(self) -> None:
+        """What the connection held: may be called twice."""
         self.pace.close()
         self._transactions.finish()
         if self._admitted:
@@ -336,18 +342,25 @@ class GatewaySmtp(SMTP):
         self._wire.forget()
         try:
             upgraded = await self.loop.start_tls(
-                self._flow, self, context, server_side=True, ssl_handshake_timeout=HANDSHAKE_SECONDS
-            )
+                self._flow, self, context, server_side=True,
+                ssl_handshake_timeout=HANDSHAKE_SECONDS, ssl_shutdown_timeout=TLS_CLOSE_SECONDS,
+            )  # fmt: skip
         except (OSError, ssl.SSLError) as error:
             self._log.info("TLS handshake failed", error=str(error) or type(error).__name__)
-            raise SessionEnded from None
+            self._break_off(self._flow)
         if not isinstance(upgraded, asyncio.Transport):
-            raise SessionEnded  # the client left in the middle of the handshake
+            self._break_off(self._flow)  # the client left in the middle of the handshake
         self.transport = upgraded
         self._writer = asyncio.StreamWriter(upgraded, self, None, self.loop)
         self._begin_flow(upgraded)
         cipher = upgraded.get_extra_info("cipher") or ("", "", 0)
         self.tls, self.helo = f"{cipher[1]} {cipher[0]}".strip(), ""
+
+    def _break_off(self, flow: asyncio.Transport) -> NoReturn:
+        """Of a connection lost in its handshake asyncio tells the protocol nothing: `connection_lost` may never come."""
+        flow.abort()
+        self._give_back()
+        raise SessionEnded
 
     async def _noop(self, _argument: str) -> None:
         await self.say(replies.OK)

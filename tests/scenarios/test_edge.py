@@ -107,6 +107,39 @@ async def test_tls_older_than_1_2_is_refused_and_the_next_client_served(
             assert (await client.mail(numbered(1))).code == 250
 
 
+@pytest.mark.parametrize("how", ["reset", "silent"])
+async def test_who_breaks_off_a_handshake_is_counted_no_longer(
+    seed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """asyncio tells the protocol nothing of it: each was counted for ever, and the fiftieth shut a network out."""
+    monkeypatch.setattr(session_module, "HANDSHAKE_SECONDS", 0.1)
+    cert, key = Authority().issue("mx.gw.test").write(tmp_path)
+    more = {"tls_cert": str(cert), "tls_key": str(key), "max_connections_per_client": "1"}
+    async with edge(seed, tmp_path, **more) as gateway:
+        async with gateway.client() as client:
+            assert (await client.say("STARTTLS")).code == 220
+            await client.send(b"\x16\x03\x01\x02\x00\x01\x00")
+            if how == "reset":
+                client.cut()
+            assert await gateway.server._finished(5)
+        async with gateway.client() as client:
+            assert (await client.mail(numbered(1))).code == 250
+
+
+async def test_a_stop_does_not_wait_for_a_goodbye_within_tls(
+    seed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """asyncio waits half a minute for the close_notify of a client that reads nothing while it is idle."""
+    monkeypatch.setattr(session_module, "TLS_CLOSE_SECONDS", 0.1)
+    authority = Authority()
+    cert, key = authority.issue("mx.gw.test").write(tmp_path)
+    async with edge(seed, tmp_path, tls_cert=str(cert), tls_key=str(key)) as gateway, gateway.client() as client:
+        await start_tls(client, authority)
+        assert (await client.say("EHLO client.test")).code == 250
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        assert await gateway.server.drain(5)
+
+
 # --- PROXY ---
 
 
