@@ -165,3 +165,21 @@ async def test_a_command_too_long_stalled_the_session_when_it_came_in_one_piece(
     wire.feed(b"x\r\n")
     with pytest.raises(LineTooLong):
         await reading
+
+
+async def test_one_client_s_commands_without_end_let_nobody_else_have_a_turn() -> None:
+    """What has come already was obeyed to its end before the event loop was given back: 5 s of `BDAT 0`."""
+    wire, turns = Wire(), 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    waiting = asyncio.create_task(other())
+    wire.feed(b"BDAT 0\r\n" * 1000)
+    for _ in range(1000):
+        assert await wire.command() == b"BDAT 0"
+    waiting.cancel()
+    assert turns >= 20
