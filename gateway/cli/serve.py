@@ -69,8 +69,7 @@ def serve(
     prepare_to_serve(settings)
     for line in announcement:
         say(line)
-    sys.stdout.flush()
-    raise typer.Exit(supervisor.run())
+    supervisor.hand_over()
 
 
 def announce(settings: Settings, roles: tuple[str, ...]) -> Iterator[str]:

@@ -204,13 +204,17 @@ class ClientTable:
 class SharedClientTable:
     """The supervisor's side: makes the memory for so many workers, hands its descriptor `file` down."""
 
-    def __init__(self, slots: int, folder: Path) -> None:
-        """Raises OSError when there is no memory, or elsewhere than on Linux no room in `folder`."""
+    def __init__(self, slots: int, folder: Path, made: int | None = None) -> None:
+        """`made`: the descriptor of one that this process made before it became the supervisor.
+
+        Raises OSError when there is no memory, or elsewhere than on Linux no room in `folder`.
+        """
         size = octets_for(slots)
-        self.file = _new_file(folder)
+        self.file = _new_file(folder) if made is None else made
         try:
-            # written in full: a mapped hole that there is no room for is a SIGBUS, in a worker and while it has mail in hand
-            _write(self.file, _header(slots) + bytes(size - _HEADER_OCTETS))
+            if made is None:
+                # written in full: a mapped hole without room is a SIGBUS, in a worker and while it has mail in hand
+                _write(self.file, _header(slots) + bytes(size - _HEADER_OCTETS))
             self._table = ClientTable(mmap.mmap(self.file, size), 0, self.file)
         except OSError:
             os.close(self.file)

@@ -6,6 +6,7 @@ when their socket pair to the supervisor closes. Signals only leave word; one lo
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import shutil
@@ -16,6 +17,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn, Self
 
 from gateway.core.errors import InvalidInput
 from gateway.smtp.client_table import SharedClientTable, octets_for
@@ -26,7 +28,7 @@ from gateway.supervisor.locks import RoleLocks
 from gateway.supervisor.reload import Reload
 from gateway.supervisor.slots import CANNOT_START, Slot, how, plans
 from gateway.supervisor.systemd import ServiceManager
-from gateway.supervisor.unnamed import unnamed_file
+from gateway.supervisor.unnamed import content_of, unnamed_file
 
 _BUSY_SECONDS = 0.05
 _QUIET_SECONDS = 0.5
@@ -55,6 +57,11 @@ class Supervisor:
         """`configuration`: the settings as JSON, which every worker gets. `check_command` prints a new one after SIGHUP
         (`check-config --for-serve`); without it the old one stays.
         """
+        self._arguments = {
+            "data_dir": str(data_dir), "roles": tuple(roles), "smtp": tuple(smtp), "http": tuple(http),
+            "worker_command": tuple(worker_command), "configuration": configuration.decode(),
+            "smtp_workers": smtp_workers, "together": together, "check_command": tuple(check_command),
+        }  # fmt: skip
         self._locks = RoleLocks(data_dir)
         self._data_dir = data_dir
         self._roles = tuple(roles)
@@ -83,6 +90,40 @@ class Supervisor:
         self._clients = _make_client_table(len(self._slots), self._data_dir)
         self._sockets = open_listeners(self._addresses, self._manager.handed)
         self._claimed = True
+
+    def hand_over(self) -> NoReturn:
+        """Go on as `python -m gateway.supervisor`, the same process with nothing of the command in its memory: that is
+        a hundred megabytes of libraries which a supervisor has no use for. What was claimed goes along.
+        """
+        sockets = {kind: [s.fileno() for s in group] for kind, group in self._sockets.items()}
+        state = self._arguments | {
+            "locks": self._locks.files, "clients": self._clients.file, "figures": str(self._figures_folder),
+            "sockets": sockets, "manager": self._manager.state,
+        }  # fmt: skip
+        file = unnamed_file(self._data_dir, json.dumps(state).encode())
+        for number in (file, *self._locks.files, self._clients.file, *(n for group in sockets.values() for n in group)):
+            os.set_inheritable(number, True)
+        sys.stdout.flush()
+        os.execv(sys.executable, [sys.executable, "-m", "gateway.supervisor", str(file)])  # noqa: S606  no shell is wanted
+
+    @classmethod
+    def taken_over(cls, file: int) -> Self:
+        """What `hand_over` left."""
+        state = json.loads(content_of(file))
+        os.close(file)
+        locks, clients, figures, sockets, manager = (
+            state.pop(k) for k in ("locks", "clients", "figures", "sockets", "manager")
+        )
+        state |= {"data_dir": Path(state["data_dir"]), "configuration": state["configuration"].encode()}
+        supervisor = cls(**state, manager=ServiceManager.of(manager))
+        supervisor._locks.adopt(locks)
+        supervisor._figures_folder = Path(figures)
+        supervisor._clients = SharedClientTable(len(supervisor._slots), supervisor._data_dir, clients)
+        supervisor._sockets = {kind: [socket.socket(fileno=n) for n in group] for kind, group in sockets.items()}
+        for number in (*locks, clients, *(n for group in sockets.values() for n in group)):
+            os.set_inheritable(number, False)
+        supervisor._claimed = True
+        return supervisor
 
     def run(self) -> int:
         """Until told to stop; the exit code. Claims what was not claimed before."""

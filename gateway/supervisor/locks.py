@@ -17,7 +17,7 @@ class RoleLocks:
     """`<data_dir>/serve-<role>.lock`, one holder each; the kernel frees them at death."""
 
     data_dir: Path
-    _files: list[int] = field(default_factory=list)
+    files: list[int] = field(default_factory=list)
 
     def take(self, roles: Sequence[str]) -> None:
         """Raises InvalidInput naming the holder's pid."""
@@ -39,9 +39,13 @@ class RoleLocks:
                 ) from None
             os.ftruncate(file, 0)
             os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
-            self._files.append(file)
+            self.files.append(file)
+
+    def adopt(self, files: Sequence[int]) -> None:
+        """Locks that this process took before it became the supervisor."""
+        self.files += files
 
     def release(self) -> None:
-        for file in self._files:
+        for file in self.files:
             os.close(file)
-        self._files = []
+        self.files = []

@@ -11,7 +11,7 @@ import stat
 import time
 from collections.abc import MutableMapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, Self
 
 _FIRST_HANDED: Final = 3
 _VARIABLES: Final = (
@@ -44,6 +44,17 @@ class ServiceManager:
         self.handed = _handed(told)
         self.watchdog_seconds = _watchdog_seconds(told)
         """So often at the least it wants `alive`; None for never."""
+
+    @property
+    def state(self) -> dict[str, object]:
+        """What this process goes on with after it has become the supervisor; sockets go another way."""
+        return {"address": self._address, "watchdog_seconds": self.watchdog_seconds}
+
+    @classmethod
+    def of(cls, state: dict[str, Any]) -> Self:
+        manager = cls({})
+        manager._address, manager.watchdog_seconds = state["address"], state["watchdog_seconds"]
+        return manager
 
     def ready(self) -> None:
         """Also the end of what `reloading` began."""

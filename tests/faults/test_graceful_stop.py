@@ -7,9 +7,11 @@ import signal
 import smtplib
 import socket
 import subprocess
+import sys
 import threading
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -185,3 +187,15 @@ def test_a_second_serve_on_the_same_data_is_refused_and_names_the_first(gateway:
     gateway.kill_group()
     gateway.start()
     assert gateway.send(mail("the dead hold no lock")).code == 250
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what a process has mapped is read from /proc")
+def test_the_supervisor_has_nothing_of_the_command_that_started_it_in_its_memory(gateway: RunningGateway) -> None:
+    """A hundred megabytes of libraries that it has no use for."""
+    gateway.start()
+    assert gateway.process
+    maps = Path(f"/proc/{gateway.process.pid}/maps").read_text()
+    assert "libpython" in maps or "python" in maps
+    assert not [library for library in ("pydantic_core", "sqlite3", "cryptography") if library in maps]
+    assert gateway.send(mail("after")).code == 250
+    assert gateway.stop() == 0
