@@ -103,7 +103,7 @@ class GatewaySmtp(SMTP):
     def _give_back(self) -> None:
         """What the connection held: may be called twice."""
         self.pace.close()
-        self._transactions.finish()
+        self._transactions.finish(Reason.CLIENT_GONE)
         if self._admitted:
             self._edge.clients.leave(self._admitted)
             self._admitted = None
@@ -166,7 +166,7 @@ class GatewaySmtp(SMTP):
         except Goodbye as goodbye:
             await self._part(goodbye)
         except (SessionEnded, ConnectionError):
-            self._transactions.finish()
+            self._transactions.finish(Reason.CLIENT_GONE)
         finally:
             if self.transport is not None:
                 self.transport.close()
@@ -191,7 +191,10 @@ class GatewaySmtp(SMTP):
             start = await self._wire.start(16)
             raise _refusal(Reason.WRONG_PROTOCOL if _is_other_protocol(start) else Reason.EARLY_TALKER)
         await self._say_lines(f"220 {self.hostname} {'LMTP' if self.lmtp else 'ESMTP'}")
-        if _is_other_protocol(await self._wire.start(16)):
+        start = await self._wire.start(16)
+        if start == _TLS_RECORD[:1]:
+            start = (await self._wire.grow())[:16]
+        if _is_other_protocol(start):
             raise _refusal(Reason.WRONG_PROTOCOL)
 
     def _admit(self, ip: str) -> None:
