@@ -70,9 +70,10 @@ def parse_addr_spec(text: str, *, lenient: bool = False) -> AddrSpec:
         unquoted = re.sub(r"\\(.)", r"\1", local[1:-1])
         if not unquoted:
             raise BadAddress("empty local part")
-    if any(unicodedata.category(c) in _INVISIBLE for c in unquoted if c != " "):
-        raise BadAddress("local part has invisible or control characters")
-    unquoted = unicodedata.normalize("NFC", unquoted)
+    if not (unquoted.isascii() and unquoted.isprintable()):
+        if any(unicodedata.category(c) in _INVISIBLE for c in unquoted if c != " "):
+            raise BadAddress("local part has invisible or control characters")
+        unquoted = unicodedata.normalize("NFC", unquoted)
     if len(unquoted.encode("utf-8", "surrogatepass")) > LOCAL_PART_OCTETS:
         raise BadAddress("local part too long")
     return AddrSpec(unquoted, normal_domain(domain))
@@ -128,6 +129,15 @@ def canonical(address: str) -> str:
 
     What does not parse is compared as its lower-cased text. NFKC is left alone on purpose: it would merge strangers.
     """
+    return _canonical(address) if len(address) <= _REMEMBERED else _canonical.__wrapped__(address)
+
+
+_REMEMBERED = 320
+"""Longest address whose canonical form is kept: a message names the same few again and again."""
+
+
+@lru_cache(maxsize=8192)
+def _canonical(address: str) -> str:
     try:
         spec = parse_addr_spec(address, lenient=True)
     except BadAddress:

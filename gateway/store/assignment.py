@@ -59,8 +59,11 @@ class Assignment:
     agent: AgentState | None
 
 
-def load_staff(connection: Connection, account_id: str, now: datetime, timezone: str) -> Staff:
-    """Teams, agents, and how many tickets each agent has open and was given today (in the account's time zone)."""
+def load_staff(connection: Connection, account_id: str, now: datetime, timezone: str, *, counted: bool = True) -> Staff:
+    """Teams, agents, and how many tickets each agent has open and was given today (in the account's time zone).
+
+    Without `counted` nothing is counted: only a strategy asks, and to count takes as long as there are open tickets.
+    """
     staff = Staff()
     for row in connection.execute(
         select(_a.id, _a.number, _a.address, _a.address_key, _a.name, _a.status).where(
@@ -75,7 +78,7 @@ def load_staff(connection: Connection, account_id: str, now: datetime, timezone:
     ):
         if row.agent_id in staff.agents:
             staff.members.setdefault(row.team_id, {})[row.agent_id] = row.last_turn
-    if staff.agents:
+    if staff.agents and counted:
         _count(connection, account_id, staff, _start_of_day(now, timezone))
     return staff
 
@@ -100,6 +103,11 @@ def _start_of_day(now: datetime, timezone: str) -> datetime:
     except (ZoneInfoNotFoundError, ValueError):
         zone = ZoneInfo("UTC")
     return now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def needs_counts(effects: Iterable[Effect]) -> bool:
+    """Whether a strategy will have to choose."""
+    return any(isinstance(e, Assign) and not e.agent for e in effects)
 
 
 def assign(

@@ -16,7 +16,7 @@ from gateway.core.decision import Facts
 from gateway.core.message import Address
 from gateway.core.outcome import Reason
 from gateway.core.trace import Step, TransactionRecord, record_of
-from gateway.store.assignment import Staff, load_staff
+from gateway.store.assignment import Staff, load_staff, needs_counts
 from gateway.store.directory import SYSTEM
 from gateway.store.facts import dump_decision, dump_facts
 from gateway.store.filing import Filing, Kept
@@ -108,7 +108,8 @@ class Group:
         group._load_tickets(ticketed)
         for account_id in dict.fromkeys(f.account_id for f in ticketed):
             account = group.accounts[account_id]
-            group.staff[account_id] = load_staff(connection, account_id, now, account.timezone)
+            counted = any(needs_counts(f.decision.effects) for f in ticketed if f.decision)
+            group.staff[account_id] = load_staff(connection, account_id, now, account.timezone, counted=counted)
             authors = [
                 canonical(f.facts.message.author.address) for f in ticketed if f.facts and f.facts.message.author
             ]
