@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import threading
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.parser import BytesHeaderParser
@@ -42,9 +44,17 @@ HANG = "hang"
 
 
 class Relay:
-    """`answer` gives the reply at the final dot for a recipient: a reply line, CUT (reset after the dot) or HANG."""
+    """`answer` gives the reply at the final dot for a recipient: a reply line, CUT (reset after the dot) or HANG.
 
-    def __init__(self) -> None:
+    `times_taken` counts by Message-ID what was answered 250, or perhaps was; `taken_otherwise` names what came again with
+    other bytes. `seen` has everything, unless `remembers` is false.
+    """
+
+    def __init__(self, *, remembers: bool = True) -> None:
+        self._remembers = remembers
+        self.times_taken: Counter[str] = Counter()
+        self.taken_otherwise: list[str] = []
+        self._digests: dict[str, bytes] = {}
         self.port = free_port()
         self.answer: Callable[[str], str] = lambda _recipient: TAKE
         self.seen: list[Taken] = []
@@ -82,11 +92,21 @@ class Relay:
     def __exit__(self, *_exc: object) -> None:
         self.stop()
 
+    def _see(self, taken: Taken) -> None:
+        if self._remembers:
+            self.seen.append(taken)
+        if taken.reply not in (TAKE, CUT):
+            return
+        name, digest = taken.message_id.strip("<>"), hashlib.sha256(taken.unsigned).digest()
+        self.times_taken[name] += 1
+        if self._digests.setdefault(name, digest) != digest:
+            self.taken_otherwise.append(name)
+
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
         recipient, content = envelope.rcpt_tos[0], envelope.content
         assert isinstance(content, bytes)
         reply = self.answer(recipient)
-        self.seen.append(Taken(recipient, content, reply))
+        self._see(Taken(recipient, content, reply))
         if reply == HANG:
             await asyncio.to_thread(self._released.wait)
             return "421 4.3.2 too late"

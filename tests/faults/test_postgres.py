@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.crash_test import Clients, Result, compare, unique_messages
+from tests.faults.clients import Clients, unique_messages
+from tests.faults.comparison import Result, compare
 from tests.faults.relay import Relay
 from tests.servers.gateway import Fault, RunningGateway, mail, wait_until
 from tests.servers.on_postgres import gateway_on
@@ -123,7 +124,7 @@ def test_nothing_is_lost_or_doubled_while_the_server_stops_freezes_and_cuts(
 ) -> None:
     gateway.start()
     sent = unique_messages(200, seed=5)
-    clients = Clients(gateway, sent, deadline_in=90)
+    clients = Clients(gateway, sent, deadline_in=240)
     clients.start()
     try:
         for until in (30, 70):

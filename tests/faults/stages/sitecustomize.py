@@ -185,6 +185,8 @@ def _tune(module):
         module.OutboxWorker.__init__.__kwdefaults__["attempt_seconds"] = tune["attempt_seconds"]
     if module.__name__ == "gateway.outbox.schedule" and "retry_seconds" in tune:
         module._DELAYS, module._THEN = (), timedelta(seconds=tune["retry_seconds"])
+    if module.__name__ == "gateway.store.outbox" and "lease_seconds" in tune:
+        module.LEASE = timedelta(seconds=tune["lease_seconds"])
     if module.__name__ == "gateway.smtp.pace" and "idle_seconds" in tune:
         module.IDLE_SECONDS = tune["idle_seconds"]
 
