@@ -180,8 +180,8 @@ class Bell:
     rung: int
 
     def ring(self) -> None:
-        """From any thread. A full pipe has rung already."""
-        with contextlib.suppress(BlockingIOError):
+        """From any thread. A full pipe has rung already, and one that cannot be written costs a second of polling."""
+        with contextlib.suppress(OSError):
             os.write(self.rung, b".")
 
     def wake(self, outbox: OutboxWorker) -> None:

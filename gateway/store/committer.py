@@ -7,6 +7,7 @@ Group commit makes throughput independent of the disk (measured, fsync 2 ms slow
 from __future__ import annotations
 
 import asyncio
+import os
 import queue
 import threading
 from collections.abc import Callable, Sequence
@@ -83,6 +84,15 @@ class Committer:
         return future
 
     def _run(self) -> None:
+        try:
+            self._commit_until_closed()
+        except BaseException:  # noqa: BLE001  ends the process, so it hides nothing
+            # without this thread every client would wait for ever; without the process the supervisor starts another
+            self._log.exception("the committer died, and its process with it")
+            log.close()
+            os._exit(1)
+
+    def _commit_until_closed(self) -> None:
         while True:
             _, first = self._waiting.get()
             if first is None:

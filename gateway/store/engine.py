@@ -53,16 +53,25 @@ class WriteLock:
     def _locked_file(self, end: float) -> int:
         with translated_faults():
             file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        while True:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() > end:
-                    os.close(file)
-                    raise StoreUnavailable("database is locked by another process") from None
-                time.sleep(0.002)
-            else:
-                return file
+                _lock(file, end)
+            except BaseException:
+                os.close(file)
+                raise
+        return file
+
+
+def _lock(file: int, end: float) -> None:
+    """Raises StoreUnavailable when others have it until `end` (monotonic), OSError when it cannot be had at all."""
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise StoreUnavailable("database is locked by another process") from None
+            time.sleep(0.002)
+        else:
+            return
 
 
 class Store:

@@ -108,14 +108,10 @@ def test_a_connection_that_is_refused_loses_and_doubles_nothing(with_services: S
     assert _run(with_services, kind, author="anna@elsewhere.example").failed_calls
 
 
-@pytest.mark.xfail(strict=True, reason="WriteLock takes flock's ENOLCK for the message's own fault: it is parked")
 def test_a_lock_that_cannot_be_had_defers(on_sqlite: Series) -> None:
     _run(on_sqlite, Kind("flock", "ENOLCK", ("committer",)))
 
 
-@pytest.mark.xfail(
-    strict=True, reason="Bell.ring lets OSError end the committer's thread; the worker goes on without it"
-)
 def test_a_bell_that_cannot_be_rung_ends_no_committer(tmp_path: Path) -> None:
     with RunningGateway(tmp_path) as gateway:
         gateway.start()

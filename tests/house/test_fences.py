@@ -26,7 +26,7 @@ PACKAGE = Path(gateway.__file__).parent
 LOOPS = {
     "intake.py": 2,  # the line: whatever breaks on a message parks it; and where parking breaks too, 451
     "smtp/session.py": 1,  # a command: a bug is 451, never told
-    "store/committer.py": 1,  # the thread outlives any member of a group
+    "store/committer.py": 2,  # the thread outlives any member of a group; where it dies all the same, the process does too
     "outbox/worker.py": 2,  # the round, and one row: a bad row stops nobody's mail
 }
 """One a loop; each records and goes on. A broad except anywhere else hides a bug."""

@@ -11,7 +11,7 @@ from gateway.core.errors import StorageFull, StoreUnavailable
 from gateway.smtp import session as session_module
 from gateway.smtp import transactions as transactions_module
 from gateway.store import changes, queries
-from tests.servers.inprocess import Client, Gateway, dotted, fresh_ground, numbered, running
+from tests.servers.inprocess import Client, Gateway, dotted, fresh_ground, numbered, running, until
 
 ACME = "support@acme.gw.test"
 
@@ -718,9 +718,7 @@ async def test_a_stop_while_spooled_content_waits_for_its_turn_still_takes_it(se
             await client.begin(ACME)
             await client.say("DATA")
             await client.send(dotted(numbered(1) + (b"x" * 998 + b"\r\n") * 700))
-            async with asyncio.timeout(5):
-                while not budget._queue:
-                    await asyncio.sleep(0.01)
+            await until(lambda: bool(budget._queue))
             drained = asyncio.create_task(gateway.server.drain(5))
             await asyncio.sleep(0.05)
             assert not drained.done()

@@ -11,7 +11,7 @@ import contextlib
 import shutil
 import socket
 import struct
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -236,6 +236,14 @@ class Gateway:
                 if lines := self.log(**wanted):
                     return lines[-1]
                 await asyncio.sleep(0.01)
+
+
+async def until(condition: Callable[[], bool], seconds: float = 10) -> None:
+    """Wait for what nothing tells of."""
+    end = asyncio.get_running_loop().time() + seconds
+    while not condition():
+        assert asyncio.get_running_loop().time() < end, f"not within {seconds} s"
+        await asyncio.sleep(0.01)
 
 
 @contextlib.asynccontextmanager
