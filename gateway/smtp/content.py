@@ -77,7 +77,7 @@ class Budget:
         except BaseException as error:
             if ticket in self._queue:
                 self._queue.remove(ticket)
-            else:
+            elif not ticket[1].cancelled():  # one that was cancelled in the queue has been passed over there
                 self._in_turn -= octets
             self._admit()
             if isinstance(error, TimeoutError):

@@ -120,6 +120,23 @@ async def test_who_waits_too_long_for_memory_is_deferred_and_the_queue_goes_on(m
     assert budget._in_turn == 0
 
 
+async def test_messages_that_gave_up_together_were_counted_as_if_they_had_had_their_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Then more than the budget had its turn at once, and one larger than that none at all any more."""
+    monkeypatch.setattr(module, "TURN_SECONDS", 0.05)
+    budget = Budget(200)
+
+    async def wait(octets: int) -> None:
+        async with budget.turn(octets):
+            raise AssertionError("there was no room")
+
+    async with budget.turn(60):
+        results = await asyncio.gather(*(wait(n) for n in (90, 40, 39, 30)), return_exceptions=True)
+    assert [type(r) for r in results] == [StorageFull] * 4
+    assert budget._in_turn == 0
+
+
 async def test_a_spool_that_cannot_be_written_is_told_when_the_content_is_wanted(spool: Spool, tmp_path: Path) -> None:
     (tmp_path / "spool").write_text("in the way")
     incoming = spool.incoming(10 * MEBI)
