@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from gateway.core.addresses import BadAddress, parse_addr_spec
+from gateway.core.addresses import BadAddress, parse_addr_spec, without_controls
 from gateway.core.outcome import Reason
 
 _PATH = re.compile(r'[ \t]*<((?:"(?:[^"\\]|\\.)*"|[^"<>])*)>(?:[ \t]+(.*))?\Z', re.DOTALL)
@@ -63,6 +63,13 @@ def read_rcpt(argument: str, *, smtputf8: bool) -> str:
         raise BadCommand(Reason.BAD_RECIPIENT)
     _require_smtputf8(path, offered=smtputf8)
     return path
+
+
+def path_as_written(argument: str) -> str:
+    """What stands for a path in MAIL or RCPT whose path is none, for the log: one line of at most 300 characters."""
+    written = argument.partition(":")[2].strip(" \t")
+    path = written.rpartition(">")[0].removeprefix("<") if written.startswith("<") else written
+    return without_controls(path)[:300]
 
 
 def read_bdat(argument: str) -> tuple[int, bool]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from gateway.core.outcome import Reason
 
@@ -24,7 +25,7 @@ class Pace:
         self._loop = asyncio.get_running_loop()
         self._ends_at = time.monotonic() + SESSION_SECONDS
         self._heard_at = time.monotonic()
-        self._held = False
+        self._held = self._closed = False
         self._content_began: float | None = None
         self._content_octets = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -50,7 +51,17 @@ class Pace:
         """We work and the client waits: our own deadlines hold."""
         self._held = True
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        self.hold()
+        try:
+            yield
+        finally:
+            self.go_on()
+
     def go_on(self) -> None:
+        if self._closed:
+            return
         self._held = False
         self.heard()
         self._arm()
@@ -59,7 +70,7 @@ class Pace:
         if self._timer:
             self._timer.cancel()
             self._timer = None
-        self._held = True
+        self._held = self._closed = True
 
     def _deadline(self) -> tuple[float, Reason]:
         deadlines = [(self._heard_at + IDLE_SECONDS, Reason.IDLE), (self._ends_at, Reason.SESSION_TOO_LONG)]

@@ -239,7 +239,7 @@ class GatewaySmtp(SMTP):
     async def _obey(self, verb: bytes, line: bytes, argument: str) -> None:
         command = self._commands.get(verb)
         try:
-            if b"\0" in line or b"\r" in line:
+            if (b"\0" in line or b"\r" in line) and verb != b"BDAT":  # which ends the session: content would follow
                 await self.error(reply_for(Reason.BAD_SYNTAX))
             elif command is None:
                 await self.error(reply_for(Reason.UNKNOWN_COMMAND))

@@ -17,7 +17,7 @@ from gateway.core.errors import StorageFull
 from gateway.core.outcome import Accepted, Deferred, Outcome, Parked, Reason
 from gateway.core.tokens import new_trace_id
 from gateway.smtp import replies
-from gateway.smtp.commands import BadCommand, read_bdat, read_mail, read_rcpt
+from gateway.smtp.commands import BadCommand, path_as_written, read_bdat, read_mail, read_rcpt
 from gateway.smtp.content import Incoming
 from gateway.smtp.data import Chunked, Dotted
 from gateway.smtp.edge import Edge
@@ -116,7 +116,7 @@ class Transactions:
             if bad.reason not in (Reason.BAD_SENDER, Reason.SMTPUTF8_NEEDED):
                 self._open = None
                 raise
-            transaction.reverse_path = without_controls(argument)[:300]
+            transaction.reverse_path = path_as_written(argument)
             return bad
         transaction.reverse_path, transaction.smtputf8 = mail.reverse_path, mail.smtputf8
         if mail.size_bytes > self._edge.max_message_bytes:
@@ -148,7 +148,7 @@ class Transactions:
         except BadCommand as bad:
             if bad.reason is Reason.BAD_SYNTAX or bad.reason is Reason.BAD_PARAMETER:
                 raise
-            await self._refuse_recipient(transaction, without_controls(argument)[:300], bad.reason)
+            await self._refuse_recipient(transaction, path_as_written(argument), bad.reason)
             return
         judged = await self._judge(transaction, path)
         if isinstance(judged, Reason):
@@ -283,19 +283,22 @@ class Transactions:
     @contextmanager
     def _receiving(self, transaction: OpenTransaction) -> Iterator[None]:
         """Content is read to its end, or the session is over: what is left of it must never be read as commands."""
-        self.is_receiving = True
+        self.is_receiving, broken = True, Reason.INTERNAL
         self._session.pace.begin_content()
         try:
             yield
+            self.is_receiving = False
         except (SessionEnded, ConnectionError, asyncio.CancelledError):
             # a client that closes ends the stream; one that resets the connection has this task cancelled
-            self._broken_off(transaction, Reason.CLIENT_GONE)
+            broken = Reason.CLIENT_GONE
             raise
         except Goodbye as goodbye:
-            self._broken_off(transaction, goodbye.reason or Reason.CLIENT_GONE)
+            broken = goodbye.reason or Reason.CLIENT_GONE
             raise
+        finally:
+            if self.is_receiving:
+                self._broken_off(transaction, broken)
         self._session.pace.end_content()
-        self.is_receiving = False
 
     def _broken_off(self, transaction: OpenTransaction, reason: Reason) -> None:
         if transaction.incoming:
@@ -321,9 +324,8 @@ class Transactions:
 
     async def _hand_over(self, transaction: OpenTransaction, incoming: Incoming) -> Outcome:
         """The line runs as a task of its own: a client that leaves now cancels nothing that has begun."""
-        self._session.pace.hold()
-        outcome = await self._edge.shielded(self._take(transaction, incoming))
-        self._session.pace.go_on()
+        with self._session.pace.held():
+            outcome = await self._edge.shielded(self._take(transaction, incoming))
         if isinstance(outcome, Accepted | Parked):
             self._session.took_a_message()
         return outcome

@@ -136,8 +136,12 @@ async def test_a_stop_does_not_wait_for_a_goodbye_within_tls(
     async with edge(seed, tmp_path, tls_cert=str(cert), tls_key=str(key)) as gateway, gateway.client() as client:
         await start_tls(client, authority)
         assert (await client.say("EHLO client.test")).code == 250
-        client.writer.transport.pause_reading()  # type: ignore[attr-defined]
-        assert await gateway.server.drain(5)
+        transport = client.writer.transport
+        assert isinstance(transport, asyncio.Transport)
+        transport.pause_reading()
+        drained = await gateway.server.drain(5)
+        transport.abort()
+        assert drained
 
 
 # --- PROXY ---
@@ -309,6 +313,40 @@ async def test_many_large_messages_at_once_are_kept_though_memory_holds_few_of_t
         assert [r.code for r in replies] == [250] * 8
         assert sorted(gateway.raw(m["id"]) or b"" for m in gateway.messages()) == sorted(contents)
         assert list((tmp_path / "data" / "spool").iterdir()) == []
+
+
+async def test_a_bug_of_ours_while_content_came_kept_its_memory_for_ever(
+    seed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with edge(seed, tmp_path) as gateway, gateway.client() as client:
+        room = gateway.server.spool.budget._coming
+        await client.begin(ACME)
+        assert (await client.say("BDAT 12\r\nSubject: x")).code == 250
+        assert gateway.server.spool.budget._coming < room
+        monkeypatch.setattr("gateway.smtp.data.Chunked.feed", lambda *_, **__: 1 / 0)
+        assert (await client.say("BDAT 6\r\nQUIT")).code == 451
+        with pytest.raises(EOFError):
+            await client.reply()
+        line = await gateway.log_line()
+        assert (line["outcome"], line["reason"]) == ("deferred", "internal")
+        assert gateway.server.spool.budget._coming == room
+
+
+@pytest.mark.parametrize("argument", [b"4\0", b"4\r", b"\0004"])
+async def test_a_chunk_whose_command_held_a_nul_was_read_as_commands(
+    seed: Path, tmp_path: Path, argument: bytes
+) -> None:
+    async with edge(seed, tmp_path) as gateway, gateway.client() as client:
+        await client.begin(ACME)
+        assert (await client.say(b"BDAT " + argument + b"\r\nRSET")).code == 501
+        with pytest.raises(EOFError):
+            await client.reply()
+
+
+async def test_the_log_told_a_refused_sender_with_its_keyword(seed: Path, tmp_path: Path) -> None:
+    async with edge(seed, tmp_path) as gateway, gateway.client() as client:
+        assert (await client.say("MAIL FROM:<root> SIZE=100")).code == 553
+        assert (await gateway.log_line())["reverse_path"] == "root"
 
 
 async def test_a_spool_without_room_defers_after_the_dot_and_the_session_goes_on(seed: Path, tmp_path: Path) -> None:

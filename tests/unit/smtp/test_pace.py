@@ -98,6 +98,14 @@ async def test_while_we_work_no_deadline_holds_and_then_all_the_time_is_there_ag
     pace.close()
 
 
+async def test_what_ends_after_the_connection_sets_no_deadline() -> None:
+    bell: list[Reason] = []
+    pace = Pace(bell.append)
+    with pace.held():
+        pace.close()
+    assert pace._timer is None
+
+
 async def test_the_timer_rings_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "IDLE_SECONDS", 0.05)
     rung = asyncio.Event()
