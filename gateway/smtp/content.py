@@ -200,8 +200,8 @@ class Incoming:
         file, self._file = self._file, None
         if self._work and not self._work.done():
             self._work.add_done_callback(lambda work: _close(file, work))
-        elif file:
-            file.close()
+        elif self._work:  # a file may have been made for a session that was cancelled before it heard of it
+            _close(file, self._work)
 
 
 def _open(folder: Path) -> IO[bytes]:

@@ -195,3 +195,17 @@ async def test_a_session_cancelled_while_a_thread_writes_closes_the_file_only_wh
     await asyncio.wait({incoming._work}, timeout=5)
     await asyncio.sleep(0)  # the callback runs behind the end of the work
     assert file.closed
+
+
+async def test_a_file_made_for_a_session_that_was_cancelled_before_it_heard_of_it_stayed_open(spool: Spool) -> None:
+    incoming = spool.incoming(10 * MEBI)
+    adding = asyncio.create_task(incoming.add(bytes(2 * MEBI)))
+    while not (incoming._work and incoming._work.done()):  # noqa: ASYNC110  the moment before the session hears of it
+        await asyncio.sleep(0)
+    made = incoming._work.result()
+    adding.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await adding
+    assert incoming._file is None
+    incoming.close()
+    assert made.closed
