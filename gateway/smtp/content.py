@@ -1,5 +1,5 @@
 """Where content waits while it comes, and until the line takes it: in memory while the shared budget lasts, else in a
-spool file. Whatever many clients send at once, memory stays within the budget (trust.md T09, T10, F16).
+spool file. Whatever many clients send at once, memory stays within the budget.
 """
 
 from __future__ import annotations

@@ -63,3 +63,8 @@ class OpenTransaction:
         )
         detail = refused_detail(self.refused, self.unnamed)
         return LogEntry(record, (Step(at, "receive", outcome, reason.value, detail),))
+
+
+def outcome_of(reply: Reply) -> str:
+    """What the delivery log calls a transaction that ended with this refusal."""
+    return "deferred" if reply.code < 500 else "refused"

@@ -1,4 +1,4 @@
-"""How long a client may take (trust.md T07): idle, in all, and at what rate content must come."""
+"""How long a client may take: idle, in all, and at what rate content must come."""
 
 from __future__ import annotations
 

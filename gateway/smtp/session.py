@@ -21,10 +21,12 @@ from gateway.core.outcome import Reason
 from gateway.smtp import replies
 from gateway.smtp.commands import BadCommand
 from gateway.smtp.edge import Edge, Listener
+from gateway.smtp.goodbye import Goodbye
+from gateway.smtp.other_protocols import HTTP_VERBS, is_other_protocol, is_undecided
 from gateway.smtp.pace import Pace
-from gateway.smtp.proxy_header import BadProxyHeader, looks_like_proxy_header, read_proxy_header
+from gateway.smtp.proxy_header import BadProxyHeader, read_proxy_header
 from gateway.smtp.replies import Reply, reply_for
-from gateway.smtp.transactions import Goodbye, Transactions
+from gateway.smtp.transactions import Transactions
 from gateway.smtp.wire import BareLineFeed, LineTooLong, SessionEnded, Wire
 
 MAX_ERRORS = 20
@@ -36,8 +38,6 @@ PROXY_HEADER_SECONDS = 5.0
 HANDSHAKE_SECONDS = 30.0
 TLS_CLOSE_SECONDS = 2.0
 """So long a client may take to say goodbye within TLS (close_notify) too; asyncio would wait 30 seconds, and a stop with it."""
-HTTP_VERBS = (b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH")
-_TLS_RECORD = b"\x16\x03"
 _JUNK = frozenset({b"NOOP", b"RSET", b"VRFY", b"HELP", b"EHLO", b"HELO", b"LHLO", b"MAIL"})
 
 
@@ -48,7 +48,7 @@ class GatewaySmtp(SMTP):
         super().__init__(object(), hostname=edge.hostname, loop=loop)
         self._edge = edge
         self._listener = listener
-        self._wire = Wire(self._flush)
+        self._wire = Wire(self.flush)
         self.pace = Pace(self._on_deadline)
         self._transactions = Transactions(self, edge, self._wire)
         self._out = bytearray()
@@ -147,7 +147,7 @@ class GatewaySmtp(SMTP):
         if not self.in_transaction and self.transport and not self.transport.is_closing():
             self._wire.end(Goodbye(reply_for(Reason.SHUTTING_DOWN)))
             if not self._wire.is_waiting:
-                self._writer.write(f"{reply_for(Reason.SHUTTING_DOWN)}\r\n".encode("ascii"))
+                self._writer.write(bytes(self._out) + f"{reply_for(Reason.SHUTTING_DOWN)}\r\n".encode("ascii"))
                 self.transport.close()
 
     def _on_deadline(self, reason: Reason) -> None:
@@ -172,12 +172,12 @@ class GatewaySmtp(SMTP):
                 self.transport.close()
 
     async def _part(self, goodbye: Goodbye) -> None:
-        self._transactions.finish(goodbye.reason)
-        if goodbye.recorded:
+        told = self._transactions.finish(goodbye.reason)
+        if goodbye.recorded and not told:
             self._transactions.record_session(goodbye)
         try:
             await self.say(goodbye.reply)
-            await self._flush()
+            await self.flush()
         except (SessionEnded, ConnectionError) as error:
             self._log.info("client left before our last reply", reply=str(goodbye.reply), error=repr(error))
 
@@ -189,12 +189,12 @@ class GatewaySmtp(SMTP):
             await asyncio.sleep(GREET_PAUSE_SECONDS)
         if self._wire.has_pending:
             start = await self._wire.start(16)
-            raise _refusal(Reason.WRONG_PROTOCOL if _is_other_protocol(start) else Reason.EARLY_TALKER)
+            raise _refusal(Reason.WRONG_PROTOCOL if is_other_protocol(start) else Reason.EARLY_TALKER)
         await self._say_lines(f"220 {self.hostname} {'LMTP' if self.lmtp else 'ESMTP'}")
         start = await self._wire.start(16)
-        if start == _TLS_RECORD[:1]:
+        if is_undecided(start):
             start = (await self._wire.grow())[:16]
-        if _is_other_protocol(start):
+        if is_other_protocol(start):
             raise _refusal(Reason.WRONG_PROTOCOL)
 
     def _admit(self, ip: str) -> None:
@@ -220,13 +220,15 @@ class GatewaySmtp(SMTP):
         self.pace.heard()
         try:
             line = await self._wire.command()
-        except LineTooLong:
+        except LineTooLong as line_too_long:
+            if line_too_long.verb == b"BDAT":  # its chunk follows, and would be read as commands
+                raise Goodbye(Reply(500, "5.5.2", "line too long")) from None
             await self.error(Reply(500, "5.5.2", "line too long"))
             return
         except BareLineFeed:
             raise _refusal(Reason.BARE_LINE_FEED) from None
-        verb, _, rest = line.partition(b" ")
-        verb = verb.strip(b" \t").upper()
+        verb, _, rest = line.strip(b" \t").replace(b"\t", b" ", 1).partition(b" ")
+        verb = verb.upper()
         self._count_junk(verb)
         await self._obey(verb, line, rest.decode("utf-8", "surrogateescape").strip(" \t"))
 
@@ -234,7 +236,8 @@ class GatewaySmtp(SMTP):
         if verb in _JUNK:
             self._junk += 1
             if self._junk > MAX_JUNK:
-                raise Goodbye(reply_for(Reason.TOO_MANY_ERRORS, "too many commands without mail"))
+                reply = reply_for(Reason.TOO_MANY_ERRORS, "too many commands without mail")
+                raise Goodbye(reply, Reason.TOO_MANY_ERRORS, recorded=True)
 
     async def _obey(self, verb: bytes, line: bytes, argument: str) -> None:
         command = self._commands.get(verb)
@@ -271,9 +274,9 @@ class GatewaySmtp(SMTP):
         for line in lines:
             self._out += line.encode("ascii") + b"\r\n"
         if not self._wire.has_pending or len(self._out) > 4096:
-            await self._flush()
+            await self.flush()
 
-    async def _flush(self) -> None:
+    async def flush(self) -> None:
         if self._out:
             self._writer.write(bytes(self._out))
             self._out.clear()
@@ -283,11 +286,12 @@ class GatewaySmtp(SMTP):
         """A reply to something the client should not have sent; too many of them end the session."""
         self._errors += 1
         if self._errors > MAX_ERRORS:
-            raise Goodbye(reply_for(Reason.TOO_MANY_ERRORS))
+            raise _refusal(Reason.TOO_MANY_ERRORS)
         await self.say(reply)
 
     def took_a_message(self) -> None:
-        self._junk = 0
+        """A busy forwarder may be wrong now and then: what is counted is counted anew."""
+        self._junk = self._errors = 0
 
     def require_turn(self) -> None:
         """Nothing may have come behind a command whose reply decides how to go on (RFC 2920 section 3.1).
@@ -391,9 +395,3 @@ def _nothing() -> None:
 def _refusal(reason: Reason) -> Goodbye:
     """The end of a session that should not have begun: it goes on record though no transaction did."""
     return Goodbye(reply_for(reason), reason, recorded=True)
-
-
-def _is_other_protocol(start: bytes) -> bool:
-    """A TLS hello, HTTP, or a PROXY header from somewhere else (T06: ALPACA, requests forged by browsers)."""
-    verb = start.partition(b" ")[0].upper()
-    return start.startswith(_TLS_RECORD) or verb in HTTP_VERBS or looks_like_proxy_header(start)

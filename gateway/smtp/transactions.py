@@ -21,7 +21,8 @@ from gateway.smtp.commands import BadCommand, path_as_written, read_bdat, read_m
 from gateway.smtp.content import Incoming
 from gateway.smtp.data import Chunked, Dotted
 from gateway.smtp.edge import Edge
-from gateway.smtp.open_transaction import OpenTransaction
+from gateway.smtp.goodbye import Goodbye
+from gateway.smtp.open_transaction import OpenTransaction, outcome_of
 from gateway.smtp.pace import Pace
 from gateway.smtp.recipients import Recipient
 from gateway.smtp.replies import Reply, final_reply, reply_for
@@ -34,16 +35,6 @@ SLOW_AFTER, ENOUGH_AFTER = 10, 20
 SLOW_AFTER_OF_NETWORK = 50
 """Those that a client network named lately in all its sessions: a new connection does not begin anew."""
 HARVEST_PAUSE_SECONDS = 1.0
-
-
-class Goodbye(Exception):
-    """The session ends with this reply. `recorded`: it is told in the delivery log although no transaction was begun."""
-
-    def __init__(self, reply: Reply, reason: Reason | None = None, *, recorded: bool = False) -> None:
-        super().__init__(str(reply))
-        self.reply = reply
-        self.reason = reason
-        self.recorded = recorded
 
 
 class Speaker(Protocol):
@@ -66,6 +57,8 @@ class Speaker(Protocol):
     async def say(self, reply: Reply) -> None: ...
 
     async def error(self, reply: Reply) -> None: ...
+
+    async def flush(self) -> None: ...
 
     def require_turn(self) -> None: ...
 
@@ -99,7 +92,9 @@ class Transactions:
             await self._session.error(reply_for(Reason.BAD_SEQUENCE, text))
             return
         if self._edge.require_tls and self._session.is_in_clear:
-            await self._session.error(reply_for(Reason.TLS_REQUIRED))
+            reply = reply_for(Reason.TLS_REQUIRED)
+            self._record(OpenTransaction(new_trace_id()), "refused", Reason.TLS_REQUIRED, reply)
+            await self._session.error(reply)
             return
         self._open = OpenTransaction(new_trace_id())
         refusal = self._read_mail(self._open, argument)
@@ -315,8 +310,6 @@ class Transactions:
             incoming.close()
             reply = reply_for(refused, trace_id=transaction.trace_id)
             self._record(transaction, "refused", refused, reply)
-            await self._session.error(reply)
-            times -= 1
         else:
             reply = final_reply(await self._hand_over(transaction, incoming), transaction.trace_id)
         for _ in range(times):
@@ -324,6 +317,7 @@ class Transactions:
 
     async def _hand_over(self, transaction: OpenTransaction, incoming: Incoming) -> Outcome:
         """The line runs as a task of its own: a client that leaves now cancels nothing that has begun."""
+        await self._session.flush()
         with self._session.pace.held():
             outcome = await self._edge.shielded(self._take(transaction, incoming))
         if isinstance(outcome, Accepted | Parked):
@@ -364,33 +358,34 @@ class Transactions:
         self.finish()
         await self._session.say(replies.RESET)
 
-    def finish(self, reason: Reason | None = None) -> None:
+    def finish(self, reason: Reason | None = None) -> bool:
         """RSET, QUIT, EHLO, STARTTLS or the end of the session ends what was begun; what was refused in it goes on
         record, and so does content that was broken off for `reason`. Who gives chunks up on purpose lost nothing.
+        True when there was something to record.
         """
         transaction, self._open = self._open, None
         if transaction is None:
-            return
+            return False
         if transaction.incoming and reason:
             self._broken_off(transaction, reason)
-            return
+            return True
         if transaction.incoming:
             transaction.incoming.close()
         if transaction.last_refusal:
             last, reply = transaction.last_refusal
-            self._record(transaction, _outcome_of(reply), last, reply)
+            self._record(transaction, outcome_of(reply), last, reply)
+        elif reason and reason is not Reason.CLIENT_GONE:
+            # the session ends for what was done in this transaction: its log line says to whom and by whom
+            self._record(transaction, outcome_of(reply_for(reason)), reason, reply_for(reason))
+        return transaction.last_refusal is not None or (reason is not None and reason is not Reason.CLIENT_GONE)
 
     def record_session(self, goodbye: Goodbye) -> None:
         """A session that ended before any transaction, for a reason worth a line."""
         reason = goodbye.reason or Reason.BAD_SYNTAX
-        self._record(OpenTransaction(new_trace_id()), _outcome_of(goodbye.reply), reason, goodbye.reply)
+        self._record(OpenTransaction(new_trace_id()), outcome_of(goodbye.reply), reason, goodbye.reply)
 
     def _record(self, transaction: OpenTransaction, outcome: str, reason: Reason, reply: Reply) -> None:
         self._edge.record(transaction.entry(self._session.client, outcome, reason, reply))
-
-
-def _outcome_of(reply: Reply) -> str:
-    return "deferred" if reply.code < 500 else "refused"
 
 
 def _fault_of(transaction: OpenTransaction, incoming: Incoming) -> Reason | None:

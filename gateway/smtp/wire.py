@@ -25,7 +25,11 @@ class SessionEnded(Exception):
 
 
 class LineTooLong(Exception):
-    """A command line over its limit; it has been read to its end."""
+    """A command line over its limit; it has been read to its end. `verb` is what it began with."""
+
+    def __init__(self, verb: bytes) -> None:
+        super().__init__()
+        self.verb = verb
 
 
 class BareLineFeed(Exception):
@@ -116,12 +120,12 @@ class Wire:
     async def command(self) -> bytes:
         """The next line without its CRLF. Raises SessionEnded, LineTooLong, BareLineFeed."""
         await self._let_others()
-        searched, too_long = self._at, False
+        searched, too_long = self._at, b""
         while (end := self._held.find(b"\n", searched)) < 0:
             if len(self._held) - self._at > PATH_COMMAND_OCTETS:
                 # a CR may stand last: kept, so that the LF that follows is no bare one
+                too_long = too_long or self._held[self._at : self._at + 4]
                 self._skip(len(self._held) - self._at - 1)
-                too_long = True
             left = len(self._held) - self._at
             await self._more()
             searched = self._at + left
@@ -130,7 +134,7 @@ class Wire:
         if not line.endswith(b"\r\n"):
             raise BareLineFeed
         if too_long or len(line) > _longest(line):
-            raise LineTooLong
+            raise LineTooLong((too_long or line[:4]).upper())
         return line[:-2]
 
     async def _let_others(self) -> None:

@@ -1,4 +1,4 @@
-"""Whom to believe of an ARC chain that holds (trust.md T20). Pure.
+"""Whom to believe of an ARC chain that holds. Pure.
 
 Anybody can seal, and seal whatever results he likes (RFC 8617 section 9.4). A chain therefore counts only where the mailbox's
 known forwarder brought it, and only as far down as its sealers are named by the operator.
