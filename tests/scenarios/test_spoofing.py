@@ -477,6 +477,11 @@ async def test_a_result_in_our_name_is_not_ours(gateway: Gateway, claim: str) ->
 
 async def test_a_genuine_signature_is_verified_here(gateway: Gateway) -> None:
     """Without this, whatever is wrong with this file's signer would make every test above pass."""
-    for content in (banks(), banks(selector="strict"), banks(extra=f" t={NOW - 60}; x={NOW + 86_400};"), banks(length=14)):
+    for content in (
+        banks(),
+        banks(selector="strict"),
+        banks(extra=f" t={NOW - 60}; x={NOW + 86_400};"),
+        banks(length=14),
+    ):
         message = shown(gateway, await sent(gateway, content))
         assert (message["auth"]["sender"], message["auth"]["by"]) == ("verified", "dkim:bank.test")
