@@ -6,10 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from gateway.core.forwarder import Challenge, Forwarder
+
 
 @dataclass(frozen=True, slots=True)
 class Mailbox:
-    """A company address that forwards to us. `inbound` is the local part that mail for it arrives at; None for none."""
+    """A company address that forwards to us. `inbound` is the local part that mail for it arrives at; None for none.
+    `forwarders` are the servers it was learnt to come through.
+    """
 
     id: str
     address: str
@@ -18,6 +22,7 @@ class Mailbox:
     language: str | None
     team: str | None
     is_default: bool
+    forwarders: tuple[Forwarder, ...] = ()
 
     @property
     def domain(self) -> str:
@@ -89,7 +94,7 @@ class Context:
     """What the store remembers that a decision may need. `bounce_of` is the outbox row a delivery report answers;
     `is_own_mail` says that the Message-ID is one of ours: a notification that came back.
 
-    `delivery_report` is set when the recipient was one of our own bounce addresses.
+    `challenge` is the open challenge that came back with this message.
     """
 
     contact: Contact | None = None
@@ -97,3 +102,4 @@ class Context:
     bounce_of: str | None = None
     first_tried_at: datetime | None = None
     is_own_mail: bool = False
+    challenge: Challenge | None = None
