@@ -29,8 +29,11 @@ class Forwarder:
     are shared by strangers: there the client proves nothing without `reverse_path`, whose SPF has to pass as well.
     `spf_domain` is the domain whose SPF passes for the client, empty for none. `reverse_path` is the part of the rewritten
     reverse-path that names this mailbox (for Gmail `user+caf_=local=domain@gmail.com` whole, for SRS `@domain`, ...), as
-    `form` explains. `border` is the `by` host of the Received field in which it recorded the client it took the
-    message from, empty where it records none. `adds` are the names (lower case) of header fields it puts on, of those
+    `form` explains; `*` in it stands for what changes from mail to mail. `border` is the `by` host of the Received field in
+    which it recorded the client it took the message from, empty where it records none, and `trail` the `by` hosts of the
+    Received fields above that one, topmost first. `keeps_return_path`: above the border stands a Return-Path with the
+    reverse-path it took the message with. `address` is the client's own address in the challenge: `networks` is what
+    lies around it. `adds` are the names (lower case) of header fields it puts on, of those
     that matter (List-*, Precedence, X-Original-*, Resent-*, X-Forwarded-*, X-MS-Exchange-*).
     """
 
@@ -50,6 +53,9 @@ class Forwarder:
     keeps_message_id: bool
     keeps_body: bool
     learnt_at: datetime
+    address: str = ""
+    trail: tuple[str, ...] = ()
+    keeps_return_path: bool = False
 
 
 @dataclass(frozen=True, slots=True)
