@@ -18,6 +18,9 @@ class Reason(StrEnum):
     NEW_ONLY = "new-only"
     DELIVERY_REPORT = "delivery-report"
     OWN_MAIL = "own-mail"
+    CHALLENGE_RETURNED = "challenge-returned"
+    CHALLENGE_REPORT = "challenge-report"
+    FORWARDING_CONFIRMATION = "forwarding-confirmation"
     # refused (or quarantined, where a forwarder brought it)
     FORGED = "forged"
     UNVERIFIED = "unverified"

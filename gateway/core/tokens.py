@@ -101,3 +101,11 @@ class Tokens:
             return None
         payload = self._open("bounce", account_id, token, 16)
         return payload.hex() if payload else None
+
+    def challenge_token(self, account_id: str, challenge_id: str) -> str:
+        """37 characters that name a forwarding challenge. Short: SRS puts the whole reverse-path into a local part."""
+        return self._seal("challenge", account_id, bytes.fromhex(challenge_id)[-_ROW_BYTES:])
+
+    def is_challenge_token(self, account_id: str, token: str) -> bool:
+        """Whether we made it, for this account."""
+        return self._open("challenge", account_id, token, _ROW_BYTES) is not None

@@ -13,6 +13,8 @@ from gateway.core.reports import Path, Sender
 from gateway.policy.action import Verdict
 from gateway.policy.attachments import PartJudgement, judge_parts, verdict_of_parts
 from gateway.policy.belonging import belonging
+from gateway.policy.challenges import verdict_of_challenge
+from gateway.policy.confirmations import is_confirmation
 from gateway.policy.document import PolicyDocument
 from gateway.policy.patterns import FieldPatterns, PatternBook
 from gateway.policy.reading import Reading
@@ -83,9 +85,14 @@ def verdicts_before_rules(
     if facts.context.bounce_of is not None:
         # it came to an address only we can make: no proof of its author is needed, and a refusal would lose the news
         yield Verdict(Disposition.IGNORE, Reason.DELIVERY_REPORT, "a delivery report for mail of ours")
+    if facts.context.challenge is not None:
+        # asked for by us, and known by a token only we can make: that its author's proof broke on the way is the finding
+        yield verdict_of_challenge(facts)
     if facts.context.is_own_mail:
         # a notice that was forwarded back: taken for news it would be told to everybody again, without end (RFC 3834)
         yield Verdict(Disposition.IGNORE, Reason.OWN_MAIL, "a notification of ours that came back")
+    if is_confirmation(facts):
+        yield Verdict(Disposition.IGNORE, Reason.FORWARDING_CONFIRMATION, "Google asks to confirm a forwarding")
     if not exempt:
         yield from _if_any(_unproven_sender(facts, settings))
         yield from _if_any(_blocked(reading, policy))

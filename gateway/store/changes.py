@@ -44,10 +44,15 @@ Values = dict[str, Any]
 def changing(store: Store) -> Iterator[Connection]:
     """A write transaction whose end other processes notice. The account rows are taken before anything they guard."""
     with store.write() as connection:
-        changed = connection.execute(update(Change).values(number=columns(Change).number + 1))
-        if not changed.rowcount:
-            connection.execute(insert(Change).values(id=1, number=1, secret_fingerprint=""))
+        raise_change(connection)
         yield connection
+
+
+def raise_change(connection: Connection) -> None:
+    """Let every process drop what it remembers, once this transaction is committed. Before any account's row is taken."""
+    changed = connection.execute(update(Change).values(number=columns(Change).number + 1))
+    if not changed.rowcount:
+        connection.execute(insert(Change).values(id=1, number=1, secret_fingerprint=""))
 
 
 # --- accounts ---

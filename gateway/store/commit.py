@@ -20,7 +20,9 @@ from gateway.core.place import Evidence
 from gateway.core.ports import Strategy
 from gateway.core.reports import Sender
 from gateway.core.trace import Step
+from gateway.store import forwarders
 from gateway.store.assignment import Assignment, assign
+from gateway.store.changes import raise_change
 from gateway.store.engine import row_lock
 from gateway.store.filing import Filing, Kept, LogEntry
 from gateway.store.group import Group, Joined, TwinState
@@ -58,6 +60,8 @@ class Commit:
         self, connection: Connection, items: Sequence[Filing | LogEntry], now: datetime
     ) -> list[Outcome | None]:
         filings = [i for i in items if isinstance(i, Filing)]
+        if any(f.answered for f in filings):
+            raise_change(connection)  # as every admin change does: first, so that nobody waits for us in a circle
         row_lock(connection, sorted({f.account_id for f in filings}))
         group = Group.load(connection, filings, now)
         outcomes = [self._settle(group, item) for item in items]
@@ -105,6 +109,7 @@ class Commit:
         else:
             outcome = Accepted(trace, message_id, ticket=number, reason=filing.reason)
         kept = Step(group.now, "commit", filing.kept.value, filing.reason.value, {"ticket": number} if number else {})
+        steps = (*steps, *forwarders.learnt_from(group.connection, filing, group.now))
         name = "parked" if filing.kept is Kept.PARKED else "accepted"
         line = self._reply_line(outcome, trace)
         group.log_filing(filing, name, filing.reason, line, message_id, (kept, *steps))

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, select
 
 from gateway.core.place import Mailbox
 from gateway.store.engine import Store
+from gateway.store.forwarders import forwarders_of
 from gateway.store.tables import Account, Agent, Change, Domain, MailboxRow, Team
 from gateway.store.tables.columns import columns
 
@@ -141,4 +142,8 @@ def _mailboxes(connection: Connection, account_id: str) -> tuple[Mailbox, ...]:
         .where(m.account_id == account_id, m.removed_at.is_(None))
         .order_by(m.created_at, m.id)
     )
-    return tuple(Mailbox(r.id, r.address_key, r.name, r.inbound, r.language, r.team, r.is_default) for r in rows)
+    known = forwarders_of(connection, account_id)
+    return tuple(
+        Mailbox(r.id, r.address_key, r.name, r.inbound, r.language, r.team, r.is_default, known.get(r.id, ()))
+        for r in rows
+    )

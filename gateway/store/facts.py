@@ -24,7 +24,7 @@ class UnreadableFacts(ValueError):
 
 def dump_facts(facts: Facts) -> str:
     """JSON without content: text capped, HTML left out (the raw message has it), the account's address sets cut down to
-    those a condition on this message could ask about.
+    those a condition on this message could ask about, the mailboxes without their forwarders.
     """
     return f'{{"version":{VERSION},"facts":{_facts.dump_json(_condensed(facts)).decode()}}}'
 
@@ -59,5 +59,6 @@ def _condensed(facts: Facts) -> Facts:
             own_domains=frozenset(d for d in place.own_domains if d in domains or d == place.account_domain),
             own_addresses=place.own_addresses & {author},
             agent_addresses=place.agent_addresses & {author},
+            mailboxes=tuple(replace(m, forwarders=()) for m in place.mailboxes),
         ),
     )

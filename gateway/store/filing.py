@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from gateway.core.decision import Decision, Disposition, Facts
 from gateway.core.envelope import Envelope
+from gateway.core.forwarder import Forwarder, Remark
 from gateway.core.outcome import Reason
 from gateway.core.trace import Step, TransactionRecord
 
@@ -29,6 +30,18 @@ KEPT_AS = {
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """What a message says of the challenge it answers: the forwarder it showed, None for a report on the challenge.
+
+    `why_not`: why nothing is learnt from it all the same; empty where it teaches.
+    """
+
+    forwarder: Forwarder | None
+    remarks: tuple[Remark, ...]
+    why_not: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Filing:
     """One message to keep. Without `decision` it is parked for `parked`.
 
@@ -46,6 +59,7 @@ class Filing:
     blob: bool
     steps: tuple[Step, ...]
     again: bool = False
+    answered: Answered | None = None
 
     @property
     def kept(self) -> Kept:

@@ -10,12 +10,26 @@ from sqlalchemy import Connection, select
 from gateway.core.addresses import BadAddress, canonical, parse_addr_spec
 from gateway.core.clock import now
 from gateway.core.envelope import Envelope
+from gateway.core.forwarder import Challenge
 from gateway.core.message import ParsedMessage
 from gateway.core.place import Candidate, Contact, Context, Evidence, Place
 from gateway.core.tokens import AnswerToken, Tokens
+from gateway.store.challenge_marks import Marks, marks_of
 from gateway.store.engine import Store
+from gateway.store.forwarders import challenge_of
 from gateway.store.keys import RECEIPT_AGE, receipt_key
-from gateway.store.tables import Agent, ContactRow, Deferral, MessageRow, Outbox, Participant, Receipt, Team, Ticket
+from gateway.store.tables import (
+    Agent,
+    ChallengeRow,
+    ContactRow,
+    Deferral,
+    MessageRow,
+    Outbox,
+    Participant,
+    Receipt,
+    Team,
+    Ticket,
+)
 from gateway.store.tables.columns import columns
 
 _REFERENCES_LOOKED_AT = 50
@@ -28,6 +42,7 @@ _o = columns(Outbox)
 _d = columns(Deferral)
 _r = columns(Receipt)
 _team = columns(Team)
+_q = columns(ChallengeRow)
 
 
 class Recall:
@@ -39,18 +54,38 @@ class Recall:
 
     def __call__(self, envelope: Envelope, message: ParsedMessage, place: Place) -> Context:
         locals_ = [_local(r) for r in envelope.recipients]
+        marks = marks_of(envelope, message, locals_)
         with self._store.read() as connection:
             author = canonical(message.author.address) if message.author else ""
             return Context(
                 contact=_contact(connection, place.account_id, author) if author else None,
                 candidates=tuple(self._candidates(connection, place, message, author, locals_)),
                 bounce_of=self._bounce_of(connection, place.account_id, locals_),
-                is_own_mail=self._is_ours(place.account_id, message.message_id),
+                is_own_mail=self._is_ours(place.account_id, message.message_id) or self._is_marked(place, marks),
                 first_tried_at=_first_tried(connection, place.account_id, envelope),
+                challenge=self._challenge(connection, place.account_id, marks) if marks else None,
             )
 
     def _is_ours(self, account_id: str, message_id: str | None) -> bool:
         return bool(message_id) and self._tokens.ticket_of_message_id(account_id, str(message_id)) is not None
+
+    def _is_marked(self, place: Place, marks: Marks | None) -> bool:
+        """A challenge of this account itself, or what comes to its reverse-path; not a text that only quotes one."""
+        made = marks.proper if marks else ()
+        return any(self._tokens.is_challenge_token(place.account_id, token) for token in made)
+
+    def _challenge(self, connection: Connection, account_id: str, marks: Marks) -> Challenge | None:
+        """What the message answers. A text that quotes a challenge is the challenge only while that is awaited (Exchange
+        forwards as a new message); afterwards it is somebody's mail about it.
+        """
+        tokens = [t for t in (*marks.proper, *marks.quoted) if self._tokens.is_challenge_token(account_id, t)]
+        if not tokens and not marks.words:
+            return None
+        named = _q.token.in_(tokens) | _q.word.in_(marks.words)
+        rows = connection.execute(select(*_q).where(_q.account_id == account_id, named)).all()
+        awaited = [r for r in rows if r.state in ("open", "bounced") and r.expires_at > now()]
+        found = next((r for r in rows if r.token in marks.proper), None) or next(iter(awaited), None)
+        return challenge_of(found) if found else None
 
     def kept_before(self, envelope: Envelope, account_id: str) -> bool:
         """Whether this very transaction was answered 250 before. Raises StoreUnavailable."""

@@ -14,12 +14,16 @@ from gateway.core.errors import InvalidInput, UnknownThing
 from gateway.store.changes import changing
 from gateway.store.directory import SYSTEM
 from gateway.store.engine import Store, row_lock
+from gateway.store.forwarders import forget_mailbox
 from gateway.store.tables import (
     Account,
     Agent,
     ApiKey,
+    ChallengeRow,
+    Confirmation,
     ContactRow,
     Domain,
+    ForwarderRow,
     MailboxRow,
     Membership,
     MessageRow,
@@ -36,7 +40,10 @@ _b, _g, _o, _s, _t = columns(MailboxRow), columns(Agent), columns(Outbox), colum
 Json = dict[str, Any]
 
 
-_OF_AN_ACCOUNT = (Domain, MailboxRow, Team, Agent, Membership, ContactRow, PolicyVersion, ApiKey)
+_OF_AN_ACCOUNT = (
+    Domain, MailboxRow, Team, Agent, Membership, ContactRow, PolicyVersion, ApiKey, ForwarderRow, ChallengeRow,
+    Confirmation, Outbox,
+)  # fmt: skip
 
 
 def remove_account(store: Store, account_id: str, name: str) -> None:
@@ -70,6 +77,7 @@ def remove_mailbox(store: Store, account_id: str, address: str) -> None:
             cure = "make another the default first: gateway mailbox edit OTHER --default"
             raise InvalidInput(f"{address} is the default mailbox, which takes what no other claims; {cure}")
         connection.execute(update(MailboxRow).where(*mine).values(removed_at=now()))
+        forget_mailbox(connection, account_id, row.id)
 
 
 def edit_agent(store: Store, account_id: str, address: str, values: Json) -> None:

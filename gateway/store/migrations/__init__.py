@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-
-from sqlalchemy import inspect, text
+from typing import TYPE_CHECKING
 
 from gateway.core.errors import InvalidInput
-from gateway.store.engine import Store
 
-HEAD = "0001"
+if TYPE_CHECKING:
+    from gateway.store.engine import Store
+
+HEAD = "0002"
 """The revision this release is written for; a test compares it with the newest script."""
 
 
 def current(store: Store) -> str | None:
     """The revision of the database, None for an empty one."""
+    from sqlalchemy import inspect, text
+
     with store.read() as connection:
         if not inspect(connection).has_table("alembic_version"):
             return None
@@ -30,6 +33,7 @@ def upgrade(store: Store) -> bool:
     from alembic import command
     from alembic.config import Config
     from alembic.util import CommandError
+    from sqlalchemy import text
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))

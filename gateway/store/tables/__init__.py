@@ -12,6 +12,7 @@ from gateway.store.tables.accounts import (
     PolicyVersion,
     Team,
 )
+from gateway.store.tables.forwarders import ChallengeRow, Confirmation, ForwarderRow
 from gateway.store.tables.mail import Deferral, Event, MessageRow, Receipt, Transaction, Twin
 from gateway.store.tables.tickets import Outbox, Participant, Ticket
 
@@ -19,11 +20,14 @@ __all__ = [
     "Account",
     "Agent",
     "ApiKey",
+    "ChallengeRow",
     "Change",
+    "Confirmation",
     "ContactRow",
     "Deferral",
     "Domain",
     "Event",
+    "ForwarderRow",
     "MailboxRow",
     "Membership",
     "MessageRow",
