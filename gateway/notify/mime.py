@@ -1,4 +1,4 @@
-"""The body of a notification: `multipart/alternative` of text and HTML, all of it 7-bit (RFC 2045, RFC 2046)."""
+"""The body of our mail: `multipart/alternative` of text and HTML, perhaps with a file; all of it 7-bit (RFC 2045, 2046)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import base64
 import binascii
 import hashlib
 import re
+from collections.abc import Sequence
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -15,16 +16,27 @@ def alternative(text: str, html: str, seed: str) -> tuple[list[str], bytes]:
 
     `=_` occurs in no quoted-printable and in no base64, so no part can hold the boundary.
     """
+    return _multipart("alternative", [_part("plain", text), _part("html", html)], seed)
+
+
+def with_file(text: str, html: str, name: str, file: str, seed: str) -> tuple[list[str], bytes]:
+    """The same with a text file attached: `multipart/mixed`. `name` is plain ASCII."""
+    words, body = alternative(text, html, seed)
+    letter = f"Content-Type: {' '.join(words)}\r\n\r\n".encode("ascii") + body
+    attached = _part("plain", file, f'Content-Disposition: attachment; filename="{name}"\r\n')
+    return _multipart("mixed", [letter, attached], f"{seed} mixed")
+
+
+def _multipart(subtype: str, parts: Sequence[bytes], seed: str) -> tuple[list[str], bytes]:
     boundary = "=_" + hashlib.sha256(seed.encode("utf-8")).hexdigest()[:32]
     mark = b"--" + boundary.encode("ascii")
-    parts = [_part("plain", text), _part("html", html)]
     body = b"".join(mark + b"\r\n" + part + b"\r\n" for part in parts) + mark + b"--\r\n"
-    return ["multipart/alternative;", f'boundary="{boundary}"'], body
+    return [f"multipart/{subtype};", f'boundary="{boundary}"'], body
 
 
-def _part(subtype: str, text: str) -> bytes:
+def _part(subtype: str, text: str, more: str = "") -> bytes:
     encoding, body = _encoded(text)
-    head = f"Content-Type: text/{subtype}; charset=utf-8\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n"
+    head = f"Content-Type: text/{subtype}; charset=utf-8\r\nContent-Transfer-Encoding: {encoding}\r\n{more}\r\n"
     return head.encode("ascii") + body
 
 
