@@ -79,8 +79,11 @@ class AgentCandidate:
 
 
 class Strategy(Protocol):
-    """A way of choosing an agent (`policy/strategies/<name>.py`). Pure."""
+    """A way of choosing an agent (`policy/strategies/<name>.py`). Pure. `counts` names what it reads of `open` and `today`:
+    counting costs a transaction time, and what nobody reads is 0.
+    """
 
     name: str
+    counts: tuple[str, ...]
 
     def choose(self, candidates: Sequence[AgentCandidate]) -> AgentCandidate | None: ...

@@ -28,6 +28,7 @@ from gateway.store.filing import Filing, Kept, LogEntry
 from gateway.store.group import Group, Joined, TwinState
 from gateway.store.keys import TWIN_AGE, receipt_key, twin_key, twin_rank
 from gateway.store.notices import Told, wants_acknowledgement, who_is_told
+from gateway.store.roster import Rosters
 from gateway.store.tables import (
     Account,
     Deferral,
@@ -54,6 +55,7 @@ class Commit:
 
     def __init__(self, strategies: Mapping[str, Strategy], reply_line: ReplyLine) -> None:
         self._strategies = strategies
+        self._rosters = Rosters()
         self._reply_line = reply_line
 
     def __call__(
@@ -63,7 +65,7 @@ class Commit:
         if any(f.answered for f in filings):
             raise_change(connection)  # as every admin change does: first, so that nobody waits for us in a circle
         row_lock(connection, sorted({f.account_id for f in filings}))
-        group = Group.load(connection, filings, now)
+        group = Group.load(connection, filings, now, self._rosters, self._strategies)
         outcomes = [self._settle(group, item) for item in items]
         _write(connection, group)
         return outcomes
@@ -154,8 +156,8 @@ class Commit:
         return assignment
 
     def _team_of(self, group: Group, account_id: str, facts: Facts) -> str | None:
-        team = group.staff[account_id].team_ids.get(facts.place.mailbox.team or "")
-        return team or group.default_team(account_id)
+        roster = group.staff[account_id].roster
+        return roster.team_ids.get(facts.place.mailbox.team or "") or roster.default_team
 
     def _acknowledge(
         self, group: Group, filing: Filing, decision: Decision, facts: Facts, ticket: Joined
@@ -180,13 +182,13 @@ class Commit:
         moved = {}
         if assignment.agent or assignment.team_id != ticket.team_id:
             moved = _given(ticket, assignment, group.now)
-        elif ticket.assignee_id not in staff.agents:
+        elif staff.agent(ticket.assignee_id) is None:
             ticket.assignee_id = None  # the agent was removed since: the team is told
         group.touch(filing.account_id, ticket, **moved, **_fields(decision))
         ticket.is_untouched = False
         if decision.ticket is TicketChoice.NOTE and _is_by_the_agent(facts):
             return [Step(group.now, "notify", "none", "an agent's note is told to nobody")]
-        assignee = staff.agents.get(ticket.assignee_id or "")
+        assignee = staff.agent(ticket.assignee_id)
         told = who_is_told(decision, facts.message.author, staff, ticket.team_id, assignee)
         return group.tell(filing, facts, ticket.id, told)
 
@@ -260,10 +262,10 @@ def _write(connection: Connection, group: Group) -> None:
         whose, which = _m.account_id == change["of_account"], _m.id == change["of_id"]
         connection.execute(update(MessageRow).where(whose, which).values(**values))
     for account in group.accounts.values():
-        moved = {"next_number": account.next_number, "turn": account.turn}
+        moved = {"next_number": account.next_number, "turn": account.turn} | group.acknowledged(account.id)
         connection.execute(update(Account).where(_a.id == account.id).values(**moved))
     for account_id, staff in group.staff.items():
         for team_id, agent_id in staff.turned:
             member = (_s.account_id == account_id, _s.team_id == team_id, _s.agent_id == agent_id)
-            turn = staff.members[team_id][agent_id]
+            turn = staff.last_turns[team_id, agent_id]
             connection.execute(update(Membership).where(*member).values(last_turn=turn))

@@ -3,32 +3,57 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, tuple_
+from sqlalchemy import Connection, Select, bindparam, delete, select
 
 from gateway.core.addresses import canonical
 from gateway.core.clock import new_id
 from gateway.core.decision import Facts
 from gateway.core.message import Address
 from gateway.core.outcome import Reason
+from gateway.core.ports import Strategy
 from gateway.core.trace import Step, TransactionRecord, record_of
-from gateway.store.assignment import Staff, load_staff, needs_counts
+from gateway.store.assignment import Staff, load_staff, start_of_day, strategies_of
 from gateway.store.directory import SYSTEM
 from gateway.store.facts import dump_decision, dump_facts
 from gateway.store.filing import Filing, Kept
 from gateway.store.keys import RECEIPT_AGE, receipt_key, twin_key
-from gateway.store.notices import NOTICES_PER_HOUR, Budget, Told, load_budget, told_lately
-from gateway.store.tables import Account, Deferral, MailboxRow, MessageRow, Outbox, Receipt, Ticket, Twin
+from gateway.store.notices import NOTICES_PER_HOUR, Budget, Told, load_budget, told_lately, wants_acknowledgement
+from gateway.store.roster import Rosters
+from gateway.store.tables import Account, Change, Deferral, MessageRow, Outbox, Receipt, Ticket, Twin
 from gateway.store.tables.columns import columns
 
 _a, _r, _w, _t = columns(Account), columns(Receipt), columns(Twin), columns(Ticket)
-_o, _b, _d, _m = columns(Outbox), columns(MailboxRow), columns(Deferral), columns(MessageRow)
+_o, _d, _m = columns(Outbox), columns(Deferral), columns(MessageRow)
 
 Row = dict[str, Any]
+Key = tuple[str, str]
+"""An account's id and a key within the account."""
+
+# Built once: to build a statement anew costs more than to run it (127 instead of 30 us). By two lists rather than by
+# pairs, which SQLite looks for by reading the whole table; what the lists name beyond the pairs is left out by `_named`.
+_ACCOUNTS = select(
+    _a.id, _a.name, _a.timezone, _a.listen_only, _a.next_number, _a.turn, _a.acknowledged_hour, _a.acknowledged,
+    select(columns(Change).number).limit(1).scalar_subquery().label("change"),
+).where(_a.id.in_(bindparam("accounts", expanding=True)))  # fmt: skip
+_RECEIPTS = select(_r.account_id, _r.key, _r.message_id, _r.trace_id, _r.at).where(
+    _r.account_id.in_(bindparam("accounts", expanding=True)), _r.key.in_(bindparam("keys", expanding=True))
+)
+_TWINS = select(_w.account_id, _w.key, _w.message_id, _w.ticket_id, _w.rank, _w.at).where(
+    _w.account_id.in_(bindparam("accounts", expanding=True)), _w.key.in_(bindparam("keys", expanding=True))
+)
+_SETTLED = select(_m.account_id, _m.id).where(
+    _m.account_id.in_(bindparam("accounts", expanding=True)),
+    _m.id.in_(bindparam("keys", expanding=True)),
+    _m.disposition.in_((Kept.TICKETED.value, "erased", "expired")),
+)
+_TICKETS = select(*_t).where(
+    _t.account_id.in_(bindparam("accounts", expanding=True)), _t.id.in_(bindparam("keys", expanding=True))
+)
 
 _SETTLED_WHEN_IT_CAME = frozenset(
     {"account_id", "id", "trace_id", "source", "direction", "reverse_path", "recipients", "received_at", "size_bytes"}
@@ -47,7 +72,9 @@ class AccountState:
     listen_only: bool
     next_number: int
     turn: int
-    default_team: str | None = None
+    acknowledged_hour: datetime | None
+    acknowledged: int
+    change: int
 
     def take_number(self) -> int:
         number = self.next_number
@@ -98,7 +125,15 @@ class Group:
     twin_changes: dict[tuple[str, str], Row] = field(default_factory=dict)
 
     @classmethod
-    def load(cls, connection: Connection, filings: Sequence[Filing], now: datetime) -> Group:
+    def load(
+        cls,
+        connection: Connection,
+        filings: Sequence[Filing],
+        now: datetime,
+        rosters: Rosters,
+        strategies: Mapping[str, Strategy],
+    ) -> Group:
+        """Read what these filings need. Nobody else changes it until the caller's transaction ends."""
         group = cls(connection, now)
         group._load_accounts(filings)
         group._load_receipts(filings)
@@ -107,21 +142,42 @@ class Group:
         ticketed = [f for f in filings if f.kept is Kept.TICKETED and f.facts]
         group._load_tickets(ticketed)
         for account_id in dict.fromkeys(f.account_id for f in ticketed):
-            account = group.accounts[account_id]
-            counted = any(needs_counts(f.decision.effects) for f in ticketed if f.decision)
-            group.staff[account_id] = load_staff(connection, account_id, now, account.timezone, counted=counted)
-            authors = [
-                canonical(f.facts.message.author.address) for f in ticketed if f.facts and f.facts.message.author
-            ]
-            group.budgets[account_id] = load_budget(connection, account_id, authors, now)
+            group._load_staff([f for f in ticketed if f.account_id == account_id], rosters, strategies)
+            group._load_budget([f for f in ticketed if f.account_id == account_id])
         return group
 
+    def _rows(self, query: Select[Any], wanted: Sequence[Key]) -> list[Any]:
+        """The rows of these keys; the first two columns are the key."""
+        if not wanted:
+            return []
+        accounts, keys = sorted({account for account, _ in wanted}), sorted({key for _, key in wanted})
+        rows = self.connection.execute(query, {"accounts": accounts, "keys": keys})
+        named = set(wanted)
+        return [row for row in rows if tuple(row[:2]) in named]
+
     def _load_accounts(self, filings: Sequence[Filing]) -> None:
-        ids = sorted({f.account_id for f in filings})
-        rows = self.connection.execute(
-            select(_a.id, _a.name, _a.timezone, _a.listen_only, _a.next_number, _a.turn).where(_a.id.in_(ids))
-        )
-        self.accounts = {row.id: AccountState(*row) for row in rows}
+        if ids := sorted({f.account_id for f in filings}):
+            self.accounts = {
+                row.id: AccountState(*row) for row in self.connection.execute(_ACCOUNTS, {"accounts": ids})
+            }
+
+    def _load_staff(self, filings: Sequence[Filing], rosters: Rosters, strategies: Mapping[str, Strategy]) -> None:
+        """Of one account."""
+        account = self.accounts[filings[0].account_id]
+        roster = rosters.of(self.connection, account.id, account.change)
+        asked = [s for f in filings if f.decision for s in strategies_of(f.decision.effects, strategies)]
+        day = start_of_day(self.now, account.timezone)
+        self.staff[account.id] = load_staff(self.connection, account.id, roster, day, asked)
+
+    def _load_budget(self, filings: Sequence[Filing]) -> None:
+        """Of one account."""
+        account = self.accounts[filings[0].account_id]
+        wanting = [
+            f.facts.message.author for f in filings if f.facts and f.decision and wants_acknowledgement(f.decision)
+        ]
+        this_hour = account.acknowledged if account.acknowledged_hour == _hour(self.now) else 0
+        authors = [canonical(author.address) for author in wanting if author]
+        self.budgets[account.id] = load_budget(self.connection, account.id, authors, self.now, this_hour)
 
     def account_id_of(self, name: str) -> str:
         """The id of a named account, the operator's where there is none such."""
@@ -132,10 +188,7 @@ class Group:
 
     def _load_receipts(self, filings: Sequence[Filing]) -> None:
         keys = [(f.account_id, receipt_key(f.envelope.recipients, f.envelope.sha256)) for f in filings if not f.again]
-        if not keys:
-            return
-        query = select(_r.account_id, _r.key, _r.message_id, _r.trace_id, _r.at)
-        for row in self.connection.execute(query.where(tuple_(_r.account_id, _r.key).in_(keys))).all():
+        for row in self._rows(_RECEIPTS, keys):
             if row.at > self.now - RECEIPT_AGE:
                 self.receipts[row.account_id, row.key] = (row.message_id, row.trace_id)
             else:
@@ -143,44 +196,28 @@ class Group:
 
     def _load_twins(self, filings: Sequence[Filing]) -> None:
         keys = [(f.account_id, twin_key(f.facts.message)) for f in filings if f.facts and not f.again]
-        wanted = [k for k in keys if k[1]]
-        if not wanted:
-            return
-        query = select(_w.account_id, _w.key, _w.message_id, _w.ticket_id, _w.rank, _w.at)
-        for row in self.connection.execute(query.where(tuple_(_w.account_id, _w.key).in_(wanted))):
+        for row in self._rows(_TWINS, [(account, key) for account, key in keys if key]):
             self.twins[row.account_id, row.key] = TwinState(row.message_id, row.ticket_id, row.rank, row.at)
 
     def _load_settled(self, filings: Sequence[Filing]) -> None:
         """Messages that are to be filed again, and that somebody else gave a ticket or erased meanwhile."""
         again = [(f.account_id, f.message_id) for f in filings if f.again]
-        if again:
-            over = _m.disposition.in_((Kept.TICKETED.value, "erased", "expired"))
-            query = select(_m.account_id, _m.id).where(tuple_(_m.account_id, _m.id).in_(again), over)
-            self.settled = {(row.account_id, row.id) for row in self.connection.execute(query)}
+        self.settled = {(row.account_id, row.id) for row in self._rows(_SETTLED, again)}
 
     def _load_tickets(self, filings: Sequence[Filing]) -> None:
         wanted = {(f.account_id, f.decision.join) for f in filings if f.decision and f.decision.join}
         wanted |= {(account, twin.ticket_id) for (account, _), twin in self.twins.items()}
-        if not wanted:
-            return
-        query = select(*_t).where(tuple_(_t.account_id, _t.id).in_(sorted(wanted)))
-        for row in self.connection.execute(query):
+        for row in self._rows(_TICKETS, sorted(wanted)):
             untouched = row.updated_at == row.created_at
             self.tickets[row.account_id, row.id] = Joined(
                 row.id, row.number, row.state, row.team_id, row.assignee_id, row.created_at, row.tags, row.fields,
                 is_untouched=untouched,
             )  # fmt: skip
 
-    def default_team(self, account_id: str) -> str | None:
-        """The team of the account's default mailbox: mail of a mailbox without a team is somebody's business too."""
-        account = self.accounts[account_id]
-        if account.default_team is None:
-            query = select(_b.team_id).where(
-                _b.account_id == account_id, _b.team_id.is_not(None), _b.removed_at.is_(None)
-            )
-            first = self.connection.execute(query.order_by(_b.is_default.desc(), _b.created_at)).scalars().first()
-            account.default_team = first or next(iter(self.staff[account_id].team_ids.values()), "")
-        return account.default_team or None
+    def acknowledged(self, account_id: str) -> Row:
+        """The account's columns that count its acknowledgements of this hour; none where none was asked for."""
+        budget = self.budgets.get(account_id)
+        return {"acknowledged_hour": _hour(self.now), "acknowledged": budget.account_hour} if budget else {}
 
     def told_of(self, account_id: str, ticket_id: str) -> set[str]:
         """Who was already told of a ticket, in this group or before."""
@@ -355,6 +392,10 @@ def event_row(trace_id: str, account_id: str, step: Step, number: int = 0) -> Ro
         "reason": step.reason,
         "detail": dict(step.detail),
     }
+
+
+def _hour(at: datetime) -> datetime:
+    return at.replace(minute=0, second=0, microsecond=0)
 
 
 def _message_row(filing: Filing) -> Row:

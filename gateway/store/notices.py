@@ -6,13 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from gateway.core.addresses import canonical
 from gateway.core.decision import Acknowledge, Decision, Notify, TicketChoice
 from gateway.core.message import Address
 from gateway.core.notice import NoticeKind
-from gateway.store.assignment import AgentState, Staff
+from gateway.store.assignment import Staff
+from gateway.store.roster import AgentEntry
 from gateway.store.tables import Outbox
 from gateway.store.tables.columns import columns
 
@@ -60,20 +61,30 @@ class Budget:
         return ""
 
 
-def load_budget(connection: Connection, account_id: str, addresses: Iterable[str], now: datetime) -> Budget:
-    """What was acknowledged in the last hour and day."""
-    budget = Budget()
-    mine = (_o.account_id == account_id, _o.kind == NoticeKind.ACKNOWLEDGEMENT.value)
+_ACKNOWLEDGED = select(_o.recipient_key, _o.created_at).where(
+    _o.account_id == bindparam("account"),
+    _o.kind == NoticeKind.ACKNOWLEDGEMENT.value,
+    _o.recipient_key.in_(bindparam("addresses", expanding=True)),
+    _o.created_at > bindparam("day"),
+)
+
+
+def load_budget(
+    connection: Connection, account_id: str, addresses: Iterable[str], now: datetime, account_hour: int
+) -> Budget:
+    """What these addresses were sent in the last hour and day. `account_hour` is what the account sent in this clock hour:
+    its row counts it, since to count the notices would take longer with each that was ever sent.
+    """
+    budget = Budget(account_hour=account_hour)
+    wanted = sorted(set(addresses))
+    if not wanted:
+        return budget
     hour, day = now - timedelta(hours=1), now - timedelta(days=1)
-    counted = select(_o.recipient_key, _o.created_at).where(
-        *mine, _o.recipient_key.in_(sorted(set(addresses))), _o.created_at > day
-    )
-    for key, at in connection.execute(counted):
+    asked = {"account": account_id, "addresses": wanted, "day": day}
+    for key, at in connection.execute(_ACKNOWLEDGED, asked):
         budget.day[key] = budget.day.get(key, 0) + 1
         if at > hour:
             budget.hour[key] = budget.hour.get(key, 0) + 1
-    in_hour = select(func.count()).select_from(Outbox).where(*mine, _o.created_at > hour)
-    budget.account_hour = connection.execute(in_hour).scalar() or 0
     return budget
 
 
@@ -89,7 +100,7 @@ def told_lately(connection: Connection, account_id: str, recipients: Iterable[st
 
 
 def who_is_told(
-    decision: Decision, author: Address | None, staff: Staff, team_id: str | None, assignee: AgentState | None
+    decision: Decision, author: Address | None, staff: Staff, team_id: str | None, assignee: AgentEntry | None
 ) -> list[Told]:
     """The notices to agents and others; nobody is told twice, and nobody of what they wrote themselves."""
     wanted = [e for e in decision.effects if isinstance(e, Notify)]
@@ -104,7 +115,7 @@ def who_is_told(
     return list({canonical(t.address): t for t in reversed(told) if canonical(t.address) != own}.values())[::-1]
 
 
-def _usual(decision: Decision, staff: Staff, team_id: str | None, assignee: AgentState | None) -> list[Told]:
+def _usual(decision: Decision, staff: Staff, team_id: str | None, assignee: AgentEntry | None) -> list[Told]:
     if decision.ticket is TicketChoice.NEW and assignee:
         return [_agent(NoticeKind.ASSIGNED, assignee)]
     kind = NoticeKind.NEW_TICKET if decision.ticket is TicketChoice.NEW else NoticeKind.CUSTOMER_ANSWERED
@@ -112,16 +123,16 @@ def _usual(decision: Decision, staff: Staff, team_id: str | None, assignee: Agen
     return [_agent(kind, a) for a in readers]
 
 
-def _named(to: str, kind: NoticeKind, staff: Staff, assignee: AgentState | None) -> list[Told]:
+def _named(to: str, kind: NoticeKind, staff: Staff, assignee: AgentEntry | None) -> list[Told]:
     if to == "assignee":
         return [_agent(kind, assignee)] if assignee else []
     if to.startswith("team:"):
-        return [_agent(kind, a) for a in staff.of_team(staff.team_ids.get(to.removeprefix("team:")))]
+        return [_agent(kind, a) for a in staff.of_team(staff.roster.team_ids.get(to.removeprefix("team:")))]
     agent = staff.by_address(canonical(to))
     return [_agent(kind, agent)] if agent else [Told(kind, to)]
 
 
-def _agent(kind: NoticeKind, agent: AgentState) -> Told:
+def _agent(kind: NoticeKind, agent: AgentEntry) -> Told:
     return Told(kind, agent.address, agent.name, agent.id)
 
 

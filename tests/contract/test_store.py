@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, select, update
 
-from gateway import app
 from gateway.commands.audit import audit
 from gateway.core.clock import new_id
 from gateway.core.decision import EnvelopeFacts, Facts
@@ -29,6 +28,7 @@ from gateway.core.reports import AuthReport, Level, ScanReport, ScanStatus, Send
 from gateway.core.reports import Path as MailPath
 from gateway.core.tokens import new_trace_id
 from gateway.core.trace import Step, record_of
+from gateway.ground import Ground
 from gateway.parse import parse
 from gateway.policy import strategies as strategy_package
 from gateway.policy.engine import compile_policy, decide
@@ -36,7 +36,7 @@ from gateway.policy.loader import load
 from gateway.registry import plugins_of
 from gateway.smtp.replies import final_reply
 from gateway.store import changes, engine, outbox, policies, queries, removal
-from gateway.store.changes import NewAccount, NewAgent, NewContact, NewMailbox
+from gateway.store.changes import NewAccount, NewAgent, NewContact, NewMailbox, changing
 from gateway.store.commit import Commit
 from gateway.store.committer import Committer
 from gateway.store.directory import Directory
@@ -82,7 +82,7 @@ def assigning(strategy: str) -> str:
 class Desk:
     """Files messages as the line does, with the time, the proof and the policy in the test's hands."""
 
-    ground: app.Ground
+    ground: Ground
 
     def __post_init__(self) -> None:
         self.store, self.blobs = self.ground.store, self.ground.blobs
@@ -1010,7 +1010,7 @@ def test_a_ticket_of_a_removed_agent_is_the_teams_again_when_it_is_answered(desk
     assignee = desk.ticket(1)["assignee"]
     assert assignee
     answer = f"In-Reply-To: <{desk.our_message_id()}>"
-    with desk.store.write() as connection:
+    with changing(desk.store) as connection:
         connection.execute(update(Agent).where(columns(Agent).address == assignee).values(removed_at=AT))
     desk.file(numbered(2, answer))
     assert desk.ticket(1)["assignee"] is None

@@ -9,6 +9,7 @@ from gateway.core.ports import AgentCandidate, Strategy
 
 class _LeastOpen:
     name = "least-open"
+    counts = ("open",)
 
     def choose(self, candidates: Sequence[AgentCandidate]) -> AgentCandidate | None:
         return min(candidates, key=lambda c: (c.open, c.last_turn, c.id), default=None)

@@ -17,6 +17,8 @@ def _unique_while_there(name: str, *names: str) -> Index:
 
 
 class Account(SQLModel, table=True):
+    """`acknowledged` counts the acknowledgements of the clock hour that began at `acknowledged_hour`."""
+
     __tablename__ = "account"
     id: str = Field(primary_key=True)
     name: str = Field(unique=True)
@@ -28,6 +30,8 @@ class Account(SQLModel, table=True):
     next_number: int = 1
     next_agent_number: int = 1
     turn: int = 0
+    acknowledged_hour: datetime | None = moment(default=None, nullable=True)
+    acknowledged: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     policy_version: int = 0
     dkim_selector: str = ""
     dkim_key: bytes = b""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import JSON, Index, LargeBinary, UniqueConstraint
+from sqlalchemy import JSON, Index, LargeBinary, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from gateway.store.tables.columns import moment
+
+_ASSIGNED = text("assigned_at IS NOT NULL")
 
 
 class Ticket(SQLModel, table=True):
@@ -16,6 +18,7 @@ class Ticket(SQLModel, table=True):
         UniqueConstraint("account_id", "number"),
         Index("ticket_by_assignee", "account_id", "assignee_id", "state"),
         Index("ticket_by_state", "account_id", "state", "number"),
+        Index("ticket_by_day", "account_id", "assigned_at", sqlite_where=_ASSIGNED, postgresql_where=_ASSIGNED),
     )
     account_id: str = Field(primary_key=True)
     id: str = Field(primary_key=True)

@@ -1,0 +1,81 @@
+"""The teams and agents of an account, read once for each change number: what only admins change costs a commit nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, bindparam, select
+
+from gateway.store.tables import Agent, MailboxRow, Membership, Team
+from gateway.store.tables.columns import columns
+
+_a, _m, _t, _b = columns(Agent), columns(Membership), columns(Team), columns(MailboxRow)
+
+_AGENTS = select(_a.id, _a.number, _a.address, _a.address_key, _a.name, _a.status).where(
+    _a.account_id == bindparam("account"), _a.removed_at.is_(None)
+)
+_TEAMS = select(_t.name, _t.id).where(_t.account_id == bindparam("account"))
+_MEMBERS = select(_m.team_id, _m.agent_id).where(_m.account_id == bindparam("account")).order_by(_m.agent_id)
+_DEFAULT_TEAM = (
+    select(_b.team_id)
+    .where(_b.account_id == bindparam("account"), _b.team_id.is_not(None), _b.removed_at.is_(None))
+    .order_by(_b.is_default.desc(), _b.created_at)
+    .limit(1)
+)
+
+_KEPT = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class AgentEntry:
+    """An agent who was not removed."""
+
+    id: str
+    number: int
+    address: str
+    address_key: str
+    name: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Roster:
+    """`team_ids` by name; `members` are agents' ids by team. `default_team` (an id) is the team of the account's default
+    mailbox: mail of a mailbox without a team is somebody's business too.
+    """
+
+    agents: Mapping[str, AgentEntry]
+    team_ids: Mapping[str, str]
+    members: Mapping[str, tuple[str, ...]]
+    default_team: str | None
+
+
+class Rosters:
+    """For one thread. Nobody sees a roster older than the change number that the caller's own transaction has read."""
+
+    def __init__(self) -> None:
+        self._change: int | None = None
+        self._known: dict[str, Roster] = {}
+
+    def of(self, connection: Connection, account_id: str, change: int) -> Roster:
+        """The roster of an account. `change` was read in this transaction, before."""
+        if change != self._change or len(self._known) >= _KEPT:
+            self._change, self._known = change, {}
+        found = self._known.get(account_id)
+        if found is None:
+            found = self._known[account_id] = load_roster(connection, account_id)
+        return found
+
+
+def load_roster(connection: Connection, account_id: str) -> Roster:
+    """Raises what the connection raises."""
+    account = {"account": account_id}
+    agents = {row.id: AgentEntry(*row) for row in connection.execute(_AGENTS, account)}
+    team_ids = dict(map(tuple, connection.execute(_TEAMS, account)))
+    members: dict[str, tuple[str, ...]] = {}
+    for team_id, agent_id in connection.execute(_MEMBERS, account):
+        if agent_id in agents:
+            members[team_id] = (*members.get(team_id, ()), agent_id)
+    default = connection.execute(_DEFAULT_TEAM, account).scalar() or next(iter(team_ids.values()), None)
+    return Roster(agents, team_ids, members, default)
