@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from gateway.core.addresses import BadAddress, canonical, parse_addr_spec
 from gateway.core.clock import now
@@ -14,6 +15,7 @@ from gateway.core.forwarder import Challenge
 from gateway.core.message import ParsedMessage
 from gateway.core.place import Candidate, Contact, Context, Evidence, Place
 from gateway.core.tokens import AnswerToken, Tokens
+from gateway.parse import parse
 from gateway.store.challenge_marks import Marks, marks_of
 from gateway.store.engine import Store
 from gateway.store.forwarders import challenge_of
@@ -43,6 +45,31 @@ _d = columns(Deferral)
 _r = columns(Receipt)
 _team = columns(Team)
 _q = columns(ChallengeRow)
+
+# built once: to build a statement costs more than to run it
+_CONTACT = select(_c.id, _c.address, _c.name, _c.language, _c.company, _c.tags).where(
+    _c.account_id == bindparam("account"), _c.address_key == bindparam("key")
+)
+_FIRST_TRIED = select(_d.first_at).where(_d.account_id == bindparam("account"), _d.key == bindparam("key"))
+_NUMBERED = select(_t.id).where(_t.account_id == bindparam("account"), _t.number == bindparam("number"))
+_TICKET = (
+    select(_t.id, _t.number, _t.state, _team.name.label("team"), _a.address.label("assignee"))
+    .select_from(Ticket)
+    .outerjoin(Team, (_team.account_id == _t.account_id) & (_team.id == _t.team_id))
+    .outerjoin(Agent, (_a.account_id == _t.account_id) & (_a.id == _t.assignee_id))
+    .where(_t.account_id == bindparam("account"), _t.id == bindparam("ticket"))
+)
+_ROLE = select(_p.role).where(
+    _p.account_id == bindparam("account"), _p.ticket_id == bindparam("ticket"), _p.address_key == bindparam("key")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SentChallenge:
+    """The text a challenge was sent with, and how often it has come back."""
+
+    text: str
+    returns: int
 
 
 class Recall:
@@ -87,6 +114,15 @@ class Recall:
         found = next((r for r in rows if r.token in marks.proper), None) or next(iter(awaited), None)
         return challenge_of(found) if found else None
 
+    def sent_challenge(self, account_id: str, challenge: Challenge) -> SentChallenge:
+        """Raises StoreUnavailable."""
+        sent = select(_o.content).where(_o.account_id == account_id, _o.id == challenge.id)
+        lesson = select(_q.lesson).where(_q.account_id == account_id, _q.id == challenge.id)
+        with self._store.read() as connection:
+            content = connection.execute(sent).scalar()
+            returns = (connection.execute(lesson).scalar() or {}).get("returns", 0)
+        return SentChallenge(parse(content).text if content else "", returns)
+
     def kept_before(self, envelope: Envelope, account_id: str) -> bool:
         """Whether this very transaction was answered 250 before. Raises StoreUnavailable."""
         key = receipt_key(envelope.recipients, envelope.sha256)
@@ -130,9 +166,7 @@ class Recall:
 
 def _first_tried(connection: Connection, account_id: str, envelope: Envelope) -> datetime | None:
     key = receipt_key(envelope.recipients, envelope.sha256)
-    found: datetime | None = connection.execute(
-        select(_d.first_at).where(_d.account_id == account_id, _d.key == key)
-    ).scalar()
+    found: datetime | None = connection.execute(_FIRST_TRIED, {"account": account_id, "key": key}).scalar()
     return found
 
 
@@ -144,15 +178,14 @@ def _local(recipient: str) -> str:
 
 
 def _contact(connection: Connection, account_id: str, author: str) -> Contact | None:
-    row = connection.execute(select(*_c).where(_c.account_id == account_id, _c.address_key == author)).first()
+    row = connection.execute(_CONTACT, {"account": account_id, "key": author}).first()
     if row is None:
         return None
     return Contact(row.id, row.address, row.name, row.language, row.company, tuple(row.tags))
 
 
 def _ticket_numbered(connection: Connection, account_id: str, number: int) -> str | None:
-    query = select(_t.id).where(_t.account_id == account_id, _t.number == number)
-    found: str | None = connection.execute(query).scalar()
+    found: str | None = connection.execute(_NUMBERED, {"account": account_id, "number": number}).scalar()
     return found
 
 
@@ -169,21 +202,13 @@ def _by_answer_address(connection: Connection, account_id: str, token: AnswerTok
 def _candidate(
     connection: Connection, account_id: str, ticket_id: str, evidence: Evidence, author: str, agent: str | None = None
 ) -> Candidate | None:
-    row = connection.execute(
-        select(_t.id, _t.number, _t.state, _team.name.label("team"), _a.address.label("assignee"))
-        .select_from(Ticket)
-        .outerjoin(Team, (_team.account_id == _t.account_id) & (_team.id == _t.team_id))
-        .outerjoin(Agent, (_a.account_id == _t.account_id) & (_a.id == _t.assignee_id))
-        .where(_t.account_id == account_id, _t.id == ticket_id)
-    ).first()
+    row = connection.execute(_TICKET, {"account": account_id, "ticket": ticket_id}).first()
     if row is None:
         return None
-    participates = bool(author) and (
-        connection.execute(
-            select(_p.role).where(_p.account_id == account_id, _p.ticket_id == ticket_id, _p.address_key == author)
-        ).scalar()
-        is not None
-    )
+    role = None
+    if author:
+        role = connection.execute(_ROLE, {"account": account_id, "ticket": ticket_id, "key": author}).scalar()
+    participates = role is not None
     return Candidate(row.id, row.number, row.state, row.team, row.assignee, evidence, participates, agent)
 
 
