@@ -15,7 +15,7 @@ app = typer.Typer(no_args_is_help=True, help="The database's schema.")
 def upgrade(ctx: typer.Context, as_json: AsJson = False) -> None:
     """Make or upgrade the database, the secret key and the operator's account `system`. Does no harm twice."""
     settings = settings_of(ctx)
-    from gateway.app import prepare
+    from gateway.ground import prepare
     from gateway.store.migrations import HEAD
 
     prepare(settings)

@@ -14,7 +14,7 @@ import typer
 from gateway.core.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from gateway.app import Line
+    from gateway.line import Line
     from gateway.settings import Settings
     from gateway.store.blobs import FileBlobs
     from gateway.store.engine import Store
@@ -105,7 +105,8 @@ def on_the_line(settings: Settings, work: Callable[[Line], Awaitable[T]]) -> T:
     import logging
 
     from gateway import log
-    from gateway.app import Line, open_ground
+    from gateway.ground import open_ground
+    from gateway.line import Line
 
     # to stderr: stdout is for what the command reports, and that is all a person at a terminal wants of what went well
     log.set_up(settings.log.format, least=logging.WARNING if sys.stderr.isatty() else logging.INFO)

@@ -77,9 +77,9 @@ def open_(ctx: typer.Context, message_id: MessageId, account: AccountName = None
     """Make a ticket of a message that was ignored, with the usual notices."""
     with at_account(ctx, account) as desk:
         settings, account_id = desk.settings, desk.account_id
-    from gateway.app import Line
     from gateway.commands.open_message import open_message
     from gateway.core.outcome import Outcome
+    from gateway.line import Line
 
     async def work(line: Line) -> Outcome:
         return await open_message(line, account_id, message_id)

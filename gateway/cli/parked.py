@@ -29,9 +29,9 @@ def rerun(ctx: typer.Context, message_id: MessageId, account: AccountName = None
     """Take a parked message along the line once more, after the fix."""
     with at_account(ctx, account) as desk:
         settings, account_id = desk.settings, desk.account_id
-    from gateway.app import Line
     from gateway.commands.rerun import rerun as run_again
     from gateway.core.outcome import Outcome
+    from gateway.line import Line
 
     async def work(line: Line) -> Outcome:
         return await run_again(line, account_id, message_id)

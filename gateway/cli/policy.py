@@ -13,8 +13,8 @@ from gateway.cli.options import AccountName, AsJson, read_bytes, read_text, whoa
 from gateway.core.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from gateway.app import Line
     from gateway.commands.judge import Judgement
+    from gateway.line import Line
     from gateway.policy.document import PolicyDocument
     from gateway.policy.problems import PolicyError
 

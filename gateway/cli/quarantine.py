@@ -30,9 +30,9 @@ def release(ctx: typer.Context, message_id: MessageId, account: AccountName = No
     """Let a message go on: it opens or joins its ticket, and the usual notices leave."""
     with at_account(ctx, account) as desk:
         settings, account_id = desk.settings, desk.account_id
-    from gateway.app import Line
     from gateway.commands.release import release as let_go
     from gateway.core.outcome import Outcome
+    from gateway.line import Line
 
     async def work(line: Line) -> Outcome:
         return await let_go(line, account_id, message_id)

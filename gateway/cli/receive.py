@@ -52,9 +52,9 @@ def receive(
 def _outcome(
     ctx: typer.Context, sender: str, recipients: list[str], client_ip: str | None, helo: str | None
 ) -> Outcome:
-    from gateway.app import Line
     from gateway.commands.receive import receive as take
     from gateway.core.outcome import Reason
+    from gateway.line import Line
 
     content = sys.stdin.buffer.read()
 

@@ -13,8 +13,8 @@ from gateway.cli.options import AccountName, AsJson, DispositionName, moment_sin
 from gateway.cli.progress import progress
 
 if TYPE_CHECKING:
-    from gateway.app import Line
     from gateway.commands.reprocess import Change
+    from gateway.line import Line
 
 _GONE = (DispositionName.ERASED, DispositionName.EXPIRED)
 

@@ -48,7 +48,7 @@ def serve(
     manager = ServiceManager(os.environ)  # before anything else may open files or start processes
     roles = _roles(role)
     settings = settings_of(ctx)
-    from gateway.app import prepare_to_serve
+    from gateway.ground import prepare_to_serve
 
     announcement = list(announce(settings, roles))  # also finds a certificate, relay or scanner that cannot be meant
     invocation = ctx.find_object(Invocation)

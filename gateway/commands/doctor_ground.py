@@ -19,6 +19,7 @@ from gateway.core.errors import GatewayError
 from gateway.notify.sign import public_record
 from gateway.settings import Settings
 from gateway.store import listing, migrations, secret
+from gateway.store.binding import compare
 from gateway.store.blobs import FileBlobs
 from gateway.store.engine import Store
 from gateway.store.tables import Account, Change, Transaction
@@ -72,7 +73,7 @@ def _secret(store: Store, path: Path) -> Finding:
     """Opens the key of every account: a file restored from the wrong day opens some of them."""
     try:
         keys = secret.read(path)
-        secret.compare(store, keys)
+        compare(store, keys)
         for account_id in _account_ids(store):
             keys.decrypt(listing.sealed_dkim_key(store, account_id), f"dkim:{account_id}")
         mode = path.stat().st_mode & 0o077

@@ -18,7 +18,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from gateway import app
+from gateway.ground import open_ground, prepare_to_serve
 from gateway.commands import accounts
 from gateway.commands.publish import publish
 from gateway.core.addresses import without_controls
@@ -84,7 +84,7 @@ def run(settings: Settings, *, fresh: bool = False) -> int:
         configuration=demo.model_dump_json().encode(),
     )
     supervisor.claim()
-    app.prepare(demo)
+    prepare_to_serve(demo)
     if is_new:
         _set_up_account(demo)
         set_up.touch()
@@ -133,7 +133,7 @@ def _configure(settings: Settings, folder: Path) -> Settings:
 
 def _set_up_account(demo: Settings) -> None:
     """What an admin would type: an account, teams, agents, two mailboxes, a policy."""
-    ground = app.open_ground(demo)
+    ground = open_ground(demo)
     store = ground.store
     accounts.add_account(
         store, ground.secret, demo, NewAccount("", ACCOUNT, "Acme Pumps", "", b"", "", first_number=1001)

@@ -6,10 +6,9 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Coroutine, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gateway import log, metrics
-from gateway.certificates import Certificates
 from gateway.core.envelope import Envelope
 from gateway.core.networks import in_networks
 from gateway.core.outcome import Outcome
@@ -25,6 +24,9 @@ from gateway.smtp.session import GatewaySmtp
 from gateway.store.committer import Committer
 from gateway.store.directory import Directory
 from gateway.store.filing import LogEntry
+
+if TYPE_CHECKING:
+    from gateway.certificates import Certificates  # reads X.509: 30 ms that only a gateway with a certificate needs
 
 FLOODS_SECONDS = 5.0
 """How often a flood's ended minutes are looked for."""

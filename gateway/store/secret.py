@@ -11,13 +11,9 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
-from sqlalchemy import insert, select, update
 
 from gateway.core.errors import InvalidInput
 from gateway.core.tokens import Tokens
-from gateway.store.engine import Store
-from gateway.store.tables import Change
-from gateway.store.tables.columns import columns
 
 _NONCE_BYTES = 12
 
@@ -49,27 +45,6 @@ class Secret:
     def fingerprints(self) -> tuple[str, ...]:
         """Names of the keys, which tell nothing of them."""
         return tuple(_derive(k, b"fingerprint")[:8].hex() for k in self.keys)
-
-
-def compare(store: Store, secret: Secret) -> None:
-    """Bind a new database to the secret, or raise InvalidInput when it was made with another."""
-    change = columns(Change)
-    with store.read() as connection:
-        known = connection.execute(select(change.secret_fingerprint)).scalar()
-    if known in secret.fingerprints():
-        return
-    if known:
-        raise InvalidInput(
-            "the secret key file is not the one this database was made with; copy secret_key_file from another node "
-            "or from the backup"
-        )
-    with store.write() as connection:
-        first = secret.fingerprints()[0]
-        bound = connection.execute(
-            update(Change).where(change.secret_fingerprint == "").values(secret_fingerprint=first)
-        )
-        if known is None and not bound.rowcount:
-            connection.execute(insert(Change).values(id=1, number=0, secret_fingerprint=first))
 
 
 def _derive(key: bytes, purpose: bytes) -> bytes:

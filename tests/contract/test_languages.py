@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from gateway import app
 from gateway.commands import accounts
 from gateway.commands.receive import receive
 from gateway.core.clock import now
 from gateway.core.outcome import Accepted
+from gateway.ground import Ground, open_ground, prepare
+from gateway.line import Line
 from gateway.notify.compose import compose
 from gateway.notify.folder import templates_folder
 from gateway.notify.render import Templates
@@ -43,8 +44,8 @@ async def spoken(
     environment = {"DATA_DIR": folder, "DOMAIN": "gw.test", "HOSTNAME": "mx.gw.test", "DNS__ZONE_FILE": folder / "zone"}
     environment |= {"CLAMAV__ADDRESS": "off", "LOG__FORMAT": "json"}
     settings = load(None, {f"GATEWAY_{k}": str(v) for k, v in environment.items()})
-    app.prepare(settings)
-    ground = app.open_ground(settings)
+    prepare(settings)
+    ground = open_ground(settings)
     try:
         new = NewAccount("", "acme", "Acme", "", b"", "", **({"language": account} if account else {}))
         accounts.add_account(ground.store, ground.secret, settings, new)
@@ -56,7 +57,7 @@ async def spoken(
         )
         if contact:
             accounts.add_contact(ground.store, account_id, NewContact("carol@customer.test", "Carol", contact))
-        async with app.Line(ground) as line:
+        async with Line(ground) as line:
             outcome = await receive(
                 line, MAIL, sender="carol@customer.test", recipients=["support@acme.gw.test"], client_ip="127.0.0.9",
                 helo="client.test",
@@ -67,7 +68,7 @@ async def spoken(
         ground.close()
 
 
-def written(ground: app.Ground) -> dict[str, str]:
+def written(ground: Ground) -> dict[str, str]:
     templates = Templates(templates_folder())
     found = {}
     for claim in outbox.claim(ground.store, now() + timedelta(seconds=1), 10):

@@ -15,11 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from gateway import app
 from gateway.commands.audit import audit
 from gateway.commands.receive import receive
 from gateway.core.clock import now
 from gateway.core.outcome import Accepted
+from gateway.ground import Ground, open_ground
+from gateway.line import Line
 from gateway.settings import load
 from gateway.store import changes, outbox
 from tests.servers.gateway import RunningGateway, mail, wait_until
@@ -46,10 +47,10 @@ def gateway(postgres: PostgresServer, tmp_path: Path) -> Iterator[RunningGateway
 async def file_all(config: Path, first: int, count: int, step: int = 1, to: str = "support") -> Counter[str]:
     """What one process does: twenty at a time along the line."""
     outcomes: Counter[str] = Counter()
-    ground = app.open_ground(load(config, {}), prompt=True)
+    ground = open_ground(load(config, {}), prompt=True)
     waiting = iter(range(first, first + count * step, step))
 
-    async with app.Line(ground) as line:
+    async with Line(ground) as line:
 
         async def one_after_another() -> None:
             for n in waiting:
@@ -112,9 +113,9 @@ def test_retries_that_reach_two_processes_at_once_are_kept_once(gateway: Running
 async def test_two_outbox_workers_never_claim_one_row(gateway: RunningGateway) -> None:
     await file_all(gateway.config, 0, 100)
     owed = len(gateway.outbox(state="pending"))
-    other = app.open_ground(gateway.settings)
+    other = open_ground(gateway.settings)
 
-    def claim_all(ground: app.Ground) -> list[str]:
+    def claim_all(ground: Ground) -> list[str]:
         mine: list[str] = []
         while found := outbox.claim(ground.store, now(), 7, database_clock=True):
             mine += [c.id for c in found]

@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from gateway import app
 from gateway.commands.rerun import rerun
 from gateway.core.outcome import Accepted, Outcome
+from gateway.line import Line
 from tests.servers.gateway import Fault, RunningGateway, dotted, mail
 
 STAGES = ["parse", "verify", "scan", "recall", "decide"]
@@ -18,7 +18,7 @@ def _rerun(gateway: RunningGateway, message_id: str) -> Outcome:
     """What `gateway parked rerun` does, beside a gateway that serves."""
 
     async def run() -> Outcome:
-        async with app.Line(gateway.ground) as line:
+        async with Line(gateway.ground) as line:
             return await rerun(line, gateway.account_ids["acme"], message_id)
 
     return asyncio.run(run())

@@ -14,12 +14,13 @@ from typing import Any
 import pytest
 import typer.main
 
-from gateway import app as composition
 from gateway.cli.main import app
 from gateway.commands import accounts
 from gateway.commands.audit import audit
 from gateway.commands.receive import receive
 from gateway.core.outcome import Accepted, Reason
+from gateway.ground import open_ground, prepare
+from gateway.line import Line
 from gateway.policy.document import PolicyDocument
 from gateway.settings import NOT_SETTINGS, Settings, load
 from gateway.smtp.replies import TABLE
@@ -247,15 +248,15 @@ async def test_what_the_page_backs_up_from_a_running_gateway_is_whole(tmp_path: 
     settings = load(
         None, {"GATEWAY_DATA_DIR": str(data), "GATEWAY_DOMAIN": "gw.test", "GATEWAY_CLAMAV__ADDRESS": "off"}
     )
-    composition.prepare(settings)
-    ground = composition.open_ground(settings)
+    prepare(settings)
+    ground = open_ground(settings)
     accounts.add_account(ground.store, ground.secret, settings, NewAccount("", "acme", "Acme", "", b"", ""))
     text = script("back-up-and-restore.md", "# back up\n").replace("/opt/gateway/bin/python", sys.executable)
     text = re.sub(r"^data=.*$", f"data={data}", text, flags=re.MULTILINE)
     text = re.sub(r"^backup=.*$", f"backup={backup}", text, flags=re.MULTILINE)
     database_first, then_blobs = text.split("# 2. the blobs")
 
-    async with composition.Line(ground) as line:
+    async with Line(ground) as line:
         for n in (1, 2):
             kept = await receive(line, large_mail(n), sender="a@customer.test", recipients=["support@acme.gw.test"])
             assert isinstance(kept, Accepted)
@@ -271,7 +272,7 @@ async def test_what_the_page_backs_up_from_a_running_gateway_is_whole(tmp_path: 
     text = re.sub(r"^data=.*$", f"data={restored}", text, flags=re.MULTILINE)
     run(re.sub(r"^backup=.*$", f"backup={backup}", text, flags=re.MULTILINE))
 
-    again = composition.open_ground(load(None, {"GATEWAY_DATA_DIR": str(restored), "GATEWAY_DOMAIN": "gw.test"}))
+    again = open_ground(load(None, {"GATEWAY_DATA_DIR": str(restored), "GATEWAY_DOMAIN": "gw.test"}))
     report = audit(again.store, again.blobs)
     assert report.problems == []
     assert report.counts["accepted"] == 1

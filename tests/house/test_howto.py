@@ -99,4 +99,4 @@ def test_the_example_keeps_the_house_s_style(page: Path, tmp_path: Path) -> None
 def test_the_line_to_change_for_a_scanner_is_the_one_that_is_there() -> None:
     page = (HOWTO / "add-a-scanner.md").read_text(encoding="utf-8")
     (removed,) = re.findall(r"^-( +\S.*)$", page, re.MULTILINE)
-    assert removed in (ROOT / "gateway" / "app.py").read_text(encoding="utf-8").splitlines()
+    assert removed in (ROOT / "gateway" / "line.py").read_text(encoding="utf-8").splitlines()

@@ -24,9 +24,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from gateway import app
 from gateway.commands import accounts
 from gateway.commands.audit import AuditReport, audit
+from gateway.ground import open_ground, prepare
 from gateway.settings import Settings, load
 from gateway.store import queries
 from gateway.store.changes import NewAccount, NewAgent, NewMailbox
@@ -112,8 +112,8 @@ class RunningGateway:
         (folder / "zone").write_text(zone)
         self._write_config(relay, settings or {})
         self.settings: Settings = load(self.config, {})
-        app.prepare(self.settings)
-        self.ground = app.open_ground(self.settings)
+        prepare(self.settings)
+        self.ground = open_ground(self.settings)
         self.account_ids: dict[str, str] = {}
         self.add_account("acme", "support@acme.test", "sales@acme.test")
         self.add_account("globex", "help@globex.test")

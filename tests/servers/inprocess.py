@@ -21,6 +21,8 @@ import psycopg
 from gateway import app, log
 from gateway.commands import accounts
 from gateway.core.clock import new_id
+from gateway.ground import Ground, open_ground, prepare
+from gateway.line import Line
 from gateway.settings import Settings, load
 from gateway.smtp.client_table import ClientTable
 from gateway.smtp.server import SmtpServer
@@ -72,8 +74,8 @@ def make_seed(folder: Path, server: PostgresServer | None = None) -> Path:
         secret.make(folder / "secret.key")
         (folder / _SERVER).write_text(server.url)
     settings = settings_for(folder, **more)
-    app.prepare(settings)
-    ground = app.open_ground(settings)
+    prepare(settings)
+    ground = open_ground(settings)
     for name in ("acme", "globex"):
         new = NewAccount("", name, name.capitalize(), "", b"", "", domains=(f"mail.{name}.example",))
         accounts.add_account(ground.store, ground.secret, settings, new)
@@ -89,12 +91,12 @@ def make_seed(folder: Path, server: PostgresServer | None = None) -> Path:
     return folder
 
 
-def fresh_ground(seed: Path, folder: Path, **more: str) -> app.Ground:
+def fresh_ground(seed: Path, folder: Path, **more: str) -> Ground:
     """A copy of the seed: migrating and making RSA keys costs most of a second."""
     shutil.copytree(seed, folder, dirs_exist_ok=True)
     if (folder / _SERVER).exists():
         more["GATEWAY_DATABASE_URL"] = _copy_of_the_seed((folder / _SERVER).read_text())
-    return app.open_ground(settings_for(folder, **more))
+    return open_ground(settings_for(folder, **more))
 
 
 def _copy_of_the_seed(server_url: str) -> str:
@@ -192,8 +194,8 @@ def dotted(content: bytes) -> bytes:
 class Gateway:
     """An open line with its SMTP server; `ground` has the store."""
 
-    ground: app.Ground
-    line: app.Line
+    ground: Ground
+    line: Line
     server: SmtpServer
     port: int
 
@@ -247,16 +249,14 @@ async def until(condition: Callable[[], bool], seconds: float = 10) -> None:
 
 
 @contextlib.asynccontextmanager
-async def running(
-    ground: app.Ground, *, zone: dict[tuple[str, str], list[str]] | None = None
-) -> AsyncIterator[Gateway]:
+async def running(ground: Ground, *, zone: dict[tuple[str, str], list[str]] | None = None) -> AsyncIterator[Gateway]:
     """Serve until the block ends, then stop in good order."""
     async with NameServer(ZONE if zone is None else zone).running() as names:
         ground.settings = ground.settings.model_copy(
             update={"dns": ground.settings.dns.model_copy(update={"port": names.port})}
         )
         clients = app.clients_of(ground.settings, ClientTable.alone())
-        async with app.Line(ground, saw_forwarder=clients.saw_forwarder) as line:
+        async with Line(ground, saw_forwarder=clients.saw_forwarder) as line:
             await line.store_pool(line.directory.refresh)
             certificates = app.certificates_of(ground.settings)
             server = app.smtp_server(line, clients, certificates)

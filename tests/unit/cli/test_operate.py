@@ -411,9 +411,10 @@ def test_two_who_release_a_message_at_once_make_one_ticket_and_lose_no_content(c
     import asyncio
 
     from gateway import settings
-    from gateway.app import Line, open_ground
     from gateway.core.outcome import Accepted, Outcome
+    from gateway.ground import open_ground
     from gateway.intake import Again
+    from gateway.line import Line
     from gateway.store.queries import account_id, stored_message
 
     arguments = ("--sender", "carol@customer.test", "--recipient", "support@acme.gw.test", "--json")

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from gateway import app
 from gateway.core.errors import StoreUnavailable
 from gateway.core.notice import Delivery, DeliveryResult
+from gateway.ground import Ground, open_ground
 from gateway.notify.folder import templates_folder
 from gateway.notify.render import Templates
 from gateway.offload import Offload
@@ -62,7 +62,7 @@ def seed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = make_seed(tmp_path_factory.mktemp("seed"))
 
     async def owe() -> None:
-        async with running(app.open_ground(settings_for(folder))) as gateway, gateway.client() as client:
+        async with running(open_ground(settings_for(folder))) as gateway, gateway.client() as client:
             assert (await client.mail(numbered(1))).code == 250
 
     asyncio.run(owe())
@@ -70,7 +70,7 @@ def seed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def ground(seed: Path, tmp_path: Path) -> Iterator[app.Ground]:
+def ground(seed: Path, tmp_path: Path) -> Iterator[Ground]:
     ground = fresh_ground(seed, tmp_path / "data")
     yield ground
     ground.close()
@@ -84,14 +84,14 @@ async def pools() -> AsyncIterator[tuple[Offload, Offload]]:
         pool.close()
 
 
-def worker_of(ground: app.Ground, pools: tuple[Offload, Offload], *relays: ScriptedRelay) -> OutboxWorker:
+def worker_of(ground: Ground, pools: tuple[Offload, Offload], *relays: ScriptedRelay) -> OutboxWorker:
     return OutboxWorker(
         store=ground.store, secret=ground.secret, tokens=ground.tokens, templates=Templates(templates_folder()),
         relays=relays, gateway_domain="gw.test", store_pool=pools[0], cpu_pool=pools[1],
     )  # fmt: skip
 
 
-def rows(ground: app.Ground) -> dict[str, Any]:
+def rows(ground: Ground) -> dict[str, Any]:
     with ground.store.read() as connection:
         return {r.recipient.partition("@")[0]: r for r in connection.execute(select(*_o))}
 
@@ -107,11 +107,11 @@ async def worked(worker: OutboxWorker, until: Callable[[], bool]) -> None:
         await running_
 
 
-def settled(ground: app.Ground) -> Callable[[], bool]:
+def settled(ground: Ground) -> Callable[[], bool]:
     return lambda: all(r.attempts for r in rows(ground).values())
 
 
-async def test_each_row_is_sent_once_and_its_reply_kept(ground: app.Ground, pools: tuple[Offload, Offload]) -> None:
+async def test_each_row_is_sent_once_and_its_reply_kept(ground: Ground, pools: tuple[Offload, Offload]) -> None:
     relay = ScriptedRelay()
     await worked(worker_of(ground, pools, relay), settled(ground))
     assert sorted(r for r, _ in relay.got) == ["ann@acme.test", "bob@acme.test", "carol@customer.test"]
@@ -120,7 +120,7 @@ async def test_each_row_is_sent_once_and_its_reply_kept(ground: app.Ground, pool
     assert len({r.message_id_header for r in rows(ground).values()}) == 3
 
 
-async def test_without_a_relay_the_outbox_holds(ground: app.Ground, pools: tuple[Offload, Offload]) -> None:
+async def test_without_a_relay_the_outbox_holds(ground: Ground, pools: tuple[Offload, Offload]) -> None:
     worker = worker_of(ground, pools)
     running_ = asyncio.create_task(worker.run())
     for _ in range(5):
@@ -132,7 +132,7 @@ async def test_without_a_relay_the_outbox_holds(ground: app.Ground, pools: tuple
 
 
 async def test_one_row_that_fails_or_breaks_our_code_stops_no_other(
-    ground: app.Ground, pools: tuple[Offload, Offload]
+    ground: Ground, pools: tuple[Offload, Offload]
 ) -> None:
     answers = {"ann@acme.test": REFUSED, "bob@acme.test": ZeroDivisionError("bug"), "carol@customer.test": DELIVERED}
     await worked(worker_of(ground, pools, ScriptedRelay(answers.__getitem__)), settled(ground))
@@ -142,7 +142,7 @@ async def test_one_row_that_fails_or_breaks_our_code_stops_no_other(
     assert states["bob"] == ("failed", "ZeroDivisionError: see the log")
 
 
-async def test_a_row_whose_ticket_is_gone_fails_visibly(ground: app.Ground, pools: tuple[Offload, Offload]) -> None:
+async def test_a_row_whose_ticket_is_gone_fails_visibly(ground: Ground, pools: tuple[Offload, Offload]) -> None:
     with ground.store.write() as connection:
         connection.execute(update(Outbox).where(_o.recipient == "ann@acme.test").values(ticket_id="0" * 32))
     await worked(worker_of(ground, pools, ScriptedRelay()), settled(ground))
@@ -152,7 +152,7 @@ async def test_a_row_whose_ticket_is_gone_fails_visibly(ground: app.Ground, pool
 
 
 async def test_a_greylisted_row_waits_and_sends_the_same_bytes_again(
-    ground: app.Ground, pools: tuple[Offload, Offload]
+    ground: Ground, pools: tuple[Offload, Offload]
 ) -> None:
     relay = ScriptedRelay(lambda _r: GREYLISTED)
     await worked(worker_of(ground, pools, relay), settled(ground))
@@ -174,7 +174,7 @@ async def test_a_greylisted_row_waits_and_sends_the_same_bytes_again(
     ids=["away", "cut after the dot", "greylisted", "refused", "delivered"],
 )
 async def test_the_second_relay_is_asked_only_where_the_first_took_no_word_of_it(
-    ground: app.Ground, pools: tuple[Offload, Offload], first: Delivery, second_is_asked: bool
+    ground: Ground, pools: tuple[Offload, Offload], first: Delivery, second_is_asked: bool
 ) -> None:
     one, two = ScriptedRelay(lambda _r: first), ScriptedRelay(name="two")
     await worked(worker_of(ground, pools, one, two), settled(ground))
@@ -182,7 +182,7 @@ async def test_the_second_relay_is_asked_only_where_the_first_took_no_word_of_it
     assert len(two.got) == (3 if second_is_asked else 0)
 
 
-async def test_an_uncertain_end_is_in_the_trace(ground: app.Ground, pools: tuple[Offload, Offload]) -> None:
+async def test_an_uncertain_end_is_in_the_trace(ground: Ground, pools: tuple[Offload, Offload]) -> None:
     await worked(worker_of(ground, pools, ScriptedRelay(lambda _r: CUT)), settled(ground))
     with ground.store.read() as connection:
         details = (
@@ -193,7 +193,7 @@ async def test_an_uncertain_end_is_in_the_trace(ground: app.Ground, pools: tuple
 
 
 async def test_a_relay_that_hangs_holds_its_slots_and_no_more_than_those(
-    ground: app.Ground, pools: tuple[Offload, Offload], monkeypatch: pytest.MonkeyPatch
+    ground: Ground, pools: tuple[Offload, Offload], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker_module, "AT_ONCE", 2)
     relay = ScriptedRelay(hold=asyncio.Event())
@@ -218,7 +218,7 @@ async def test_a_relay_that_hangs_holds_its_slots_and_no_more_than_those(
 
 
 async def test_mail_that_is_out_is_not_sent_again_because_the_database_was_away_for_its_record(
-    ground: app.Ground, pools: tuple[Offload, Offload], monkeypatch: pytest.MonkeyPatch
+    ground: Ground, pools: tuple[Offload, Offload], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The row kept its lease, and after it the same mail went out a second time."""
     settle, failures = outbox.settle, ["first", "second"]
@@ -237,7 +237,7 @@ async def test_mail_that_is_out_is_not_sent_again_because_the_database_was_away_
 
 
 async def test_a_database_that_is_away_for_a_round_stops_nothing(
-    ground: app.Ground, pools: tuple[Offload, Offload], monkeypatch: pytest.MonkeyPatch
+    ground: Ground, pools: tuple[Offload, Offload], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     claim, failures = outbox.claim, [StoreUnavailable("gone"), RuntimeError("bug")]
 

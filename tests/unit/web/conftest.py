@@ -16,9 +16,9 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import select, update
 
-from gateway import app as composition
 from gateway.commands import accounts
 from gateway.commands.publish import publish
+from gateway.ground import Ground, open_ground, prepare
 from gateway.offload import Offload
 from gateway.store import changes, queries, secret
 from gateway.store.changes import NewAccount, NewAgent, NewMailbox
@@ -63,7 +63,7 @@ def with_files(n: str) -> bytes:
 class World:
     """What was sent, by what became of it: ids of messages, traces."""
 
-    ground: composition.Ground
+    ground: Ground
     keys: dict[str, str] = field(default_factory=dict)
     messages: dict[str, str] = field(default_factory=dict)
     traces: dict[str, str] = field(default_factory=dict)
@@ -87,12 +87,12 @@ class World:
             connection.execute(update(MessageRow).where(_m.id == message_id).values(facts=json.dumps(facts)))
 
 
-def _prepared(folder: Path, **more: str) -> composition.Ground:
+def _prepared(folder: Path, **more: str) -> Ground:
     """Two accounts, each with a mailbox and an agent; `acme` with two policy versions."""
     settings = settings_for(folder, **more)
     secret.make(settings.secret_key_path)
-    composition.prepare(settings)
-    ground = composition.open_ground(settings)
+    prepare(settings)
+    ground = open_ground(settings)
     for name in ("acme", "globex"):
         new = NewAccount("", name, name.capitalize(), "", b"", "")
         accounts.add_account(ground.store, ground.secret, settings, new)
@@ -116,7 +116,7 @@ MAIL = {
 }
 
 
-async def _fill(ground: composition.Ground) -> World:
+async def _fill(ground: Ground) -> World:
     world = World(ground)
     async with running(ground) as gateway:
         for name, (content, account) in MAIL.items():
@@ -129,7 +129,7 @@ async def _fill(ground: composition.Ground) -> World:
             spam = numbered("spam").replace(b"carol@customer", b"x@spam")
             assert (await client.mail(spam, sender="<x@spam.test>")).code == 550
         world.traces["refused"] = (await gateway.log_line(outcome="refused"))["trace"]
-    world.ground = composition.open_ground(ground.settings)
+    world.ground = open_ground(ground.settings)
     infected = {"status": "infected", "findings": [{"scanner": "clamav", "name": "Eicar-Test", "where": "message"}]}
     world.change_facts(world.messages["infected"], lambda facts: facts["scan"].update(infected))
     return world

@@ -1,0 +1,115 @@
+"""The line put together: the intake with everything it needs, for whoever brings messages to it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Self
+
+from gateway.core.ports import Strategy
+from gateway.ground import Ground
+from gateway.intake import Intake
+from gateway.offload import Offload
+from gateway.policy import strategies as strategy_package
+from gateway.policy.engine import Policy, compile_policy
+from gateway.policy.loader import load
+from gateway.registry import plugins_of
+from gateway.resolver import DnsResolver
+from gateway.scan.runner import ScanRunner
+from gateway.scan.scanners import clamav
+from gateway.smtp.replies import final_reply
+from gateway.store.begun import BegunMarks
+from gateway.store.blobs import FileBlobs
+from gateway.store.commit import Commit
+from gateway.store.committer import Committer
+from gateway.store.directory import Directory
+from gateway.store.engine import Store
+from gateway.store.policies import policy_text
+from gateway.store.recall import Recall
+from gateway.verify.verifier import Verifier
+
+
+class Policies:
+    """Compiled policies by account and version; a version never changes, so nothing here ever goes stale."""
+
+    _KEPT = 512
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._compiled: dict[tuple[str, int], Policy] = {}
+
+    def __call__(self, account_id: str, version: int) -> Policy:
+        """Raises StoreUnavailable."""
+        key = (account_id, version)
+        if key not in self._compiled:
+            if len(self._compiled) >= self._KEPT:
+                self._compiled.pop(next(iter(self._compiled)))
+            self._compiled[key] = compile_policy(load(policy_text(self._store, account_id, version)), version)
+        return self._compiled[key]
+
+
+class Line:
+    """In a running event loop. Used by `serve`, and by the commands that receive, judge or release messages."""
+
+    def __init__(
+        self,
+        ground: Ground,
+        on_owed: Callable[[], None] = lambda: None,
+        saw_forwarder: Callable[[str], None] = lambda _ip: None,
+    ) -> None:
+        """`on_owed` is called from the committer's thread when mail is owed, `saw_forwarder` with the address of a client
+        that a mailbox's own domain vouches for.
+        """
+        settings = ground.settings
+        self.ground = ground
+        self.store_pool = Offload("store", 4)
+        self.cpu_pool = Offload("cpu", 2)
+        self.directory = Directory(ground.store, settings.domain, settings.hostname)
+        self.begun = BegunMarks(settings.data_dir)
+        self.policies = Policies(ground.store)
+        strategies = plugins_of(strategy_package, "STRATEGY", Strategy)  # type: ignore[type-abstract]
+        commit = Commit(strategies, lambda outcome, trace: str(final_reply(outcome, trace)))
+        self.committer = Committer(ground.store, ground.blobs, commit, on_owed)
+        self.resolver = DnsResolver(
+            settings.dns.nameservers or None, settings.dns.port, settings.dns.timeout_seconds, settings.dns.zone_file
+        )
+        self.scanner = clamav.make(
+            settings.clamav.address, settings.clamav.timeout_seconds, settings.data_dir / "clamd.seen"
+        )
+        self.intake = Intake(
+            authserv_id=settings.hostname,
+            directory=self.directory,
+            verifier=Verifier(
+                self.resolver, settings.auth.budget_seconds, self.cpu_pool, settings.auth.trusted_arc_sealers
+            ),
+            scanner=ScanRunner([self.scanner], self.cpu_pool),
+            recall=Recall(ground.store, ground.tokens),
+            policy_of=self.policies,
+            reply_line=lambda outcome, trace: str(final_reply(outcome, trace)),
+            committer=self.committer,
+            blobs=ground.blobs,
+            begun=self.begun,
+            store_pool=self.store_pool,
+            cpu_pool=self.cpu_pool,
+            saw_forwarder=saw_forwarder,
+        )
+
+    @property
+    def store(self) -> Store:
+        return self.ground.store
+
+    @property
+    def blobs(self) -> FileBlobs:
+        return self.ground.blobs
+
+    async def __aenter__(self) -> Self:
+        self.begun.start()
+        self.committer.start()
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await asyncio.to_thread(self.committer.close)
+        self.store_pool.close()
+        self.cpu_pool.close()
+        self.scanner.close()
+        self.begun.end()

@@ -1,0 +1,74 @@
+"""The HTTP server: uvicorn in the worker's own loop, on sockets the supervisor owns."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Mapping, Sequence
+
+import uvicorn
+
+from gateway.core.errors import Surroundings
+from gateway.offload import Offload
+from gateway.store.backlog import reachable
+from gateway.store.blobs import FileBlobs
+from gateway.store.engine import Store
+from gateway.web.app import make_app
+from gateway.web.figures import Figures, LoopLag
+from gateway.web.readiness import Check, Readiness
+
+HEADER_BYTES = 16 * 1024
+"""Longest request line with all header fields; no request of the API is near it."""
+GRACE_SECONDS = 5
+
+
+class WebServer:
+    """Requests have threads of their own, and those who watch one apart: neither these nor a database that hangs may hold
+    up mail.
+    """
+
+    def __init__(self, store: Store, blobs: FileBlobs, lag: LoopLag, listeners: Mapping[str, Check]) -> None:
+        """`listeners`: those that readiness asks besides the database."""
+        self._store = store
+        self._pools = pool, watching = Offload("web", 2), Offload("watch", 1)
+        self._watching = watching
+        app = make_app(
+            store=store,
+            blobs=blobs,
+            pool=pool,
+            readiness=Readiness({"database": self._database, **listeners}),
+            figures=Figures(store, watching),
+            lag=lag,
+        )
+        config = uvicorn.Config(
+            app,
+            http="h11",
+            h11_max_incomplete_event_size=HEADER_BYTES,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )
+        self._server = uvicorn.Server(config)
+        self._server.capture_signals = contextlib.nullcontext  # type: ignore[assignment,method-assign]  # signals are the worker's
+        self._serving: asyncio.Task[None] | None = None
+
+    async def _database(self) -> str:
+        try:
+            await self._watching(reachable, self._store)
+        except Surroundings as error:
+            return str(error)
+        return ""
+
+    def begin(self, sockets: Sequence[socket.socket]) -> None:
+        self._serving = asyncio.create_task(self._server.serve(sockets=list(sockets)))
+
+    async def end(self) -> None:
+        """When the answers under way are given, at most GRACE_SECONDS."""
+        self._server.should_exit = True
+        if self._serving:
+            await self._serving
+        for pool in self._pools:
+            pool.close()
