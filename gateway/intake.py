@@ -7,13 +7,14 @@ Whoever has an `Envelope` (SMTP, the pipe) calls `Intake.take`; a stored message
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from time import perf_counter
 from typing import Any, Protocol
 
 from gateway import log, metrics
+from gateway.core.challenges import is_for_challenge
 from gateway.core.clock import new_id, now
 from gateway.core.decision import Acknowledge, Decision, Disposition, EnvelopeFacts, Facts, Notify
 from gateway.core.envelope import Envelope
@@ -25,19 +26,26 @@ from gateway.core.reports import AuthReport, ScanReport
 from gateway.core.trace import Step, TransactionRecord, received, record_of
 from gateway.offload import INLINE_BYTES, Offload
 from gateway.parse import parse
+from gateway.policy.challenges import why_not_learnt
 from gateway.policy.engine import Policy, decide
 from gateway.store.blobs import INLINE_BYTES as ROW_BYTES
 from gateway.store.blobs import FileBlobs
 from gateway.store.committer import Committer
 from gateway.store.directory import AccountEntry, Directory
-from gateway.store.filing import Filing, LogEntry
+from gateway.store.filing import Answered, Filing, LogEntry
 from gateway.store.keys import receipt_key
 from gateway.store.locate import locate
 from gateway.store.recall import Recall
+from gateway.verify.challenge_report import remark_on_report
+from gateway.verify.learning import learn
 from gateway.verify.results import authentication_results
 
 RECEIVED_LIMIT = 50
 """More Received fields than this is a loop (RFC 5321 section 6.3 asks for at least 100 hops; T34 for 50)."""
+
+
+async def _unknown() -> Collection[str]:
+    return ()
 
 
 class Verifies(Protocol):
@@ -125,6 +133,7 @@ class Intake:
         store_pool: Offload,
         cpu_pool: Offload,
         saw_forwarder: Callable[[str], None] = lambda _ip: None,
+        relay_addresses: Callable[[], Awaitable[Collection[str]]] = _unknown,
     ) -> None:
         self._authserv_id = authserv_id
         self._directory = directory
@@ -139,6 +148,7 @@ class Intake:
         self._store_pool = store_pool
         self._cpu_pool = cpu_pool
         self._saw_forwarder = saw_forwarder
+        self._relay_addresses = relay_addresses
         self._log = log.get("intake")
 
     async def take(self, envelope: Envelope) -> Outcome:
@@ -199,7 +209,24 @@ class Intake:
             self._begun.clear(envelope.sha256)
         if decision.disposition in (Disposition.REJECT, Disposition.DEFER):
             return await self._turned_away(journey, facts, decision)
-        return await self._commit(journey, facts, decision, again=again)
+        answered = await self._answered(journey, facts) if facts.context.challenge else None
+        return await self._commit(journey, facts, decision, again=again, answered=answered)
+
+    async def _answered(self, journey: Journey, facts: Facts) -> Answered | None:
+        """What this message says of a forwarding challenge of ours: a report on it, or the challenge itself come back."""
+        challenge, envelope, message = facts.context.challenge, journey.envelope, facts.message
+        if challenge is None:
+            return None
+        if is_for_challenge(envelope.recipients):
+            return Answered(None, (remark_on_report(envelope, message),))
+        sent = await self._store_pool(self._recall.sent_challenge, facts.place.account_id, challenge)
+        with journey.in_stage("learn") as detail:
+            lesson = learn(
+                challenge, envelope, message, facts.auth, forwarder_id=new_id(), hostname=self._authserv_id,
+                relay_addresses=await self._relay_addresses(), sent_text=sent.text, seen_before=sent.returns,
+            )  # fmt: skip
+            detail["remarks"] = [r.code for r in lesson.remarks]
+        return Answered(lesson.forwarder, lesson.remarks, why_not_learnt(challenge, facts, lesson.forwarder))
 
     async def _turned_away(self, journey: Journey, facts: Facts, decision: Decision) -> Outcome:
         """Refused or deferred, unless it is a retry of what was kept already: its 250 was lost on the way, and what has
@@ -282,7 +309,15 @@ class Intake:
         facts = await self._placed(journey.envelope, facts)
         return await self._commit(journey, facts, self._decide_again(journey, facts, how), again=how)
 
-    async def _commit(self, journey: Journey, facts: Facts, decision: Decision, *, again: Again | None) -> Outcome:
+    async def _commit(
+        self,
+        journey: Journey,
+        facts: Facts,
+        decision: Decision,
+        *,
+        again: Again | None,
+        answered: Answered | None = None,
+    ) -> Outcome:
         journey.stage = "commit"
         envelope = journey.envelope
         filing = Filing(
@@ -296,6 +331,7 @@ class Intake:
             blob=await self._store_large(journey, facts.place.account_id, again=again),
             steps=tuple(journey.steps),
             again=again is not None,
+            answered=answered,
         )
         return await self._file(journey, filing)
 

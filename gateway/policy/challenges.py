@@ -25,15 +25,15 @@ def verdict_of_challenge(facts: Facts) -> Verdict:
 def why_not_learnt(challenge: Challenge, facts: Facts, forwarder: Forwarder) -> str:
     """Why a challenge that came back teaches nothing; empty where it does.
 
-    Whoever reads the mailbox knows the token. A copy of its text, sent from anywhere, must teach nothing: either our own
-    signature still holds, so that all of the challenge came and not its words, or the mailbox's domain vouches for the
-    client, the reverse-path or the author (servers that forward as a new message write the mailbox's own address into
-    From). A provider's clients are vouched for by every customer of it, so that says nothing there.
+    Whoever reads the mailbox knows the token. A copy of its text, sent from anywhere, must teach nothing: either all of the
+    challenge came, and not its words only, or the mailbox's domain vouches for the client, the reverse-path or the author
+    (servers that forward as a new message write the mailbox's own address into From). A provider's clients are vouched for
+    by every customer of it, so that says nothing there.
     """
     auth, message = facts.auth, facts.message
     if facts.envelope.client is None:
         return "it came through a pipe, which shows no client"
-    if message.message_id == challenge.message_id and _is_signed_by_us(facts):
+    if message.message_id == challenge.message_id and (_is_whole(forwarder) or _is_signed_by_us(facts)):
         return ""
     if auth.path is Path.FORWARDER or (auth.client_vouched and not forwarder.provider):
         return ""
@@ -43,6 +43,11 @@ def why_not_learnt(challenge: Challenge, facts: Facts, forwarder: Forwarder) -> 
     if auth.sender is Sender.VERIFIED and message.author is not None and message.author.domain == domain:
         return ""
     return UNPROVEN.format(domain=domain)
+
+
+def _is_whole(forwarder: Forwarder) -> bool:
+    """Author, subject, and every part with its octets. Says as much as our signature, whose key need not be in DNS yet."""
+    return forwarder.keeps_author and forwarder.keeps_subject and forwarder.keeps_body
 
 
 def _is_of(address: str, domain: str) -> bool:

@@ -27,10 +27,12 @@ MOST = 8
 CAME_TWICE = Remark(
     "came-twice",
     is_good=False,
-    text="The challenge came back a second time, by another server. What the first return taught is forgotten: "
-    "one of the two may be somebody who reads the mailbox and sent it on himself.",
-    cure="Let one server only forward this mailbox, then check again.",
+    text="the challenge came back a second time, by another server; what the first return taught is forgotten, for one of "
+    "the two may be somebody who reads the mailbox and sent it on himself",
+    cure="let one server only forward this mailbox, then check again",
 )
+TWICE, GOOD, NOT_YET = "twice", "all-good", "not-yet"
+"""Codes of remarks: it came back again by the same server; nothing is wrong; a server still tries."""
 
 _f, _c, _b = columns(ForwarderRow), columns(ChallengeRow), columns(MailboxRow)
 _forwarder: TypeAdapter[Forwarder] = TypeAdapter(Forwarder)
@@ -78,12 +80,14 @@ def _settle(connection: Connection, filing: Filing, now: datetime) -> list[Step]
         return _reported(connection, row, filing, answered, now)
     if row.state == "returned":
         return _again(connection, row, answered, answered.forwarder, now)
+    returns = row.lesson.get("returns", 0) + 1
     if answered.why_not:
         # left open: what does not prove its way must not keep the true one from teaching
-        _note(connection, row, _lesson(filing, answered, learnt=False))
+        _note(connection, row, _lesson(filing, answered, learnt=False) | {"returns": returns})
         return [Step(now, "challenge", "returned", answered.why_not, _told(answered))]
     learnt = _learn(connection, row, answered.forwarder, now)
-    _note(connection, row, _lesson(filing, answered, learnt=True), state="returned", settled_at=now)
+    lesson = _lesson(filing, answered, learnt=True) | {"returns": returns}
+    _note(connection, row, lesson, state="returned", settled_at=now)
     return [Step(now, "challenge", "learnt", "", _told(answered) | {"forwarder": dump(learnt)})]
 
 
@@ -115,10 +119,11 @@ def _note(connection: Connection, row: Any, lesson: Json, **values: Any) -> None
 
 def _reported(connection: Connection, row: Any, filing: Filing, answered: Answered, now: datetime) -> list[Step]:
     """A delivery report, or an automatic answer. Reports can be made by anybody: they never end a challenge for good."""
-    bad = any(not r.is_good for r in answered.remarks)
-    if bad and row.state == "open":
-        _note(connection, row, _lesson(filing, answered, learnt=False), state="bounced", settled_at=now)
-    return [Step(now, "challenge", "bounced" if bad else "reported", "", _told(answered))]
+    over = any(not r.is_good and r.code != NOT_YET for r in answered.remarks)
+    if row.state == "open" and not row.lesson.get("forwarder"):
+        ended = {"state": "bounced", "settled_at": now} if over else {}
+        _note(connection, row, _lesson(filing, answered, learnt=False), **ended)
+    return [Step(now, "challenge", "bounced" if over else "reported", "", _told(answered))]
 
 
 def _again(connection: Connection, row: Any, answered: Answered, seen: Forwarder, now: datetime) -> list[Step]:
@@ -127,11 +132,14 @@ def _again(connection: Connection, row: Any, answered: Answered, seen: Forwarder
     known = [
         _forwarder.validate_python(v, strict=False) for v in connection.execute(select(_f.value).where(*mine)).scalars()
     ]
+    lesson = row.lesson | {"returns": row.lesson.get("returns", 1) + 1}
     if answered.why_not or any(is_same(k, seen) for k in known):
+        told = [asdict(r) for r in answered.remarks if r.code == TWICE]
+        others = [r for r in row.lesson["remarks"] if r["code"] not in (TWICE, GOOD)]
+        _note(connection, row, lesson | ({"remarks": [*told, *others]} if told and not answered.why_not else {}))
         return [Step(now, "challenge", "again", answered.why_not)]
     connection.execute(delete(ForwarderRow).where(*mine))
-    lesson = dict(row.lesson)
-    lesson["remarks"] = [r for r in lesson.get("remarks", ()) if r["code"] != CAME_TWICE.code] + [asdict(CAME_TWICE)]
+    lesson["remarks"] = [asdict(CAME_TWICE)]
     _note(connection, row, lesson | {"learnt": False, "why_not": "it came back by two different servers"})
     detail = {"forgotten": [dump(k) for k in known], "seen": dump(seen)}
     return [Step(now, "challenge", "forgotten", CAME_TWICE.code, detail)]
