@@ -6,11 +6,13 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli import show
+from gateway.cli import forwarding_page, mailbox_check, show
 from gateway.cli.desk import AccountDesk, at_account
 from gateway.cli.options import AccountName, AsJson, Language
 
 app = typer.Typer(no_args_is_help=True, help="Mailboxes: the company's addresses that forward here.")
+
+app.command("check")(mailbox_check.check)
 
 Address = Annotated[str, typer.Argument(metavar="ADDRESS", help="The company's address, as customers write to it.")]
 TeamName = Annotated[str | None, typer.Option("--team", metavar="TEAM", help="Who gets its tickets.")]
@@ -76,9 +78,10 @@ def list_(ctx: typer.Context, account: AccountName = None, as_json: AsJson = Fal
 
 @app.command("show")
 def show_(ctx: typer.Context, address: Address, account: AccountName = None, as_json: AsJson = False) -> None:
-    """One mailbox."""
+    """One mailbox: who forwards it, what the last check saw, and what Google asks."""
     with at_account(ctx, account) as desk:
         found = _one(desk, address)
+        found = _forwarding(desk, found["address"]) | found
     if as_json:
         show.document(found)
         return
@@ -90,8 +93,35 @@ def show_(ctx: typer.Context, address: Address, account: AccountName = None, as_
             show.field("language", found["language"] or "the account's"),
             show.field("default", "yes" if found["default"] else "no"),
             show.field("added", show.moment(found["created_at"])),
+            *forwarding_page.lines(found),
         ]
     )
+
+
+def _forwarding(desk: AccountDesk, address: str) -> dict[str, Any]:
+    from gateway.commands.check_mailbox import told
+
+    return told(desk.store, desk.settings, desk.account_id, address)
+
+
+@app.command()
+def forget(
+    ctx: typer.Context,
+    address: Address,
+    forwarder: Annotated[str, typer.Argument(metavar="ID", help="The forwarder, as `mailbox show` names it.")],
+    account: AccountName = None,
+    as_json: AsJson = False,
+) -> None:
+    """Forget a forwarder: a server that forwards the mailbox no more, or never should have."""
+    from gateway.store.challenges import forget_forwarder, mailbox_to_check
+
+    with at_account(ctx, account) as desk:
+        mailbox = mailbox_to_check(desk.store, desk.account_id, address)
+        forget_forwarder(desk.store, desk.account_id, mailbox.mailbox_id, forwarder)
+    if as_json:
+        show.document({"mailbox": mailbox.address, "forwarder": forwarder, "forgotten": True})
+    else:
+        show.say(f"Forwarder {forwarder} of {mailbox.address} is forgotten; its mail is judged as anybody's.")
 
 
 @app.command()

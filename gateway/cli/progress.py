@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from gateway.cli.show import washed
+
 
 @contextmanager
 def progress() -> Iterator[Callable[[int, int], None]]:
@@ -20,3 +22,16 @@ def progress() -> Iterator[Callable[[int, int], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("messages", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def waiting() -> Iterator[Callable[[str], None]]:
+    """One line that says what is waited for, on a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _text: None
+        return
+    from rich.console import Console
+
+    console = Console(stderr=True, markup=False, highlight=False)
+    with console.status("") as status:
+        yield lambda text: status.update(washed(text))

@@ -53,11 +53,11 @@ class MailboxChecks:
             challenges.close_expired(self._store, account_id, mailbox.mailbox_id, now())
             challenge, rendered = self._challenge(mailbox, now())
             challenges.order(self._store, account_id, challenge, rendered, challenge.sent_at)
-        return self._told(mailbox)
+        return told(self._store, self._settings, account_id, address)
 
     def state(self, account_id: str, address: str) -> Json:
         """What is known so far. Raises UnknownThing."""
-        return self._told(challenges.mailbox_to_check(self._store, account_id, address))
+        return told(self._store, self._settings, account_id, address)
 
     def _is_possible(self, mailbox: Checked) -> None:
         if not self._settings.relay.url:
@@ -83,7 +83,7 @@ class MailboxChecks:
             company_name=mailbox.company_name,
             author=author,
             mailbox=Address(mailbox.address, mailbox.name),
-            inbound=self._inbound(mailbox),
+            inbound=_inbound(mailbox, self._settings),
             sent_at=at,
         )
         rendered = compose_challenge(mail, self._templates)
@@ -103,16 +103,20 @@ class MailboxChecks:
         )
         return challenge, rendered
 
-    def _inbound(self, mailbox: Checked) -> str:
-        return f"{mailbox.inbound or 'support'}@{mailbox.account}.{self._settings.domain}"
 
-    def _told(self, mailbox: Checked) -> Json:
-        found = challenges.forwarding_of(self._store, mailbox.account_id, mailbox.mailbox_id, now())
-        inbound = self._inbound(mailbox)
-        if found["check"] is not None:
-            remarks = [asdict(r) for r in _remarks(found, mailbox.address, inbound)]
-            found["check"]["remarks"] = [*found["check"]["remarks"], *remarks]
-        return {"mailbox": mailbox.address, "inbound_address": inbound} | found
+def told(store: Store, settings: Settings, account_id: str, address: str) -> Json:
+    """A mailbox's forwarders, its last check with every remark, and what Google asks. Raises UnknownThing."""
+    mailbox = challenges.mailbox_to_check(store, account_id, address)
+    found = challenges.forwarding_of(store, account_id, mailbox.mailbox_id, now())
+    inbound = _inbound(mailbox, settings)
+    if found["check"] is not None:
+        remarks = [asdict(r) for r in _remarks(found, mailbox.address, inbound)]
+        found["check"]["remarks"] = [*found["check"]["remarks"], *remarks]
+    return {"mailbox": mailbox.address, "inbound_address": inbound} | found
+
+
+def _inbound(mailbox: Checked, settings: Settings) -> str:
+    return f"{mailbox.inbound or 'support'}@{mailbox.account}.{settings.domain}"
 
 
 def is_over(check: Json) -> bool:

@@ -145,6 +145,12 @@ async def _account(resolver: Resolver, account: AccountNames, hostname: str, gat
         return await _guarded(check, look())
 
 
+async def signing_key(resolver: Resolver, account: AccountNames) -> Finding:
+    """Whether others can verify what the account signs."""
+    check = f"DKIM of {account.domain}"
+    return await _guarded(check, _said(check, _dkim(resolver, account)))
+
+
 async def _dkim(resolver: Resolver, account: AccountNames) -> str:
     found = {_public_key(t) for t in await _texts(resolver, account.dkim_name)}
     if _public_key(account.dkim_record) in found:

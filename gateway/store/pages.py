@@ -137,7 +137,7 @@ def outbox(store: Store, account: str, wanted: Wanted) -> Page:
     query = (
         select(*light, _t.number.label("number"))
         .select_from(Outbox)
-        .join(Ticket, (_t.account_id == _o.account_id) & (_t.id == _o.ticket_id))
+        .outerjoin(Ticket, (_t.account_id == _o.account_id) & (_t.id == _o.ticket_id))
         .where(_o.account_id == account)
     )
     with store.read() as connection:

@@ -436,7 +436,7 @@ def outbox_rows(store: Store, account: str | None, *, state: str | None = None) 
     query = (
         select(*_o, _t.number.label("number"), _a.name.label("account"))
         .select_from(Outbox)
-        .join(Ticket, (_t.account_id == _o.account_id) & (_t.id == _o.ticket_id))
+        .outerjoin(Ticket, (_t.account_id == _o.account_id) & (_t.id == _o.ticket_id))
         .join(Account, _a.id == _o.account_id)
         .order_by(_o.id.desc())
     )
@@ -448,7 +448,8 @@ def outbox_rows(store: Store, account: str | None, *, state: str | None = None) 
         return [outbox_object(r, r.number) | {"account": r.account} for r in connection.execute(query)]
 
 
-def outbox_object(row: Any, number: int) -> Json:
+def outbox_object(row: Any, number: int | None) -> Json:
+    """`number` is the ticket's, None for what belongs to none: forwarding challenges."""
     return {
         "id": row.id,
         "kind": row.kind,

@@ -159,7 +159,7 @@ class Message(MessageSummary):
 class Notification(BaseModel):
     id: str
     kind: str
-    ticket: int
+    ticket: Annotated[int | None, Field(description="Null for a forwarding challenge, which belongs to no ticket.")]
     recipient: str
     state: Annotated[str, _one_of("pending", "delivered", "failed", "cancelled", "withheld")]
     attempts: int
