@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, update
+from sqlalchemy import Connection, update
 
 from gateway.core.addresses import canonical
 from gateway.core.clock import new_id
@@ -26,6 +26,7 @@ from gateway.store.changes import raise_change
 from gateway.store.engine import row_lock
 from gateway.store.filing import Filing, Kept, LogEntry
 from gateway.store.group import Group, Joined, TwinState
+from gateway.store.insertion import insert_rows
 from gateway.store.keys import TWIN_AGE, receipt_key, twin_key, twin_rank
 from gateway.store.notices import Told, wants_acknowledgement, who_is_told
 from gateway.store.roster import Rosters
@@ -252,7 +253,7 @@ def _write(connection: Connection, group: Group) -> None:
     for table in (MessageRow, Receipt, Twin, Ticket, Participant, Outbox, Transaction, Event, Deferral):
         rows = group.inserts.get(str(table.__tablename__))
         if rows:
-            connection.execute(insert(table), rows)
+            insert_rows(connection, table, rows)
     for (account_id, ticket_id), values in group.ticket_changes.items():
         connection.execute(update(Ticket).where(_t.account_id == account_id, _t.id == ticket_id).values(**values))
     for (account_id, key), values in group.twin_changes.items():
