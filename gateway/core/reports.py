@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
+
+from gateway.core.forwarder import Drift
 
 
 class Sender(StrEnum):
@@ -42,13 +45,62 @@ class AuthResult:
     detail: str = ""
 
 
+class ProofOutcome(StrEnum):
+    """What became of a possible proof."""
+
+    WON = "won"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class ProofCandidate:
+    """What might have proven the author: `proof` is `dkim`, `spf`, `arc`, `border-spf` or `border-results` (what the forwarder
+    itself found at its border), `domain` what it speaks for, `why` the reason of its outcome in a few plain words.
+    """
+
+    proof: str
+    domain: str
+    outcome: ProofOutcome
+    why: str
+
+
+ANSWER_CHARACTERS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class DnsAnswer:
+    """What DNS said while a message was judged: `records` as the resolver gives them, None where nobody would say."""
+
+    question: str
+    type: str
+    records: tuple[Any, ...] | None
+
+    @property
+    def answer(self) -> str:
+        """The records in short for people: `no answer` for a failure, `nothing` for a name without such records."""
+        if self.records is None:
+            return "no answer"
+        text = " | ".join(map(_shown, self.records[:10]))
+        return text[:ANSWER_CHARACTERS] if text else "nothing"
+
+
+def _shown(record: Any) -> str:
+    if isinstance(record, tuple):
+        strings = all(isinstance(piece, bytes) for piece in record)
+        return b"".join(record).decode("utf-8", "replace") if strings else " ".join(map(str, record))
+    return str(record)
+
+
 @dataclass(frozen=True, slots=True)
 class AuthReport:
     """Who wrote this, by which proof (`by`, e.g. `dkim:customer.example`), through which path.
 
     `reason` says in one plain sentence why the sender is what it is. `published_policy` is the author domain's
     DMARC policy (`none`, `quarantine`, `reject`), empty when it has none or nobody could say. `client_vouched`: the domain
-    of a mailbox vouches for the client (its SPF passes, or the client is its mail exchanger): its forwarder, then.
+    of a mailbox vouches for the client (its SPF passes, or the client is its mail exchanger): its forwarder, then; so does
+    the address of a known forwarder that serves nobody else. `forwarder` names the known one that brought the message, and
+    `drifts` tell what it did otherwise than when it was learnt. `candidates` are all that might have proven the author, and
+    `dns` the answers that were used.
     """
 
     results: tuple[AuthResult, ...]
@@ -60,6 +112,9 @@ class AuthReport:
     published_policy: str
     reason: str
     client_vouched: bool = False
+    drifts: tuple[Drift, ...] = ()
+    candidates: tuple[ProofCandidate, ...] = ()
+    dns: tuple[DnsAnswer, ...] = ()
 
     def result_of(self, method: str) -> str:
         """The best result of a method, `none` when it was not seen. Of SPF the first: that identity alone counts, and the

@@ -92,15 +92,20 @@ def _oldest_of_run(hops: Sequence[Hop], trusted: frozenset[str]) -> Hop | None:
 
 def _doubt(hop: Hop, author: str) -> str:
     """Why these results do not say that the author's DMARC passed; empty when they do."""
+    return doubt_of_results(hop.payload, author, hop.sealer, f"the results sealed by {hop.sealer}")
+
+
+def doubt_of_results(payload: bytes, author: str, who: str, what: str) -> str:
+    """Why results that `who` wrote do not say that DMARC passed for `author` (A-labels); empty when they do."""
     try:
-        results = parse_results(hop.payload)
+        results = parse_results(payload)
     except Malformed as error:
-        return f"the results sealed by {hop.sealer} cannot be read: {error}"
+        return f"{what} cannot be read: {error}"
     dmarc = results.only("dmarc")
     if dmarc is None or dmarc.result != "pass":
         found = dmarc.result if dmarc else "no single dmarc result"
-        return f"{hop.sealer} did not see DMARC pass: {found}"
+        return f"{who} did not see DMARC pass: {found}"
     judged = domain_or_none((only_property(dmarc, "header.from") or "").encode())
     if judged != author:
-        return f"{hop.sealer} saw DMARC pass for {judged or 'no domain it names'}, not for {author}"
+        return f"{who} saw DMARC pass for {judged or 'no domain it names'}, not for {author}"
     return ""

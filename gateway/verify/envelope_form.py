@@ -9,8 +9,8 @@ from functools import lru_cache
 from gateway.core.addresses import canonical
 from gateway.core.forwarder import Form, Forwarder
 from gateway.verify.dmarc import registrable
-from gateway.verify.forwarder import rewriting_of
 from gateway.verify.providers import is_below
+from gateway.verify.rewriting import rewriting_of
 
 _TENANTS = ("onmicrosoft.com", "onmicrosoft.de", "onmicrosoft.us", "partner.onmschina.cn")
 """Below these each name is one Microsoft tenant's."""

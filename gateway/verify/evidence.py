@@ -6,10 +6,12 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Protocol, TypeVar
 
 from gateway.core.errors import DnsFailure
 from gateway.core.ports import AuthEvidence, Resolver
+from gateway.core.reports import DnsAnswer
 from gateway.verify.dkim_message import BodyForm, BodyHash, Message
 
 T = TypeVar("T")
@@ -21,6 +23,10 @@ PATIENCE_SECONDS = 2.0
 """How long mail waits for look-ups that are only recorded: the reverse names of many an honest client never answer."""
 
 
+ANSWERS_KEPT = 60
+"""DNS answers a report keeps; an ordinary message asks for some twenty, a hostile one for hundreds."""
+
+
 class Offload(Protocol):
     """Runs CPU work in a thread and returns its result."""
 
@@ -28,11 +34,15 @@ class Offload(Protocol):
 
 
 class BudgetedResolver:
-    """A resolver that gives up, as `DnsFailure`, when the message's budget is spent: late is temperror, never fail."""
+    """A resolver that gives up, as `DnsFailure`, when the message's budget is spent: late is temperror, never fail.
+
+    It keeps the answers it gave, for those who ask later why a message was judged as it was.
+    """
 
     def __init__(self, resolver: Resolver, deadline: float) -> None:
         self._resolver = resolver
         self._deadline = deadline
+        self._answers: dict[tuple[str, str], tuple[Any, ...] | None] = {}
 
     async def txt(self, name: str) -> tuple[bytes, ...]:
         """As the resolver below. Raises DnsFailure, also when the budget is spent."""
@@ -41,11 +51,28 @@ class BudgetedResolver:
     async def records(self, name: str, kind: str) -> tuple[Any, ...]:
         """As the resolver below. Raises DnsFailure, also when the budget is spent."""
         known = self.known(name, kind)
-        return known if known is not None else await self._bounded(self._resolver.records(name, kind), name)
+        if known is not None:
+            return known
+        try:
+            found = await self._bounded(self._resolver.records(name, kind), name)
+        except DnsFailure:
+            self._answers[name, kind] = None
+            raise
+        self._answers[name, kind] = found
+        return found
 
     def known(self, name: str, kind: str) -> tuple[Any, ...] | None:
         """As the resolver below; nothing when the budget is spent: then even what is known comes too late."""
-        return None if time.monotonic() > self._deadline else self._resolver.known(name, kind)
+        found = None if time.monotonic() > self._deadline else self._resolver.known(name, kind)
+        if found is not None:
+            self._answers[name, kind] = found
+        return found
+
+    def answers(self) -> tuple[DnsAnswer, ...]:
+        """What was asked and answered so far, in order, up to a number."""
+        return tuple(
+            DnsAnswer(name, kind, found) for (name, kind), found in islice(self._answers.items(), ANSWERS_KEPT)
+        )
 
     async def _bounded(self, answer: Awaitable[T], name: str) -> T:
         try:

@@ -3,89 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 
 from gateway.core.addresses import BadAddress, normal_domain
 from gateway.core.envelope import Client, Envelope
 from gateway.core.errors import DnsFailure
+from gateway.core.forwarder import Forwarder
 from gateway.core.place import Place
 from gateway.core.ports import Resolver
 from gateway.core.reports import Path
+from gateway.verify.known import Recognition
+from gateway.verify.rewriting import Rewriting, rewriting_of
 from gateway.verify.spf import Identity, evaluate
 
 MAX_EXCHANGERS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Rewriting:
-    """A reverse-path that its sender did not write as it stands.
-
-    `form` names the scheme, `by_forwarder` says that only a forwarder writes it (VERP and BATV are also the sender's
-    own doing), `original` is the reverse-path it stands for, None where the scheme hides it.
-    """
-
-    form: str
-    by_forwarder: bool
-    original: str | None = None
-
-
-_SRS0 = re.compile(r"srs0[=+-][^=]+=[^=]+=(?P<domain>[^=]+)=(?P<local>.+)", re.IGNORECASE)
-_SRS1 = re.compile(r"srs1[=+-][^=]+=[^=]+=[=+-][^=]+=[^=]+=(?P<domain>[^=]+)=(?P<local>.+)", re.IGNORECASE)
-_MICROSOFT = re.compile(r"[^+]*\+srs=[^=]+=[^=]+=(?P<domain>[^=]+)=(?P<local>.+)", re.IGNORECASE)
-_BATV = re.compile(r"(?:prvs|btv1)=+(?P<first>[^=/]+)[=/]+(?P<rest>.+)", re.IGNORECASE)
-_VERP = re.compile(r"[^=]*[+-][^+=]+=[^=]+\.[^=]+")
-_CAF = "+caf_="
-
-
-def rewriting_of(reverse_path: str | None, recipients: Iterable[str]) -> Rewriting | None:
-    """Which known form a reverse-path has, None for an ordinary one. `recipients` are this transaction's."""
-    local, _, domain = (reverse_path or "").rpartition("@")
-    local = local.strip('"')
-    if not local:
-        return None
-    if _CAF in local.lower():
-        user = local[: local.lower().index(_CAF)]
-        return Rewriting("gmail-caf", by_forwarder=True, original=f"{user}@{domain}")
-    if re.match(r"srs[01][=+-]", local, re.IGNORECASE):
-        form = local[:4].lower()
-        return Rewriting(form, by_forwarder=True, original=_original((_SRS0 if form == "srs0" else _SRS1).match(local)))
-    if "+srs=" in local.lower():
-        return Rewriting("microsoft-srs", by_forwarder=True, original=_original(_MICROSOFT.match(local)))
-    if batv := _BATV.match(local):
-        return Rewriting("batv", by_forwarder=False, original=f"{_batv_local(batv)}@{domain}")
-    return _verp(local, recipients)
-
-
-def _original(match: re.Match[str] | None) -> str | None:
-    return f"{match['local']}@{match['domain']}" if match else None
-
-
-def _batv_local(match: re.Match[str]) -> str:
-    """`prvs=<tag>=<local>`; older signers wrote `prvs=<local>/<tag>`. A tag is ten characters or fewer."""
-    return match["first"] if "/" in match.group(0) and "=" not in match["rest"] else match["rest"]
-
-
-def _verp(local: str, recipients: Iterable[str]) -> Rewriting | None:
-    """`list+support=acme.example@…`. Newsletters do so for every reader: only our inbound address betrays a forwarder."""
-    if not _VERP.fullmatch(local):
-        return None
-    ours = ("=".join(r.lower().rpartition("@")[::2]) for r in recipients)
-    by_forwarder = any(local.lower().endswith((f"+{text}", f"-{text}")) for text in ours)
-    return Rewriting("verp", by_forwarder=by_forwarder)
-
-
-@dataclass(frozen=True, slots=True)
 class Journey:
-    """`certain` is False where DNS trouble hides whether the client is a probable forwarder; `why` is for people."""
+    """`certain` is False where DNS trouble hides whether the client is a forwarder; `why` is for people; `forwarder` is
+    the known one that brought the message.
+    """
 
     path: Path
     certain: bool
     why: str
     rewriting: Rewriting | None = None
     client_vouched: bool = False
+    forwarder: Forwarder | None = None
 
     @property
     def may_be_forwarded(self) -> bool:
@@ -171,21 +118,35 @@ def _number(ip: str) -> int:
     return int(mapped or address)
 
 
-def judge(envelope: Envelope, spf: str, mailbox: MailboxEvidence) -> Journey:
-    """The path, from the SPF result of the reverse-path and what the mailboxes' domains say of the client.
-
-    A forwarder that is known (learnt by a challenge) will be asked first here.
+def judge(envelope: Envelope, spf: str, mailbox: MailboxEvidence, learnt: Recognition) -> Journey:
+    """The path, from the SPF result of the reverse-path, what the mailboxes' domains say of the client, and whether it is a
+    forwarder that a challenge taught us: that one is asked first.
     """
     rewriting = rewriting_of(envelope.reverse_path, envelope.recipients)
     if envelope.client is None:
         return Journey(Path.UNKNOWN, certain=True, why="no client address", rewriting=rewriting)
-    if mailbox.why:
+    vouched = bool(mailbox.why)
+    if known := learnt.known:
+        vouched = vouched or known.vouched
+        return Journey(
+            Path.FORWARDER,
+            certain=True,
+            why=known.why,
+            rewriting=rewriting,
+            client_vouched=vouched,
+            forwarder=known.forwarder,
+        )
+    if vouched:
         return Journey(Path.PROBABLE, certain=True, why=mailbox.why, rewriting=rewriting, client_vouched=True)
+    if moved := learnt.moved:
+        why = f"the reverse-path is that of {moved.name}, the mailbox's forwarder, and its SPF passes, but the network is new"
+        return Journey(Path.PROBABLE, certain=True, why=why, rewriting=rewriting)
+    certain = mailbox.certain and learnt.certain
     if rewriting is not None and rewriting.by_forwarder:
         if spf == "pass":
             why = f"the reverse-path is rewritten ({rewriting.form}) and its SPF passes"
             return Journey(Path.PROBABLE, certain=True, why=why, rewriting=rewriting)
-        return Journey(Path.UNKNOWN, mailbox.certain and spf != "temperror", "no forwarder is proven", rewriting)
+        return Journey(Path.UNKNOWN, certain and spf != "temperror", "no forwarder is proven", rewriting)
     if spf == "pass":
-        return Journey(Path.DIRECT, mailbox.certain, "SPF of the reverse-path passes for the client", rewriting)
-    return Journey(Path.UNKNOWN, mailbox.certain, "no forwarder is proven", rewriting)
+        return Journey(Path.DIRECT, certain, "SPF of the reverse-path passes for the client", rewriting)
+    return Journey(Path.UNKNOWN, certain, "no forwarder is proven", rewriting)

@@ -86,10 +86,13 @@ class SpfResult:
 
 def identity_of(envelope: Envelope) -> Identity:
     """The identity of a transaction: `mailfrom`, or `helo` for the null reverse-path."""
-    if envelope.reverse_path is not None:
-        local, _, domain = envelope.reverse_path.rpartition("@")
-        return Identity("mailfrom", local.strip('"') or "postmaster", _domain(domain), envelope.reverse_path)
-    return helo_of(envelope)
+    return helo_of(envelope) if envelope.reverse_path is None else identity_of_path(envelope.reverse_path)
+
+
+def identity_of_path(reverse_path: str) -> Identity:
+    """The MAIL FROM identity of a reverse-path that is not null (RFC 7208 section 2.4)."""
+    local, _, domain = reverse_path.rpartition("@")
+    return Identity("mailfrom", local.strip('"') or "postmaster", _domain(domain), reverse_path)
 
 
 def helo_of(envelope: Envelope) -> Identity:

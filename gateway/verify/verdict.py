@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gateway.core.forwarder import Drift
 from gateway.core.place import Place
-from gateway.core.reports import AuthReport, AuthResult, Level, Sender
+from gateway.core.reports import AuthReport, AuthResult, DnsAnswer, Level, ProofCandidate, Sender
 from gateway.verify.arc_proof import NO_ARC, ArcProof
+from gateway.verify.border_proof import NO_BORDER, BorderProof
 from gateway.verify.dmarc import Policy
 from gateway.verify.forwarder import Journey
 
@@ -38,6 +40,7 @@ class Findings:
     journey: Journey
     place: Place
     arc: ArcProof = NO_ARC
+    border: BorderProof = NO_BORDER
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +57,28 @@ class Judgement:
 
 def judge(found: Findings) -> Judgement:
     """Who wrote this, by which proof. A temperror is never a proof and never a failure."""
+    if proven := by_himself(found):
+        return proven
+    if found.arc.sealer:
+        return _by_arc(found)
+    if found.border.words:
+        return _by_border(found)
+    objection = spf_objection(found)
+    if doubt := _open_question(found, objection):
+        return Judgement(Sender.INDETERMINATE, "", doubt, "temperror", doubt)
+    return _unproven(found, objection)
+
+
+def by_himself(found: Findings) -> Judgement | None:
+    """The verdict where the author's own domain proves him, None where it does not."""
     proof = next((c for c in found.dkim if c.result == "pass" and c.aligned), None)
     if proof is not None:
         words = f"the author's domain {found.author} signed it (DKIM, {_signer(proof, found.author)})"
         return Judgement(Sender.VERIFIED, f"dkim:{proof.domain}", words, _dmarc(found, "pass"), level=Level.VERIFIED)
-    objection = spf_objection(found)
-    if _passes(found.spf) and not objection and found.journey.certain:
+    if _passes(found.spf) and found.journey.certain and not spf_objection(found):
         words = f"the client may send for the author's domain {found.author} (SPF of {found.spf.domain})"
         return Judgement(Sender.VERIFIED, f"spf:{found.spf.domain}", words, _dmarc(found, "pass"), level=Level.VERIFIED)
-    if found.arc.sealer:
-        return _by_arc(found)
-    if doubt := _open_question(found, objection):
-        return Judgement(Sender.INDETERMINATE, "", doubt, "temperror", doubt)
-    return _unproven(found, objection)
+    return None
 
 
 def _by_arc(found: Findings) -> Judgement:
@@ -75,6 +87,14 @@ def _by_arc(found: Findings) -> Judgement:
     words = f"{found.arc.sealer} sealed that DMARC passed for {found.author} before the mail was forwarded (ARC)"
     detail = f"overridden by {by}"
     return Judgement(Sender.VERIFIED, by, words, _dmarc(found, "fail"), detail, Level.VIA_FORWARDER)
+
+
+def _by_border(found: Findings) -> Judgement:
+    """What the known forwarder recorded when it took the mail: worth as much as another's word for it."""
+    forwarder = found.journey.forwarder
+    by = f"border-spf:{forwarder.name if forwarder else ''}"
+    detail = f"overridden by {by}"
+    return Judgement(Sender.VERIFIED, by, found.border.words, _dmarc(found, "fail"), detail, Level.VIA_FORWARDER)
 
 
 def _passes(candidate: Candidate) -> bool:
@@ -120,6 +140,8 @@ def _open_question(found: Findings, objection: str) -> str:
             return f"DNS would not say whether the client may send for {spf.domain or found.author}"
         if spf.result == "pass" and not found.journey.certain:
             return "DNS would not say whether the client is the mailbox's forwarder"
+    if found.border.doubt:
+        return found.border.doubt
     if found.policy.failed:
         return f"DNS would not give the DMARC policy of {found.author}"
     return ""
@@ -142,7 +164,8 @@ def _unproven(found: Findings, objection: str) -> Judgement:
     failure = f"{found.author} publishes p={published} and neither DKIM nor SPF proves it"
     journey = found.journey
     if journey.may_be_forwarded:
-        words = f"{failure}; a forwarder probably brought it, which may explain that ({journey.why})"
+        who = "a forwarder probably" if journey.forwarder is None else f"the forwarder {journey.forwarder.name}"
+        words = f"{failure}; {who} brought it, which may explain that ({journey.why})"
         return Judgement(Sender.UNVERIFIED, "", words, dmarc)
     if not found.has_client:
         return Judgement(Sender.UNVERIFIED, "", f"{failure}; there is no client address to judge the path by", dmarc)
@@ -152,7 +175,15 @@ def _unproven(found: Findings, objection: str) -> Judgement:
     return Judgement(Sender.FORGED, "", f"{failure}; no forwarder explains that", dmarc)
 
 
-def report(results: Sequence[AuthResult], found: Findings, verdict: Judgement) -> AuthReport:
+def report(
+    results: Sequence[AuthResult],
+    found: Findings,
+    verdict: Judgement,
+    *,
+    drifts: tuple[Drift, ...] = (),
+    candidates: tuple[ProofCandidate, ...] = (),
+    dns: tuple[DnsAnswer, ...] = (),
+) -> AuthReport:
     """The report of a message with one author."""
     return AuthReport(
         results=(*results, _dmarc_result(found, verdict)),
@@ -160,10 +191,13 @@ def report(results: Sequence[AuthResult], found: Findings, verdict: Judgement) -
         level=verdict.level,
         by=verdict.by,
         path=found.journey.path,
-        forwarder=None,
+        forwarder=found.journey.forwarder.name if found.journey.forwarder else None,
         published_policy=found.policy.applied,
         reason=_reason(found, verdict),
         client_vouched=found.journey.client_vouched,
+        drifts=drifts,
+        candidates=candidates,
+        dns=dns,
     )
 
 
@@ -193,7 +227,7 @@ def ambiguous_report(results: Sequence[AuthResult], journey: Journey, why: str) 
         level=Level.NONE,
         by="",
         path=journey.path,
-        forwarder=None,
+        forwarder=journey.forwarder.name if journey.forwarder else None,
         published_policy="",
         reason=why,
         client_vouched=journey.client_vouched,

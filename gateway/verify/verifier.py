@@ -17,10 +17,15 @@ from gateway.registry import plugins_of
 from gateway.verify import checks, dmarc, forwarder, verdict
 from gateway.verify.arc_proof import ArcProof, arc_proof, witness_of
 from gateway.verify.arc_sets import read_sets
+from gateway.verify.border_proof import NO_BORDER, BorderProof, border_proof
+from gateway.verify.drift import drifts_of
 from gateway.verify.evidence import BudgetedResolver, Evidence, Offload, compute
+from gateway.verify.explain import candidates_of
 from gateway.verify.forwarder import Journey
+from gateway.verify.known import recognise
 from gateway.verify.reading import message_of
 from gateway.verify.spf import identity_of
+from gateway.verify.verdict import Findings
 
 GRACE_SECONDS = 1.0
 """What a check may be late by itself before it is cut: its look-ups end at the deadline and its results are worth
@@ -58,13 +63,28 @@ class Verifier:
             policy = group.create_task(dmarc.discover(author, resolver)) if author else None
         found = {check.name: task.result() for check, task in zip(self._checks, running, strict=True)}
         results = [result for check in sorted(found, key=_order) for result in found[check]]
-        journey = forwarder.judge(envelope, _spf_result(found), mailbox.result())
+        spf = _spf_result(found)
+        learnt = await recognise(envelope, place, spf, resolver)
+        journey = forwarder.judge(envelope, spf, mailbox.result(), learnt)
+        drifts = drifts_of(learnt, envelope, message, place, spf)
         if policy is None:
-            return verdict.ambiguous_report(results, journey, AMBIGUOUS if message.author is None else NO_DOMAIN)
+            why = AMBIGUOUS if message.author is None else NO_DOMAIN
+            report = verdict.ambiguous_report(results, journey, why)
+            return replace(report, drifts=drifts, dns=resolver.answers())
         findings = await _findings(author, policy.result(), found, journey, evidence)
-        if journey.path is Path.FORWARDER and _passes(found.get("arc", ())):
-            findings = replace(findings, arc=await _arc(findings, evidence, self._trusted_arc_sealers))
-        return verdict.report(results, findings, verdict.judge(findings))
+        if journey.path is Path.FORWARDER:
+            findings = await self._through_forwarder(findings, evidence, sealed=_passes(found.get("arc", ())))
+        judgement = verdict.judge(findings)
+        tried = candidates_of(results, findings, judgement)
+        return verdict.report(results, findings, judgement, drifts=drifts, candidates=tried, dns=resolver.answers())
+
+    async def _through_forwarder(self, found: Findings, evidence: Evidence, *, sealed: bool) -> Findings:
+        """With what the mailbox's known forwarder, and those who sealed before it, say of the author."""
+        if sealed:
+            found = replace(found, arc=await _arc(found, evidence, self._trusted_arc_sealers))
+        if verdict.by_himself(found) or verdict.is_own(found.author, found.place):
+            return found
+        return replace(found, border=await _border(found, evidence))
 
 
 def _author_domain(message: ParsedMessage) -> str:
@@ -95,7 +115,7 @@ def _passes(results: Sequence[AuthResult]) -> bool:
     return any(result.result == "pass" for result in results)
 
 
-async def _arc(found: verdict.Findings, evidence: Evidence, trusted: frozenset[str]) -> ArcProof:
+async def _arc(found: Findings, evidence: Evidence, trusted: frozenset[str]) -> ArcProof:
     """Whether the chain, which passed, proves the author."""
     try:
         message = await message_of(evidence)
@@ -104,6 +124,17 @@ async def _arc(found: verdict.Findings, evidence: Evidence, trusted: frozenset[s
         return ArcProof(why="no time left to read who sealed it")
     own = verdict.is_own(found.author, found.place)
     return arc_proof(witness_of(message, sets), found.journey.path, found.author, trusted, own=own)
+
+
+async def _border(found: Findings, evidence: Evidence) -> BorderProof:
+    """Whether what the forwarder recorded when it took the message proves the author."""
+    if found.journey.forwarder is None:
+        return NO_BORDER
+    try:
+        message = await message_of(evidence)
+    except TimeoutError:
+        return NO_BORDER
+    return await border_proof(found.journey.forwarder, message, evidence.envelope, found.policy, evidence.resolver)
 
 
 def _spf_result(found: Mapping[str, Sequence[AuthResult]]) -> str:
@@ -116,7 +147,7 @@ async def _findings(
     found: Mapping[str, Sequence[AuthResult]],
     journey: Journey,
     evidence: Evidence,
-) -> verdict.Findings:
+) -> Findings:
     """Which of the authenticated domains are aligned with the author's."""
     signatures = [r for r in found.get("dkim", ()) if r.result in ("pass", "temperror")]
     dkim = await asyncio.gather(*(_dkim_candidate(r, policy, evidence.resolver) for r in signatures))
@@ -126,7 +157,7 @@ async def _findings(
         spf_aligned = await dmarc.aligned(policy, domain, evidence.resolver, strict=policy.strict_spf)
     spf = verdict.Candidate("spf", domain, result, spf_aligned)
     has_client = evidence.envelope.client is not None
-    return verdict.Findings(author, has_client, policy, tuple(dkim), spf, journey, evidence.place)
+    return Findings(author, has_client, policy, tuple(dkim), spf, journey, evidence.place)
 
 
 async def _dkim_candidate(result: AuthResult, policy: dmarc.Policy, resolver: Resolver) -> verdict.Candidate:

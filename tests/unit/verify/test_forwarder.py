@@ -7,7 +7,9 @@ from shapes import DictResolver, domain_zone, envelope, place
 
 from gateway.core.envelope import Client
 from gateway.core.reports import Path
-from gateway.verify.forwarder import MailboxEvidence, judge, mailbox_evidence, rewriting_of
+from gateway.verify.forwarder import MailboxEvidence, judge, mailbox_evidence
+from gateway.verify.known import NOBODY
+from gateway.verify.rewriting import rewriting_of
 
 OURS = ("support@acme.gw.test",)
 
@@ -109,5 +111,5 @@ async def test_a_second_mailbox_of_the_transaction_counts_too():
     ],
 )
 def test_the_path(reverse_path, spf, mailbox, path, certain):
-    found = judge(envelope(reverse_path=reverse_path), spf, mailbox)
+    found = judge(envelope(reverse_path=reverse_path), spf, mailbox, NOBODY)
     assert (found.path, found.certain) == (path, certain)
