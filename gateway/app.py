@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -178,6 +179,9 @@ class Worker:
             if certificates:
                 watchers.append(_watch_certificates(certificates))
             tasks = [asyncio.create_task(watcher) for watcher in watchers]
+            # all is imported, and stays: a look at it for garbage would hold the loop for a tenth of a second
+            gc.freeze()
+            gc.enable()
             self._log.info("ready", smtp=[_name(s) for s in smtp], http=[_name(s) for s in http])
             await self._stop.wait()
             drained = await server.drain(self._settings.shutdown_grace_seconds)

@@ -11,13 +11,16 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError, ResourceClosedError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from gateway.core.errors import StorageFull, StoreUnavailable
-from gateway.store.postgres import Silence, make_engine
+
+if TYPE_CHECKING:
+    from gateway.store.postgres import Silence
 
 BUSY_SECONDS = 4.0
 """How long a writer waits for its turn before the client is told to come again. A message that came while another group
@@ -93,6 +96,8 @@ class Store:
             self._reader = _sqlite_engine(url, "BEGIN")
             self._writer = _sqlite_engine(url, "BEGIN IMMEDIATE")
         else:
+            from gateway.store.postgres import Silence, make_engine
+
             self._reader = self._writer = make_engine(url, BUSY_SECONDS, prompt=prompt)
             self._silence = Silence(BUSY_SECONDS) if prompt else None
 
