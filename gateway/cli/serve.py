@@ -76,8 +76,7 @@ def announce(settings: Settings, roles: tuple[str, ...]) -> Iterator[str]:
     """A line per listener, and loudly what is missing. Raises InvalidInput for a certificate, relay, scanner or zone
     file that is wrong in itself: what stops a worker is told before there is one.
     """
-    from gateway.resolver import ZoneFile
-    from gateway.scan.scanners.clamav import describe
+    from gateway.scan.clamd_address import describe
 
     yield f"gateway {settings.hostname}, process {os.getpid()}, data in {settings.data_dir}"
     if "smtp" in roles:
@@ -86,6 +85,8 @@ def announce(settings: Settings, roles: tuple[str, ...]) -> Iterator[str]:
     if "web" in roles:
         yield f"HTTP on {settings.http.listen}, known as {settings.public_url}"
     if settings.dns.zone_file:
+        from gateway.resolver import ZoneFile
+
         ZoneFile(settings.dns.zone_file)
         yield f"DNS: the names in {settings.dns.zone_file} are answered from it, without asking a name server"
     yield describe(settings.clamav.address, settings.data_dir / "clamd.seen")
@@ -94,11 +95,11 @@ def announce(settings: Settings, roles: tuple[str, ...]) -> Iterator[str]:
 
 def tls_lines(settings: Settings) -> Iterator[str]:
     """The certificate of STARTTLS, loudly when its dates matter. Raises InvalidInput for one that cannot serve."""
+    if settings.smtp.tls_cert is None or settings.smtp.tls_key is None:
+        return
     from gateway.certificates import Validity, read_pair
     from gateway.core.clock import now
 
-    if settings.smtp.tls_cert is None or settings.smtp.tls_key is None:
-        return
     pair, moment = read_pair(settings.smtp.tls_cert, settings.smtp.tls_key), now()
     start = "STARTTLS with" if pair.validity(moment) is Validity.GOOD else "CERTIFICATE:"
     yield f"{start} {settings.smtp.tls_cert}, {pair.dates(moment)}"
@@ -106,10 +107,11 @@ def tls_lines(settings: Settings) -> Iterator[str]:
 
 def relay_lines(settings: Settings) -> Iterator[str]:
     """Where notifications go, without passwords. Raises InvalidInput."""
-    from gateway.notify.courier import parse_relay
-
     if not settings.relay.url:
         yield "NO RELAY: relay.url is not set, so notifications are held in the outbox until it is."
+        return
+    from gateway.notify.courier import parse_relay
+
     for url in settings.relay.url:
         parse_relay(url, hostname=settings.hostname)
         yield f"Relay: {without_password(url)}"

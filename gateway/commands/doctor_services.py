@@ -13,6 +13,7 @@ from gateway.core.errors import InvalidInput
 from gateway.core.ports import ScannerResult
 from gateway.core.reports import ScanStatus
 from gateway.notify.courier import parse_relay
+from gateway.scan.clamd_address import describe
 from gateway.scan.scanners import clamav
 from gateway.settings import Settings
 
@@ -30,7 +31,7 @@ GREETING_SECONDS = 5.0
 async def scanner(settings: Settings) -> AsyncIterator[Finding]:
     """Finds the test virus, takes messages as large as we do, and tells when a file exceeds its limits."""
     marker = settings.data_dir / "clamd.seen"
-    says = clamav.describe(settings.clamav.address, marker)
+    says = describe(settings.clamav.address, marker)
     scans = clamav.make(settings.clamav.address, settings.clamav.timeout_seconds, marker)
     try:
         found = await scans.scan(EICAR)

@@ -20,6 +20,7 @@ from gateway.core.addresses import without_controls
 from gateway.demo import letters, world
 from gateway.demo.letters import Letter
 from gateway.demo.world import ACCOUNT, CONFIG, OUTGOING
+from gateway.scan.clamd_address import describe
 from gateway.scan.scanners import clamav
 from gateway.settings import Settings, split_host_port
 from gateway.store import queries
@@ -76,7 +77,7 @@ class Guide:
         domain = f"{ACCOUNT}.{self._demo.domain}"
         say = self._console.print
         say(Text(f"\nAn example company, {world.COMPANY}, forwards its mail to {domain}.", style="bold"))
-        scanner = clamav.describe(self._demo.clamav.address, self._folder / "clamd.seen")
+        scanner = describe(self._demo.clamav.address, self._folder / "clamd.seen")
         say(Text(f"Virus scanner: {scanner}\n"))
         with_virus = self._scanner_answers()
         for number, letter in enumerate(letters.letters(people, domain, with_virus=with_virus), 1):

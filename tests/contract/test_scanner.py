@@ -18,8 +18,9 @@ import pytest
 
 from gateway.core.ports import ScannerResult
 from gateway.core.reports import ScanStatus
-from gateway.scan.scanners import _address, clamav
-from gateway.scan.scanners.clamav import ClamAv, describe, make
+from gateway.scan.clamd_address import describe
+from gateway.scan.scan import clamav
+from gateway.scan.scanners.clamav import ClamAv, make
 from tests.servers import fake_clamd
 from tests.servers.clamd import MARKER, ClamdServer
 from tests.servers.fake_clamd import FakeClamd
@@ -226,7 +227,7 @@ async def test_at_most_four_scans_run_at_once(bench):
 
 async def test_auto_finds_a_clamd_remembers_it_and_then_misses_it(bench, monkeypatch, tmp_path):
     with FakeClamd(fake_clamd.answer(b"stream: OK\0")) as fake:
-        monkeypatch.setattr(_address, "USUAL_SOCKETS", (f"{tmp_path}/none", str(fake.socket_path)))
+        monkeypatch.setattr(clamd_address, "USUAL_SOCKETS", (f"{tmp_path}/none", str(fake.socket_path)))
         scanner = bench.scanner("auto")
         assert "found by itself" in describe("auto")
         assert not bench.marker.exists()
@@ -238,12 +239,12 @@ async def test_auto_finds_a_clamd_remembers_it_and_then_misses_it(bench, monkeyp
 
 
 async def test_auto_without_any_clamd_is_off_until_one_comes(bench, monkeypatch, tmp_path):
-    monkeypatch.setattr(_address, "USUAL_SOCKETS", ())
+    monkeypatch.setattr(clamd_address, "USUAL_SOCKETS", ())
     scanner = bench.scanner("auto")
     assert (await scanner.scan(CLEAN)) == ScannerResult(ScanStatus.UNSCANNED, "scanner-off")
     assert "NO VIRUS SCANNER" in describe("auto", bench.marker)
     with FakeClamd(fake_clamd.answer(b"stream: OK\0")) as fake:
-        monkeypatch.setattr(_address, "USUAL_SOCKETS", (str(fake.socket_path),))
+        monkeypatch.setattr(clamd_address, "USUAL_SOCKETS", (str(fake.socket_path),))
         assert (await scanner.scan(CLEAN)).status is ScanStatus.CLEAN
 
 
@@ -252,7 +253,7 @@ async def test_a_socket_file_nobody_listens_on_is_down_not_off(bench, monkeypatc
         path = f"{directory}/clamd.sock"
         with socket.socket(socket.AF_UNIX) as stale:
             stale.bind(path)
-        monkeypatch.setattr(_address, "USUAL_SOCKETS", (path,))
+        monkeypatch.setattr(clamd_address, "USUAL_SOCKETS", (path,))
         assert (await bench.scan("auto")).reason == "down"
     assert not bench.marker.exists()
 

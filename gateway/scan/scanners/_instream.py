@@ -13,7 +13,7 @@ from typing import IO
 
 import clamd
 
-from gateway.scan.scanners._address import TcpAddress, UnixAddress
+from gateway.scan.clamd_address import TcpAddress, UnixAddress
 
 CHUNK_BYTES = 128 * 1024
 REPLY_LIMIT_BYTES = 4096

@@ -21,8 +21,8 @@ from gateway import log
 from gateway.core.addresses import without_controls
 from gateway.core.ports import ScannerResult
 from gateway.core.reports import Finding, ScanStatus
+from gateway.scan.clamd_address import Auto, ClamdAddress, Off, TcpAddress, UnixAddress, parse_address, usual_socket
 from gateway.scan.scanners import _instream
-from gateway.scan.scanners._address import Auto, ClamdAddress, Off, TcpAddress, UnixAddress, parse_address, usual_socket
 
 NAME = "clamav"
 SCANS_AT_ONCE = 4
@@ -121,21 +121,6 @@ def make(address: str, timeout_seconds: float, seen_marker: Path) -> ClamAv:
     then on its absence means "down" instead of "there is none". Raises InvalidInput for an address of no known form.
     """
     return ClamAv(parse_address(address), timeout_seconds, seen_marker)
-
-
-def describe(address: str, seen_marker: Path | None = None) -> str:
-    """One sentence for the start: where mail will be scanned, loud when nowhere. Raises InvalidInput."""
-    parsed = parse_address(address)
-    if isinstance(parsed, Off):
-        return 'NO VIRUS SCANNER: clamav.address is "off", so mail is taken unscanned and every report says so.'
-    if not isinstance(parsed, Auto):
-        return f"Virus scanner: clamd at {parsed}."
-    found = usual_socket()
-    if found:
-        return f"Virus scanner: clamd at {found}, found by itself."
-    if seen_marker and seen_marker.exists():
-        return "VIRUS SCANNER DOWN: clamd was here before and its socket is gone; mail is treated as policies say."
-    return "NO VIRUS SCANNER: no clamd socket in the usual places, so mail is taken unscanned until one appears."
 
 
 def _scan(where: UnixAddress | TcpAddress, content: bytes, deadline: float) -> tuple[str, str]:

@@ -82,3 +82,18 @@ def _is_socket(path: str) -> bool:
         return stat.S_ISSOCK(Path(path).stat().st_mode)
     except OSError:  # not there, or its folder is closed to us: nothing we could use
         return False
+
+
+def describe(address: str, seen_marker: Path | None = None) -> str:
+    """One sentence for the start: where mail will be scanned, loud when nowhere. Raises InvalidInput."""
+    parsed = parse_address(address)
+    if isinstance(parsed, Off):
+        return 'NO VIRUS SCANNER: clamav.address is "off", so mail is taken unscanned and every report says so.'
+    if not isinstance(parsed, Auto):
+        return f"Virus scanner: clamd at {parsed}."
+    found = usual_socket()
+    if found:
+        return f"Virus scanner: clamd at {found}, found by itself."
+    if seen_marker and seen_marker.exists():
+        return "VIRUS SCANNER DOWN: clamd was here before and its socket is gone; mail is treated as policies say."
+    return "NO VIRUS SCANNER: no clamd socket in the usual places, so mail is taken unscanned until one appears."
