@@ -18,8 +18,9 @@ import pytest
 
 from gateway.core.ports import ScannerResult
 from gateway.core.reports import ScanStatus
+from gateway.scan import clamd_address
 from gateway.scan.clamd_address import describe
-from gateway.scan.scan import clamav
+from gateway.scan.scanners import clamav
 from gateway.scan.scanners.clamav import ClamAv, make
 from tests.servers import fake_clamd
 from tests.servers.clamd import MARKER, ClamdServer
