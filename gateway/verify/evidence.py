@@ -110,8 +110,9 @@ async def txt_of_all(names: Sequence[str], resolver: Resolver) -> dict[str, tupl
     """The TXT records of each name; those that must be asked for are asked for at once, and only they cost a task."""
     answers: dict[str, tuple[bytes, ...] | DnsFailure] = {}
     for name in names:
-        if resolver.known(name, "TXT") is not None:
-            answers[name] = await _txt_or_failure(name, resolver)
+        known = resolver.known(name, "TXT")
+        if known is not None:
+            answers[name] = tuple(map(b"".join, known))
     missing = [name for name in names if name not in answers]
     if missing:
         asked = await asyncio.gather(*(_txt_or_failure(name, resolver) for name in missing))

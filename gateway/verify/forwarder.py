@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_address
 
 from gateway.core.addresses import BadAddress, normal_domain
@@ -108,6 +109,7 @@ async def _addresses(host: str, kind: str, resolver: Resolver) -> tuple[str, ...
         return None
 
 
+@lru_cache(maxsize=1024)
 def _number(ip: str) -> int:
     """An address as a number, mapped IPv4 as IPv4 (RFC 4291 section 2.5.5.2); what is none is like no other."""
     try:

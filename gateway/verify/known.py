@@ -46,7 +46,10 @@ NOBODY = Recognition()
 
 def forwarders_of(place: Place) -> tuple[Forwarder, ...]:
     """All that were learnt for the mailboxes of this transaction."""
-    return tuple(forwarder for mailbox in place.mailboxes for forwarder in mailbox.forwarders)
+    mailboxes = place.mailboxes
+    if len(mailboxes) == 1:
+        return mailboxes[0].forwarders
+    return tuple(forwarder for mailbox in mailboxes for forwarder in mailbox.forwarders)
 
 
 async def recognise(envelope: Envelope, place: Place, spf: str, resolver: Resolver) -> Recognition:

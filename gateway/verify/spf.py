@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import Any
 
@@ -130,6 +131,7 @@ async def evaluate(identity: Identity, ip: str, helo: str, resolver: Resolver) -
     return SpfResult("permerror", "too many look-ups")
 
 
+@lru_cache(maxsize=1024)
 def _plain_ip(ip: str) -> str | None:
     try:
         address = ip_address(ip)

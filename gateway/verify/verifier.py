@@ -22,7 +22,7 @@ from gateway.verify.drift import drifts_of
 from gateway.verify.evidence import BudgetedResolver, Evidence, Offload, compute
 from gateway.verify.explain import candidates_of
 from gateway.verify.forwarder import Journey
-from gateway.verify.known import recognise
+from gateway.verify.known import NOBODY, forwarders_of, recognise
 from gateway.verify.reading import message_of
 from gateway.verify.spf import identity_of
 from gateway.verify.verdict import Findings
@@ -64,9 +64,9 @@ class Verifier:
         found = {check.name: task.result() for check, task in zip(self._checks, running, strict=True)}
         results = [result for check in sorted(found, key=_order) for result in found[check]]
         spf = _spf_result(found)
-        learnt = await recognise(envelope, place, spf, resolver)
+        learnt = await recognise(envelope, place, spf, resolver) if forwarders_of(place) else NOBODY
         journey = forwarder.judge(envelope, spf, mailbox.result(), learnt)
-        drifts = drifts_of(learnt, envelope, message, place, spf)
+        drifts = () if learnt is NOBODY else drifts_of(learnt, envelope, message, place, spf)
         if policy is None:
             why = AMBIGUOUS if message.author is None else NO_DOMAIN
             report = verdict.ambiguous_report(results, journey, why)
