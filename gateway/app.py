@@ -122,9 +122,14 @@ def outbox_worker(line: Line) -> OutboxWorker:
 
 def web_server(line: Line, lag: LoopLag, listeners: dict[str, Check]) -> WebServer:
     """Health and the API over an open line."""
+    from gateway.commands.check_mailbox import MailboxChecks
+    from gateway.notify.folder import templates_folder
+    from gateway.notify.render import Templates
     from gateway.web.server import WebServer
 
-    return WebServer(line.ground.store, line.ground.blobs, lag, listeners)
+    ground = line.ground
+    checks = MailboxChecks(ground.store, ground.tokens, Templates(templates_folder()), ground.settings)
+    return WebServer(ground.store, ground.blobs, checks, lag, listeners)
 
 
 @dataclass(frozen=True, slots=True)

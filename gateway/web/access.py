@@ -11,6 +11,7 @@ from typing import Annotated, ParamSpec, TypeVar
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BaseModel
 
+from gateway.commands.check_mailbox import MailboxChecks
 from gateway.offload import Offload
 from gateway.store.blobs import FileBlobs
 from gateway.store.engine import Store
@@ -32,6 +33,7 @@ class Parts:
     store: Store
     blobs: FileBlobs
     pool: Offload
+    checks: MailboxChecks
 
     async def answer(
         self, shape: type[BaseModel], query: Callable[P, object], *args: P.args, **kwargs: P.kwargs
@@ -73,6 +75,16 @@ async def authorised(
 
 
 Member = Annotated[Caller, Depends(authorised)]
+
+
+async def administering(caller: Member) -> Caller:
+    """The caller, whose key must be of the scope `admin`: this sends mail, or changes whom we trust. Raises Problem."""
+    if caller.scope != "admin":
+        raise Problem(403, "this needs a key of scope admin: gateway key add --scope admin")
+    return caller
+
+
+Admin = Annotated[Caller, Depends(administering)]
 
 
 async def known_parameters(request: Request) -> None:

@@ -6,11 +6,12 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from gateway import __version__
+from gateway.commands.check_mailbox import MailboxChecks
 from gateway.offload import Offload
 from gateway.store.blobs import FileBlobs
 from gateway.store.engine import Store
 from gateway.web.access import API, Parts
-from gateway.web.api import accounts, messages, outbox, policies, tickets, traces
+from gateway.web.api import accounts, mailboxes, messages, outbox, policies, tickets, traces
 from gateway.web.figures import Figures, LoopLag
 from gateway.web.health import health_router
 from gateway.web.middleware import EveryAnswer
@@ -21,6 +22,7 @@ from gateway.web.readiness import Readiness
 ROUTERS = (
     accounts.router,
     accounts.own,
+    mailboxes.router,
     tickets.router,
     messages.router,
     traces.router,
@@ -30,7 +32,14 @@ ROUTERS = (
 
 
 def make_app(
-    *, store: Store, blobs: FileBlobs, pool: Offload, readiness: Readiness, figures: Figures, lag: LoopLag
+    *,
+    store: Store,
+    blobs: FileBlobs,
+    pool: Offload,
+    checks: MailboxChecks,
+    readiness: Readiness,
+    figures: Figures,
+    lag: LoopLag,
 ) -> FastAPI:
     """All routes. `pool` runs the API's look-ups and is the web's own."""
     app = FastAPI(
@@ -42,7 +51,7 @@ def make_app(
         redirect_slashes=False,  # a redirect would name whatever host the client claims to have asked
         generate_unique_id_function=_operation,
     )
-    app.state.parts = Parts(store, blobs, pool)
+    app.state.parts = Parts(store, blobs, pool, checks)
     app.add_middleware(EveryAnswer)
     add_handlers(app)
     app.include_router(health_router(readiness, figures, lag))

@@ -12,7 +12,7 @@ from gateway.web.problems import MEDIA_TYPE, ProblemDocument
 Json = dict[str, Any]
 
 _DESCRIPTION = """\
-Reads what the gateway keeps of one account: the account of the API key.
+Reads what the gateway keeps of one account, the account of the API key, and checks how its mailboxes forward.
 
 Every answer that is no success is a problem document (RFC 9457). Lists come newest first, a page at a time: give
 `next_cursor` of a page as `cursor` to get the next. Times are RFC 3339 in UTC. What belongs to another account looks like
@@ -53,7 +53,12 @@ def withheld(text: str) -> Json:
 def query_names(document: Json) -> dict[str, frozenset[str]]:
     """What each route takes in its query: that, and nothing undocumented."""
     return {
-        path: frozenset(p["name"] for p in operations["get"].get("parameters", ()) if p["in"] == "query")
+        path: frozenset(
+            p["name"]
+            for operation in operations.values()
+            for p in operation.get("parameters", ())
+            if p["in"] == "query"
+        )
         for path, operations in document["paths"].items()
     }
 

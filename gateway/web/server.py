@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import uvicorn
 
+from gateway.commands.check_mailbox import MailboxChecks
 from gateway.core.errors import Surroundings
 from gateway.offload import Offload
 from gateway.store.backlog import reachable
@@ -28,7 +29,9 @@ class WebServer:
     up mail.
     """
 
-    def __init__(self, store: Store, blobs: FileBlobs, lag: LoopLag, listeners: Mapping[str, Check]) -> None:
+    def __init__(
+        self, store: Store, blobs: FileBlobs, checks: MailboxChecks, lag: LoopLag, listeners: Mapping[str, Check]
+    ) -> None:
         """`listeners`: those that readiness asks besides the database."""
         self._store = store
         self._pools = pool, watching = Offload("web", 2), Offload("watch", 1)
@@ -37,6 +40,7 @@ class WebServer:
             store=store,
             blobs=blobs,
             pool=pool,
+            checks=checks,
             readiness=Readiness({"database": self._database, **listeners}),
             figures=Figures(store, watching),
             lag=lag,

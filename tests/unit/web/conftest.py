@@ -17,8 +17,11 @@ from fastapi import FastAPI
 from sqlalchemy import select, update
 
 from gateway.commands import accounts
+from gateway.commands.check_mailbox import MailboxChecks
 from gateway.commands.publish import publish
 from gateway.ground import Ground, open_ground, prepare
+from gateway.notify.folder import templates_folder
+from gateway.notify.render import Templates
 from gateway.offload import Offload
 from gateway.store import changes, queries, secret
 from gateway.store.changes import NewAccount, NewAgent, NewMailbox
@@ -89,7 +92,7 @@ class World:
 
 def _prepared(folder: Path, **more: str) -> Ground:
     """Two accounts, each with a mailbox and an agent; `acme` with two policy versions."""
-    settings = settings_for(folder, **more)
+    settings = settings_for(folder, GATEWAY_RELAY__URL=f'["file:{folder / "sent"}"]', **more)
     secret.make(settings.secret_key_path)
     prepare(settings)
     ground = open_ground(settings)
@@ -181,9 +184,11 @@ class Api:
 def _application(world: World, checks: dict[str, Check]) -> tuple[FastAPI, LoopLag, Offload]:
     pool, lag, store = Offload("web", 2), LoopLag(), world.ground.store
     figures, readiness = Figures(store, pool), Readiness(checks)
+    ground = world.ground
+    checks = MailboxChecks(store, ground.tokens, Templates(templates_folder()), ground.settings)
     made = make_app(
-        store=store, blobs=world.ground.blobs, pool=pool, readiness=readiness, figures=figures, lag=lag
-    )  # fmt: skip
+        store=store, blobs=ground.blobs, pool=pool, checks=checks, readiness=readiness, figures=figures, lag=lag
+    )
     return made, lag, pool
 
 

@@ -9,7 +9,7 @@ from gateway.store import changes
 from gateway.web import access
 from tests.unit.web.conftest import Api, problem
 
-FILLED = {"number": "1", "n": "3", "version": "1"}
+FILLED = {"address": "support@acme.test", "number": "1", "n": "3", "version": "1"}
 
 
 def concrete(path: str, api: Api, account: str) -> str:

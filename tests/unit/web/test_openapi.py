@@ -20,15 +20,17 @@ def document() -> Json:
     """Made without a database: nothing of it may depend on one."""
     nothing: Any = None
     app: FastAPI = make_app(
-        store=nothing, blobs=nothing, pool=nothing, readiness=Readiness({}), figures=nothing, lag=LoopLag()
-    )
+        store=nothing, blobs=nothing, pool=nothing, checks=nothing, readiness=Readiness({}), figures=nothing,
+        lag=LoopLag(),
+    )  # fmt: skip
     return app.openapi()
 
 
 def operations(document: Json) -> Iterator[tuple[str, Json]]:
     for path, methods in document["paths"].items():
-        assert set(methods) == {"get"}, path
-        yield path, methods["get"]
+        assert set(methods) <= {"get", "post"}, path
+        for operation in methods.values():
+            yield path, operation
 
 
 def references(value: Any) -> Iterator[str]:
