@@ -37,7 +37,8 @@ def marks_of(envelope: Envelope, message: ParsedMessage, recipients: Sequence[st
     words = tuple(_WORD.findall(message.subject)[:_MOST])
     in_content = envelope.content.find(MARK.encode(), 0, SEARCHED_OCTETS) >= 0
     in_text = message.text.find(MARK, 0, SEARCHED_OCTETS) >= 0
-    if not (words or in_content or in_text):
+    in_id = (message.message_id or "")[: len(MARK)].lower() == MARK
+    if not (words or in_content or in_text or in_id):
         return None
     ids = " ".join((message.message_id or "", *message.header_values(FIELD)))
     # the octets as well: they hold what was attached whole
