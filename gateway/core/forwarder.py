@@ -25,16 +25,16 @@ class Form(StrEnum):
 class Forwarder:
     """How one server forwards one mailbox to us; learnt from the challenge, never from other mail.
 
-    `networks` are CIDR blocks its client addresses come from. `provider` is set (`google`, `microsoft`, …) where these
-    are shared by strangers: there the client proves nothing without `reverse_path`, whose SPF has to pass as well.
-    `spf_domain` is the domain whose SPF passes for the client, empty for none. `reverse_path` is the part of the rewritten
-    reverse-path that names this mailbox (for Gmail `user+caf_=local=domain@gmail.com` whole, for SRS `@domain`, ...), as
-    `form` explains; `*` in it stands for what changes from mail to mail. `border` is the `by` host of the Received field in
-    which it recorded the client it took the message from, empty where it records none, and `trail` the `by` hosts of the
-    Received fields above that one, topmost first. `keeps_return_path`: above the border stands a Return-Path with the
-    reverse-path it took the message with. `address` is the client's own address in the challenge: `networks` is what
-    lies around it. `adds` are the names (lower case) of header fields it puts on, of those
-    that matter (List-*, Precedence, X-Original-*, Resent-*, X-Forwarded-*, X-MS-Exchange-*).
+    `networks` are CIDR blocks its client addresses come from, `address` the one it had in the challenge. `provider` is set
+    (`google`, `microsoft`, …) where these are shared by strangers: there the client proves nothing without `reverse_path`,
+    whose SPF has to pass as well. `spf_domain` is the domain whose SPF passes for the client, empty for none.
+    `reverse_path` is the part of the rewritten reverse-path that names this mailbox (for Gmail
+    `user+caf_=local=domain@gmail.com` whole, for SRS `@domain`, ...), as `form` explains; `*` in it stands for what changes
+    from mail to mail. `border` is the `by` host of the Received field in which it recorded the client it took the message
+    from, empty where it records none (`*.domain` where a farm names each machine), and `trail` what the Received fields
+    above that one say, topmost first (`host<client`, `~host` without a client). `keeps_return_path`: above the border
+    stands a Return-Path with the reverse-path it took the message with. `adds` are the names (lower case) of header fields
+    it puts on, of those that matter (List-*, Precedence, X-Original-*, Resent-*, X-Forwarded-*, X-MS-Exchange-*).
     """
 
     id: str

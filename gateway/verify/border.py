@@ -42,8 +42,17 @@ class Line:
 
     @property
     def step(self) -> str:
-        """As it stands in a trail: without a client address the message came from the same machine, or nobody can tell."""
-        return self.host if self.received.client else f"~{self.host}"
+        """As it stands in a trail: `host<client`, without the client where a farm names each machine, and `~host` where the
+        field names no client, with the program's user where one handed the message in on the machine itself.
+
+        The client binds: where mail takes a shorter way, the first field that shows a stranger's address must not pass for
+        one that came from the company's own filter, and let a field that the stranger wrote pass for the border.
+        """
+        client = self.received.client
+        if not client:
+            submitted = self.received.submitted
+            return f"~{self.host} ({submitted})" if submitted else f"~{self.host}"
+        return self.host if "*" in self.host else f"{self.host}<{client}"
 
 
 @dataclass(frozen=True, slots=True)

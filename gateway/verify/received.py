@@ -36,6 +36,8 @@ _SAID = (
     # Exim that knows no name: from [192.0.2.1] (port=4711 helo=name)
     re.compile(r"(?:(?:helo|ident|port)=[^\s()]+ ?)+", re.IGNORECASE),
 )
+_SUBMITTED = re.compile(r"\buserid \d+|\bwith local\b|/submit\b|\binvoked by uid \d+", re.IGNORECASE)
+"""Postfix, Exim, sendmail, qmail: mail that a program on the same machine handed in."""
 _LITERAL = re.compile(_ADDRESS, re.IGNORECASE)
 _LOOKS_LIKE_ADDRESS = re.compile(r"[\[\]]|\d\.\d{1,3}\.\d|:[0-9a-f]{0,4}:", re.IGNORECASE)
 
@@ -45,35 +47,36 @@ class Received:
     """One hop. `by` is who took the message, lower case; empty where the field does not say so in one way only.
 
     `client` is the address the server saw, None where it says none or is ambiguous. `said` is the word behind `from`: in
-    most servers the HELO, in some the client's name; never a proof of anything.
+    most servers the HELO, in some the client's name; never a proof of anything. `submitted` is who on the server itself
+    handed it in (`userid 33`, `local`), empty where that is not said.
     """
 
     by: str
     client: str | None = None
     said: str = ""
-
-
-NOTHING = Received("")
+    submitted: str = ""
 
 
 def read_received(value: str) -> Received:
     """Take one field's value apart. Never raises: what cannot be read says nothing."""
     if len(value) > FIELD_OCTETS:
-        return NOTHING
+        return Received("")
+    local = _SUBMITTED.search(value)
+    submitted = " ".join(local.group().lower().split()) if local else ""
     pieces = list(_pieces(value))
     words = [n for n, piece in enumerate(pieces) if not piece.startswith("(")]
     if "" in pieces or not words:
-        return NOTHING
+        return Received("", submitted=submitted)
     has_from = words[0] == 0 and pieces[0].lower() == "from" and len(words) > 1
     # the word behind `from` is a name even where it is spelled `by`
     clauses = [n for n in words if pieces[n].lower() == "by" and not (has_from and n == words[1])]
     if len(clauses) != 1 or clauses[0] == words[-1]:
-        return NOTHING
+        return Received("", submitted=submitted)
     start = clauses[0]
     by = pieces[words[words.index(start) + 1]].strip("[]").rstrip(".").lower()
     if not has_from:
-        return Received(by)
-    return Received(by, _client(pieces[1:start]), pieces[words[1]])
+        return Received(by, submitted=submitted)
+    return Received(by, _client(pieces[1:start]), pieces[words[1]], submitted)
 
 
 def _pieces(value: str) -> Iterator[str]:

@@ -139,13 +139,13 @@ FILTER = (
         (RELAYED, {"127.0.7.7"}, "mail.acme.test", ()),
         (RELAYED, {"::ffff:127.0.7.7"}, "mail.acme.test", ()),
         (RELAYED, (), "mail.acme.test", ()),
-        (AMAVIS + RELAYED, {"127.0.7.7"}, "mail.acme.test", ("mail.acme.test", "localhost")),
-        (AMAVIS + RELAYED, (), "mail.acme.test", ("mail.acme.test", "localhost")),
+        (AMAVIS + RELAYED, {"127.0.7.7"}, "mail.acme.test", ("mail.acme.test<127.0.0.1", "localhost<127.0.0.1")),
+        (AMAVIS + RELAYED, (), "mail.acme.test", ("mail.acme.test<127.0.0.1", "localhost<127.0.0.1")),
         (ALIAS + RELAYED, {"127.0.7.7"}, "mail.acme.test", ("~mail.acme.test",)),
         # the relay is the forwarder itself
         (OWN, {"127.0.5.1"}, "mail.acme.test", ()),
         # a filter before the forwarder took it from our relay
-        (FILTER, {"127.0.7.7"}, "filter.test", ("mail.acme.test",)),
+        (FILTER, {"127.0.7.7"}, "filter.test", ("mail.acme.test<127.0.8.8",)),
         (FILTER, (), "mail.acme.test", ()),
         # our relay's address as HELO says nothing
         (b"Received: from [127.0.7.7] (x [127.0.9.9]) by mail.acme.test (Postfix); x\r\n", {"127.0.7.7"}, "mail.acme.test", ()),

@@ -136,3 +136,17 @@ def test_monsters_take_no_time(value):
     begun = time.process_time()
     read_received(value)
     assert time.process_time() - begun < 0.2
+
+
+@pytest.mark.parametrize(
+    ("value", "who"),
+    [
+        ("by mail.acme.test (Postfix, from userid 1000) id 4A; x", "userid 1000"),
+        ("(from root@localhost) by mail.acme.test (8.14.4/8.14.4/Submit) id o9; x", "/submit"),
+        ("from www-data by mail.acme.test with local (Exim 4.96) id 1; x", "with local"),
+        ("(qmail 20255 invoked by uid 33); 29 Apr 2009 23:34:45 -0000", "invoked by uid 33"),
+        ("by mail.acme.test (Postfix) id 4A; x", ""),
+    ],
+)
+def test_what_was_handed_in_on_the_server_itself_says_so(value, who):
+    assert read_received(value).submitted == who
