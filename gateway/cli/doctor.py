@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import typer
@@ -29,6 +28,8 @@ def doctor(ctx: typer.Context, as_json: AsJson = False) -> None:
 
     A line for each, with the cure where something is wrong. Nothing is changed and no mail is sent. Exit 1 if any fails.
     """
+    import asyncio
+
     from gateway.commands.findings import Health, failed, well
 
     found: list[Finding] = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -37,6 +36,8 @@ def check(
     What is learnt of the forwarder counts from then on. Run again, it goes on waiting for a challenge sent lately. Exit 0
     when the forwarder is known afterwards, else 1.
     """
+    import asyncio
+
     with at_account(ctx, account) as desk:
         checks = _checks(desk)
         found = checks.begin(desk.account_id, address, anew=anew)
@@ -61,6 +62,8 @@ def _checks(desk: AccountDesk) -> MailboxChecks:
 
 
 async def _dns(desk: AccountDesk, mailbox: str) -> list[dict[str, Any]]:
+    import asyncio
+
     from gateway.commands import mailbox_records
     from gateway.resolver import DnsResolver
     from gateway.store import secret
