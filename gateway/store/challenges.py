@@ -17,8 +17,8 @@ from gateway.core.notice import Rendered
 from gateway.core.tokens import new_trace_id
 from gateway.store.changes import changing
 from gateway.store.engine import Store
+from gateway.store.events import moment
 from gateway.store.forwarders import forget
-from gateway.store.queries import moment
 from gateway.store.tables import Account, ChallengeRow, Confirmation, ForwarderRow, MailboxRow, Outbox
 from gateway.store.tables.columns import columns
 

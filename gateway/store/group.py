@@ -19,6 +19,7 @@ from gateway.core.ports import Strategy
 from gateway.core.trace import Step, TransactionRecord, record_of
 from gateway.store.assignment import Staff, load_staff, start_of_day, strategies_of
 from gateway.store.directory import SYSTEM
+from gateway.store.events import event_object
 from gateway.store.facts import dump_decision, dump_facts
 from gateway.store.filing import Filing, Kept
 from gateway.store.keys import RECEIPT_AGE, receipt_key, twin_key
@@ -357,15 +358,18 @@ class Group:
     ) -> None:
         envelope = filing.envelope
         if filing.again:
-            self._events(envelope.trace_id, filing.account_id, (*filing.steps, *steps))
+            self._events(envelope.trace_id, filing.account_id, filing.steps, steps)
             return
         record = record_of(envelope, outcome=outcome, reason=reason.value, reply=reply, message_id=message_id)
-        self.log(record, filing.account_id, (*filing.steps, *steps))
+        self.log(record, filing.account_id, filing.steps, steps)
 
-    def log(self, record: TransactionRecord, account_id: str, steps: Sequence[Step]) -> None:
+    def log(
+        self, record: TransactionRecord, account_id: str, earlier: Sequence[Step], steps: Sequence[Step] = ()
+    ) -> None:
+        """A line of the delivery log with its trace; `steps` are the commit's own."""
         row = {name: getattr(record, name) for name in TransactionRecord.__slots__ if name != "account"}
         self._insert("transaction_log", row | {"account_id": account_id, "recipients": list(record.recipients)})
-        self._events(record.trace_id, account_id, steps)
+        self._events(record.trace_id, account_id, earlier, steps)
 
     def note_deferral(self, account_id: str, key: str, at: datetime) -> None:
         """Only the first try is remembered."""
@@ -374,12 +378,16 @@ class Group:
         if not fresh and self.connection.execute(known).scalar() is None:
             self._insert("deferral", {"account_id": account_id, "key": key, "first_at": at})
 
-    def _events(self, trace_id: str, account_id: str, steps: Sequence[Step]) -> None:
-        for number, step in enumerate(steps):
-            self._insert("event", event_row(trace_id, account_id, step, number))
+    def _events(self, trace_id: str, account_id: str, earlier: Sequence[Step], steps: Sequence[Step]) -> None:
+        """The line's steps lie with the first of the commit's, or with their own last where it has none."""
+        if not steps:
+            earlier, steps = earlier[:-1], earlier[-1:]
+        for place, step in enumerate(steps):
+            led_to_it = earlier if place == 0 else ()
+            self._insert("event", event_row(trace_id, account_id, step, len(earlier) + place, led_to_it))
 
 
-def event_row(trace_id: str, account_id: str, step: Step, number: int = 0) -> Row:
+def event_row(trace_id: str, account_id: str, step: Step, number: int = 0, earlier: Sequence[Step] = ()) -> Row:
     """A step as a row; ids of one call sort in its order even within a millisecond."""
     made = new_id()
     return {
@@ -390,7 +398,8 @@ def event_row(trace_id: str, account_id: str, step: Step, number: int = 0) -> Ro
         "stage": step.stage,
         "outcome": step.outcome,
         "reason": step.reason,
-        "detail": dict(step.detail),
+        "detail": step.detail,
+        "earlier": [event_object(e) for e in earlier] or None,
     }
 
 

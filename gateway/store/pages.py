@@ -18,7 +18,8 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, select
 from gateway.core.errors import InvalidInput, UnknownThing
 from gateway.store import queries
 from gateway.store.engine import Store
-from gateway.store.queries import Json, moment
+from gateway.store.events import lines_of, moment
+from gateway.store.queries import Json
 from gateway.store.tables import Account, Event, MessageRow, Outbox, PolicyVersion, Ticket, Transaction
 from gateway.store.tables.columns import columns
 
@@ -32,6 +33,9 @@ _MOST_CHARACTERS = 4_000_000
 _ROWS_AT_ONCE = 25
 
 _CURSOR = re.compile(r"(?P<kind>[a-z]+):(?:(?P<number>[0-9]{1,9})|(?P<id>[0-9a-f]{32}))")
+
+
+_NO_CURSOR = "this is no cursor of this list; give the next_cursor of its last page, or none to begin anew"
 
 
 class BadCursor(InvalidInput):
@@ -64,23 +68,26 @@ class _Key:
 
 
 _TICKETS, _POLICIES = _Key("ticket", _t.number, is_number=True), _Key("policy", _v.version, is_number=True)
-_MESSAGES, _EVENTS, _OUTBOX = _Key("message", _m.id), _Key("event", _e.id), _Key("outbox", _o.id)
+_MESSAGES, _OUTBOX = _Key("message", _m.id), _Key("outbox", _o.id)
 
 
-def _cursor(key: _Key, position: object) -> str:
-    return base64.urlsafe_b64encode(f"{key.kind}:{position}".encode()).decode().rstrip("=")
+def _cursor(kind: str, position: object) -> str:
+    return base64.urlsafe_b64encode(f"{kind}:{position}".encode()).decode().rstrip("=")
+
+
+def _decoded(cursor: str) -> str:
+    try:
+        return base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
+    except (binascii.Error, ValueError):
+        return ""
 
 
 def _position(key: _Key, cursor: str) -> int | str:
     """Raises BadCursor."""
-    try:
-        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
-    except (binascii.Error, ValueError):
-        text = ""
-    found = _CURSOR.fullmatch(text)
+    found = _CURSOR.fullmatch(_decoded(cursor))
     position = found["number" if key.is_number else "id"] if found and found["kind"] == key.kind else None
     if position is None:
-        raise BadCursor("this is no cursor of this list; give the next_cursor of its last page, or none to begin anew")
+        raise BadCursor(_NO_CURSOR)
     return int(position) if key.is_number else position
 
 
@@ -95,7 +102,7 @@ def _rows(connection: Connection, query: Select[Any], key: _Key, wanted: Wanted)
         for row in result:
             if len(rows) == wanted.limit or characters > _MOST_CHARACTERS:
                 last = rows[-1]._mapping[key.column]  # noqa: SLF001 - SQLAlchemy's public name for a row by column
-                return rows, _cursor(key, last)
+                return rows, _cursor(key.kind, last)
             rows.append(row)
             characters += len(getattr(row, "facts", None) or "")
     return rows, None
@@ -122,13 +129,34 @@ def messages(store: Store, account: str, wanted: Wanted, *, disposition: str | N
 
 
 def events(store: Store, account: str, wanted: Wanted, *, trace: str | None = None) -> Page:
-    """Event objects with their traces. Raises BadCursor."""
+    """Event objects with their traces. A row of the table holds several: a cursor names a row, and how many of its lines
+    are still to come. Raises BadCursor.
+    """
     query = select(*_e).where(_e.account_id == account)
     if trace:
         query = query.where(_e.trace_id == trace.upper())
+    row_id, left = _place_in_events(wanted.cursor)
+    if row_id:
+        query = query.where(_e.id <= row_id)
+    items: list[Json] = []
     with store.read() as connection:
-        rows, cursor = _rows(connection, query, _EVENTS, wanted)
-    return Page([{"id": r.id, "trace": r.trace_id} | queries.event_object(r) for r in rows], cursor)
+        for row in connection.execute(query.order_by(_e.id.desc()).limit(wanted.limit + 1)):
+            lines = lines_of(row)[: left if row.id == row_id else None]
+            for place in reversed(range(len(lines))):
+                if len(items) == wanted.limit:
+                    return Page(items, _cursor("event", f"{row.id}-{place + 1}"))
+                items.append({"id": lines[place]["id"], "trace": row.trace_id} | lines[place])
+    return Page(items, None)
+
+
+def _place_in_events(cursor: str | None) -> tuple[str, int]:
+    """Raises BadCursor."""
+    if cursor is None:
+        return "", 0
+    found = re.fullmatch(r"event:([0-9a-f]{32})-([0-9]{1,3})", _decoded(cursor))
+    if found is None:
+        raise BadCursor(_NO_CURSOR)
+    return found[1], int(found[2])
 
 
 def outbox(store: Store, account: str, wanted: Wanted) -> Page:

@@ -14,6 +14,7 @@ from psycopg.errors import ConnectionTimeout
 from sqlalchemy import Engine, create_engine, event, make_url
 
 from gateway.core.errors import StoreUnavailable
+from gateway.store.jsontext import json_text
 
 ASK_AGAIN_SECONDS = 0.5
 """How long nobody asks a server that has just not answered."""
@@ -41,6 +42,7 @@ def make_engine(url: str, busy_seconds: float, *, prompt: bool) -> Engine:
         pool_size=8,
         max_overflow=4,
         pool_timeout=busy_seconds,
+        json_serializer=json_text,
         connect_args={
             "connect_timeout": max(2, int(busy_seconds)),
             "tcp_user_timeout": limit,

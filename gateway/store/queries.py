@@ -15,6 +15,7 @@ from gateway.core.errors import BlobUnavailable, UnknownThing
 from gateway.parse import parse, sanitised
 from gateway.store.blobs import FileBlobs
 from gateway.store.engine import Store
+from gateway.store.events import lines_of, moment
 from gateway.store.facts import load_decision, load_facts
 from gateway.store.tables import (
     Account,
@@ -47,11 +48,6 @@ def account_id(store: Store, name: str) -> str:
             names = ", ".join(connection.execute(select(_a.name).order_by(_a.name)).scalars()) or "none yet"
             raise UnknownThing(f"there is no account {name!r}; accounts: {names}")
     return str(found)
-
-
-def moment(at: datetime | None) -> str | None:
-    """A time as RFC 3339 writes it, in UTC."""
-    return at.isoformat().replace("+00:00", "Z") if at else None
 
 
 # --- tickets ---
@@ -407,7 +403,7 @@ def trace(store: Store, trace_id: str) -> Json:
         "reason": row.reason,
         "reply": row.reply,
         "message": row.message_id,
-        "events": [event_object(e) for e in events],
+        "events": [_without_id(line) for e in events for line in lines_of(e)],
     }
 
 
@@ -418,14 +414,8 @@ def traces_of_message_id(store: Store, message_id: str) -> list[str]:
         return list(connection.execute(select(_m.trace_id).where(_m.message_id == wanted).order_by(_m.id)).scalars())
 
 
-def event_object(row: Row[Any]) -> Json:
-    return {
-        "at": moment(row.at),
-        "stage": row.stage,
-        "outcome": row.outcome,
-        "reason": row.reason,
-        "detail": row.detail,
-    }
+def _without_id(line: Json) -> Json:
+    return {name: value for name, value in line.items() if name != "id"}
 
 
 # --- the outbox ---

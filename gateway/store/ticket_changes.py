@@ -15,7 +15,7 @@ from gateway.core.notice import NoticeKind
 from gateway.core.trace import Step
 from gateway.store.changes import changing, changing_ticket, record_of_ticket
 from gateway.store.engine import Store, row_lock
-from gateway.store.queries import event_object
+from gateway.store.events import event_object
 from gateway.store.tables import (
     Account,
     Agent,

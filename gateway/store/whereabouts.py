@@ -14,8 +14,8 @@ from sqlalchemy.sql import func
 from gateway.core.addresses import canonical
 from gateway.core.notice import NoticeKind
 from gateway.store.engine import Store
+from gateway.store.events import moment
 from gateway.store.facts import UnreadableFacts, load_facts
-from gateway.store.queries import moment
 from gateway.store.tables import Account, Agent, Event, MessageRow, Outbox, Ticket, Transaction
 from gateway.store.tables.columns import columns
 

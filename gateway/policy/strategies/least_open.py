@@ -9,7 +9,7 @@ from gateway.core.ports import AgentCandidate, Strategy
 
 class _LeastOpen:
     name = "least-open"
-    counts = ("open",)
+    counts: tuple[str, ...] = ("open",)
 
     def choose(self, candidates: Sequence[AgentCandidate]) -> AgentCandidate | None:
         return min(candidates, key=lambda c: (c.open, c.last_turn, c.id), default=None)

@@ -9,7 +9,7 @@ from gateway.core.ports import AgentCandidate, Strategy
 
 class _LeastToday:
     name = "least-today"
-    counts = ("today",)
+    counts: tuple[str, ...] = ("today",)
 
     def choose(self, candidates: Sequence[AgentCandidate]) -> AgentCandidate | None:
         return min(candidates, key=lambda c: (c.today, c.last_turn, c.id), default=None)

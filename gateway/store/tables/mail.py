@@ -105,7 +105,9 @@ class Transaction(SQLModel, table=True):
 
 
 class Event(SQLModel, table=True):
-    """A line of a trace."""
+    """A line of a trace. `earlier` holds the lines that led to it and were written with it, as event objects: eight rows with
+    three indexes each for one message were most of what the database wrote.
+    """
 
     __tablename__ = "event"
     __table_args__ = (Index("event_by_trace", "trace_id", "id"), Index("event_by_account", "account_id", "id"))
@@ -117,3 +119,4 @@ class Event(SQLModel, table=True):
     outcome: str
     reason: str = ""
     detail: dict[str, Any] = Field(sa_type=JSON)
+    earlier: list[dict[str, Any]] | None = Field(default=None, sa_type=JSON(none_as_null=True))

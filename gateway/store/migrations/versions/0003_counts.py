@@ -1,4 +1,4 @@
-"""What a commit counts, kept so that counting never takes longer as mail gathers"""
+"""What a commit counts is kept, and the lines of a trace that are written together are one row"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -15,6 +15,7 @@ def upgrade() -> None:
     hour = sa.Column("acknowledged_hour", gateway.store.tables.columns.UtcDateTime(timezone=True), nullable=True)
     op.add_column("account", hour)
     op.add_column("account", sa.Column("acknowledged", sa.Integer(), nullable=False, server_default="0"))
+    op.add_column("event", sa.Column("earlier", sa.JSON(none_as_null=True), nullable=True))
     assigned = sa.text("assigned_at IS NOT NULL")
     op.create_index(
         "ticket_by_day",
@@ -27,5 +28,6 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_index("ticket_by_day", "ticket")
+    op.drop_column("event", "earlier")
     op.drop_column("account", "acknowledged")
     op.drop_column("account", "acknowledged_hour")
