@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -48,6 +49,13 @@ class AccountDesk(Desk):
     account: str
 
 
+def imported() -> None:
+    """From here on a command may be long: what its work leaves lying is collected, what was imported is not looked at."""
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
+
+
 def settings_of(ctx: typer.Context) -> Settings:
     """Raises BadConfiguration."""
     from gateway.settings import load
@@ -67,6 +75,7 @@ def at_desk(ctx: typer.Context) -> Iterator[Desk]:
     store = Store(settings.database_url, settings.data_dir)
     try:
         migrations.require_current(store)
+        imported()
         yield Desk(settings, store)
     finally:
         store.close()
@@ -118,6 +127,7 @@ def on_the_line(settings: Settings, work: Callable[[Line], Awaitable[T]]) -> T:
     _require_database(settings)
     ground = open_ground(settings)
     log.key_hashes(ground.secret.keys[0])
+    imported()
     try:
         return asyncio.run(run())
     finally:

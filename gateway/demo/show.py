@@ -5,6 +5,7 @@ What a set-up or the guide needs is imported there: the second `./dev run` serve
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
@@ -54,6 +55,7 @@ def run(settings: Settings, *, fresh: bool = False) -> int:
 def _guide(demo: Settings, folder: Path, sent_before: Collection[str], is_new: bool) -> None:
     from gateway.demo.guide import Guide  # takes as long as the worker takes to start, and meanwhile
 
+    gc.enable()  # the command line rests it
     Guide(demo, folder, sent_before, is_new=is_new).run()
 
 

@@ -12,7 +12,6 @@ from sqlalchemy import Connection, Row, Select, String, cast, func, or_, select
 from gateway.core.decision import Facts
 from gateway.core.envelope import Client, Envelope
 from gateway.core.errors import BlobUnavailable, UnknownThing
-from gateway.parse import parse, sanitised
 from gateway.store.blobs import FileBlobs
 from gateway.store.engine import Store
 from gateway.store.events import lines_of, moment
@@ -190,6 +189,8 @@ def _html(store: Store, blobs: FileBlobs | None, account: str, row: Any) -> str 
         content = raw_content(store, blobs, account, row.id)
     except BlobUnavailable:
         return None
+    from gateway.parse import parse, sanitised
+
     html = parse(content).html if content else None
     return sanitised(html) if html else None
 
