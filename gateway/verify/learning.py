@@ -45,7 +45,7 @@ def learn(
     `name` is what it will be called; without one it gets its provider's name, or its host's. `relay_addresses` are the IP
     addresses our challenge left us or our relay from, as far as they are known: the Received field that shows one of them
     as its client is the forwarder's border (`border.learnt_border` says what is done without). `sent_fields` are the
-    names of header fields the challenge was sent with, `sent_text` its text, `hostname` our own name in Received fields,
+    names of header fields the challenge was sent with, `sent_text` its text, `hostname` our own name,
     and `seen_before` how often this challenge had come back already.
     """
     found = _Return(challenge, envelope, message, auth)
@@ -59,10 +59,19 @@ def learn(
         forwarder=forwarder,
         sent_text=sent_text,
         dkim_kept=found.signature_kept,
-        loops=any(hostname and line.received.by == hostname.lower() for line in lines),
+        loops=_loops(lines, hostname.lower()),
         seen_before=seen_before,
     )
     return Lesson(forwarder, remarks_of(seen))
+
+
+def _loops(lines: list[Line], hostname: str) -> bool:
+    """Whether a host took the message three times, with others between: twice is a relay that forwards as well. Our own
+    name twice: once may be a relay on this very machine.
+    """
+    named = [line.received.by for line in lines if "." in line.host and "*" not in line.host]
+    runs = [host for n, host in enumerate(named) if n == 0 or named[n - 1] != host]
+    return any(runs.count(host) >= (2 if host == hostname else 3) for host in runs)
 
 
 def _normal(addresses: Iterable[str]) -> frozenset[str]:

@@ -20,8 +20,8 @@ _JUNK_SUBJECT = re.compile(r"\s*(?:\[\W*spam\W*\]|\*+\s*spam\s*\*+|\{spam\??\}|s
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A returned challenge and what was learnt from it. `dkim_kept`: our signature still holds; `loops`: our own host
-    stands in its Received fields; `seen_before`: how often it had come back already.
+    """A returned challenge and what was learnt from it. `dkim_kept`: our signature still holds; `loops`: a host took it
+    again and again; `seen_before`: how often it had come back already.
     """
 
     challenge: Challenge
@@ -64,7 +64,7 @@ def _loop(seen: Seen) -> Iterable[Remark]:
         yield Remark(
             "loop",
             is_good=False,
-            text="the message had already been here once: what we send to this mailbox's inbound address comes round again",
+            text="the message went round before it arrived: a server took it several times",
             cure="forward the mailbox to its inbound address only, and let nothing forward the inbound address back to it",
         )
     if seen.seen_before:

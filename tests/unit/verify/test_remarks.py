@@ -21,6 +21,10 @@ def written(*head: str, body: str = "See below.\r\n") -> bytes:
 
 FOOTER = changed(TEXT.encode(), TEXT.encode() + b"\r\nThis mail is confidential.\r\n")
 WITHOUT_FILE = SENT.partition(b"\r\n\r\n")[0].replace(b"multipart/mixed", b"text/plain") + b"\r\n\r\n" + TEXT.encode()
+ROUND = (
+    b"Received: from relay.gw.test (relay.gw.test [127.0.7.7]) by mail.acme.test (Postfix); x\r\n"
+    b"Received: from mail.acme.test (mail.acme.test [127.0.5.1]) by relay.gw.test (Postfix); x\r\n"
+)
 AUTHOR = b"From: Check <challenge@gw.test>"
 
 CASES = {
@@ -46,7 +50,9 @@ CASES = {
     "marked by Microsoft 365": (b"X-Forefront-Antispam-Report: CIP:1.2.3.4;CTRY:;SCL:5;SRV:;\r\n" + SENT, {}, ["junk"]),
     "marked in the subject": (changed(b"Subject: ", b"Subject: ***SPAM*** "), {}, ["subject-changed", "junk"]),
     "twice": (SENT, {"seen_before": 1}, ["twice"]),
-    "round again": (b"Received: from a (b [127.0.0.1]) by MX.gw.test with ESMTP; x\r\n" + SENT, {"hostname": "mx.gw.test"}, ["loop"]),
+    "round again": (ROUND + ROUND + SENT, {}, ["loop"]),
+    "through the relay again": (ROUND + SENT, {"hostname": "mx.gw.test"}, ["all-good"]),
+    "through us again": (ROUND + SENT, {"hostname": "relay.gw.test"}, ["loop"]),
     "no client": (SENT, {"client": None}, ["no-client"]),
     "no border": (sent_content(), {}, ["all-good", "no-border"]),
     "a provider's own SRS domain": (SENT, {"client": GOOGLE, "reverse_path": "SRS0=h=t=a.test=x@srs.test"}, ["shared-sender"]),
