@@ -11,15 +11,19 @@ import base64
 import contextlib
 import itertools
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
+from sqlalchemy import insert, select
 
+from gateway.core.forwarder import Form, Forwarder
 from gateway.store import changes, queries
+from gateway.store.forwarders import dump
+from gateway.store.tables import ForwarderRow, MailboxRow
 from tests.servers.inprocess import Client, Gateway, Reply, fresh_ground, numbered, running
 from tests.unit.verify.shapes import ed_key, key_record, rsa_key, sign
 
@@ -485,3 +489,150 @@ async def test_a_genuine_signature_is_verified_here(gateway: Gateway) -> None:
     ):
         message = shown(gateway, await sent(gateway, content))
         assert (message["auth"]["sender"], message["auth"]["by"]) == ("verified", "dkim:bank.test")
+
+
+# --- through forwarders that are known ---
+
+LEARNT = Forwarder(
+    id="f1",
+    name="mail.acme.test",
+    networks=("127.0.5.0/24",),
+    provider="",
+    spf_domain="",
+    form=Form.SRS0,
+    reverse_path="@acme.test",
+    border="mail.acme.test",
+    arc_sealer="",
+    dkim_domain="",
+    adds=(),
+    keeps_author=True,
+    keeps_subject=True,
+    keeps_message_id=True,
+    keeps_body=True,
+    learnt_at=datetime(2026, 2, 1, tzinfo=UTC),
+    address=FORWARDER,
+)
+GMAIL, CAF = "127.0.3.1", "acme.help+caf_=support=acme.gw.test@gmail.com"
+LEARNT_AT_GOOGLE = replace(
+    LEARNT,
+    id="f2",
+    name="google",
+    networks=("127.0.3.0/24",),
+    provider="google",
+    form=Form.GMAIL_CAF,
+    reverse_path=CAF,
+    border="mx.google.com",
+    address=GMAIL,
+    keeps_return_path=True,
+)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def knowing(seed: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gateway]:
+    """A gateway that has learnt of support@acme.test: the company's server with SRS, and a Gmail user's forward."""
+    ground = fresh_ground(seed, tmp_path_factory.mktemp("known") / "data")
+    zone = ZONE | {
+        ("gmail.com", "TXT"): text("v=spf1 ip4:127.0.3.0/24 -all"),
+        ("_spf.google.com", "TXT"): text("v=spf1 ip4:127.0.3.0/24 -all"),
+    }
+    async with running(ground, zone=zone) as gateway:
+        mine = {"account_id": gateway.account_id(), "challenge_id": "c1", "drifts": {}}
+        with ground.store.write() as connection:
+            mailbox = connection.execute(
+                select(MailboxRow.id).where(MailboxRow.address == "support@acme.test")
+            ).scalar()
+            for one in (LEARNT, LEARNT_AT_GOOGLE):
+                row = {"id": one.id, "mailbox_id": mailbox, "learnt_at": one.learnt_at, "value": dump(one)}
+                connection.execute(insert(ForwarderRow).values(**mine, **row))
+        await gateway.line.store_pool(gateway.line.directory.refresh)
+        yield gateway
+
+
+def hop(client: str, *, by: str = "mail.acme.test", hello: str = "mx.evil.test") -> str:
+    return f"Received: from {hello} (unknown [{client}]) by {by} (Postfix) with ESMTPS id 4A; Mon, 02 Feb 2026 10:00:00 +0000"
+
+
+EVIL_CLIENT = "127.66.0.1"
+FROM_CAROL, FROM_ANN = "From: carol@customer.test", "From: ann@acme.test"
+
+
+def srs(reverse_path: str) -> str:
+    local, _, domain = reverse_path.partition("@")
+    return f"<SRS0=hash=tt={domain}={local}@acme.test>"
+
+
+def company(*head: str, path: str = "<x@evil.test>") -> Attack:
+    return Attack(mail(*head), client=FORWARDER, hello="mail.acme.test", sender=path)
+
+
+def google(*head: str, path: str = f"<{CAF}>") -> Attack:
+    return Attack(mail(*head), client=GMAIL, hello="mail-lf1-f50.google.com", sender=path)
+
+
+THROUGH = {
+    "a colleague, his own reverse-path": company(hop(EVIL_CLIENT), FROM_ANN, path="<ann@acme.test>"),
+    "a colleague, from the company's own address": company(hop(FORWARDER), FROM_ANN, path="<ann@acme.test>"),
+    "a colleague, with SRS": company(hop(EVIL_CLIENT), FROM_ANN, path=srs("x@evil.test")),
+    "a colleague, with SRS that says it was he": company(hop(FORWARDER), FROM_ANN, path=srs("ann@acme.test")),
+    "a colleague, with the forwarder's word for it": company(
+        "Authentication-Results: mail.acme.test; dmarc=pass header.from=acme.test", hop(EVIL_CLIENT), FROM_ANN),
+    "a colleague, through Google": google(hop(FORWARDER, by="mx.google.com"), "Return-Path: <ann@acme.test>", FROM_ANN),
+    "the bank, a forged field below the border": company(hop(EVIL_CLIENT), hop(BANK), FROM_BANK, path=srs("ceo@bank.test")),
+    "the bank's address as HELO": company(hop(EVIL_CLIENT, hello=f"[{BANK}]"), FROM_BANK, path=srs("ceo@bank.test")),
+    "the bank's address in a comment of HELO": company(
+        hop(EVIL_CLIENT, hello=f"x (y [{BANK}])"), FROM_BANK, path=srs("ceo@bank.test")),
+    "another way into the company": company(
+        hop(EVIL_CLIENT, by="mx2.acme.test"), hop(BANK), FROM_BANK, path=srs("ceo@bank.test")),
+    "forged results below the border": company(hop(EVIL_CLIENT), f"Authentication-Results: mail.acme.test; {PASSES}", FROM_BANK),
+    "the attacker's reverse-path": company(hop(EVIL_CLIENT), FROM_BANK, path=srs("x@evil.test")),
+    "an empty reverse-path": company(hop(EVIL_CLIENT, hello="bank.test"), FROM_BANK, path="<>"),
+    "another user of Google's": google(
+        "Return-Path: <ceo@bank.test>", hop(BANK, by="mx.google.com"), FROM_BANK,
+        path="<evil+caf_=support=acme.gw.test@gmail.com>"),
+    "a Return-Path below Google's border": google(
+        "Return-Path: <x@evil.test>", hop(EVIL_CLIENT, by="mx.google.com"), "Return-Path: <ceo@bank.test>", FROM_BANK),
+    "Carol, from the attacker's address": company(hop(EVIL_CLIENT), FROM_CAROL, path=srs("carol@customer.test")),
+    "a neighbour of the forwarder's": replace(
+        company(hop(BANK), FROM_BANK, path="<ceo@bank.test>"), client="127.0.5.77"),
+    "a stranger with the forwarder's HELO": replace(
+        company(hop(BANK), FROM_BANK, path=srs("ceo@bank.test")), client="127.66.0.2"),
+    "a stranger with the literal of the forwarder's address": replace(
+        company(hop(BANK), FROM_BANK, path=srs("ceo@bank.test")), client="127.66.0.3", hello=f"[{FORWARDER}]"),
+    "the learnt Gmail form from elsewhere": replace(
+        google("Return-Path: <ceo@bank.test>", hop(BANK, by="mx.google.com"), FROM_BANK), client="127.66.0.4"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", THROUGH)
+async def test_a_known_forwarder_lends_nobody_a_name(knowing: Gateway, what: str) -> None:
+    attack = THROUGH[what]
+    written = acknowledged(knowing)
+    reply = await sent(knowing, attack.content, client=attack.client, hello=attack.hello, sender=attack.sender)
+    if reply.code != 250:
+        # refused, and only who is no forwarder hears so
+        assert (reply.code, reply.enhanced, attack.client in (FORWARDER, GMAIL)) == (550, "5.7.26", False)
+    else:
+        auth = shown(knowing, reply)["auth"]
+        assert auth["sender"] in ("unverified", "forged")
+        assert (auth["level"], auth["by"]) == ("none", "")
+    assert acknowledged(knowing) == written
+
+
+TRUE = {
+    "SRS, at the company's border": (company(hop(CUSTOMER), FROM_CAROL, path=srs("carol@customer.test")), "mail.acme.test"),
+    "unchanged, at the company's border": (company(hop(BANK), FROM_BANK, path="<ceo@bank.test>"), "mail.acme.test"),
+    "the forwarder's own results": (
+        company("Authentication-Results: mail.acme.test; dmarc=pass header.from=bank.test", hop(EVIL_CLIENT), FROM_BANK),
+        "mail.acme.test"),
+    "Return-Path, at Google's border": (
+        google("Return-Path: <ceo@bank.test>", hop(BANK, by="mx.google.com"), FROM_BANK), "google"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", TRUE)
+async def test_who_really_wrote_is_proven_at_the_border_and_no_agent_by_that(knowing: Gateway, what: str) -> None:
+    attack, forwarder = TRUE[what]
+    reply = await sent(knowing, attack.content, client=attack.client, hello=attack.hello, sender=attack.sender)
+    auth = shown(knowing, reply)["auth"]
+    assert (auth["sender"], auth["level"], auth["by"]) == ("verified", "via-forwarder", f"border-spf:{forwarder}")
+    assert (auth["path"], auth["forwarder"]) == ("forwarder", forwarder)
