@@ -89,7 +89,8 @@ class Delivery:
     """One attempt: what came of it, and the other server's reply word for word (`code`, `reply`; code 0 when none came).
 
     `via` names the relay without its credentials. `uncertain` is True when the connection broke after the final dot:
-    the relay may have taken it.
+    the relay may have taken it. `of_the_relay`: what was said concerns the relay and not this mail (a greeting that
+    refuses, a login, going away).
     """
 
     result: DeliveryResult
@@ -97,3 +98,9 @@ class Delivery:
     reply: str
     via: str
     uncertain: bool = False
+    of_the_relay: bool = False
+
+    @property
+    def took_no_word(self) -> bool:
+        """The relay judged nothing of this mail and cannot have it: another one may be asked at once."""
+        return self.result is DeliveryResult.RETRY and not self.uncertain and (self.of_the_relay or not self.code)

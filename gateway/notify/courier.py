@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -11,14 +10,13 @@ from gateway.core.addresses import BadAddress, normal_domain
 from gateway.core.errors import InvalidInput
 from gateway.core.notice import Delivery, DeliveryResult
 from gateway.notify.headers import LINE_OCTETS, exact_address
+from gateway.notify.patience import Patience
 from gateway.notify.relay_file import FileRelay
 from gateway.notify.relay_smtp import Security, SmtpRelay
 
 _FORMS = "file:DIR, smtp://host:port, smtp+starttls://user:pass@host:587 or smtps://user:pass@host:465"
 _SECURITY = {"smtp": Security.NONE, "smtp+starttls": Security.STARTTLS, "smtps": Security.TLS}
 _PORT = {Security.NONE: 25, Security.STARTTLS: 587, Security.TLS: 465}
-_STRAY_LINE_END = re.compile(rb"\r(?!\n)|(?<!\r)\n")
-_LONG_LINE = re.compile(rb"[^\n]{%d}" % (LINE_OCTETS + 2))
 
 
 class Relay(Protocol):
@@ -28,8 +26,12 @@ class Relay(Protocol):
     def name(self) -> str: ...
 
     async def deliver(
-        self, *, reverse_path: str | None, recipient: str, content: bytes, timeout_seconds: float
+        self, *, reverse_path: str | None, recipient: str, content: bytes, patience: Patience
     ) -> Delivery: ...
+
+    async def knock(self, patience: Patience) -> Delivery | None:
+        """Whether it would take mail now: None, or what would become of mail just now (always `retry`)."""
+        ...
 
     async def probe(self, *, timeout_seconds: float) -> str:
         """Whether it would take mail now, without sending any: empty, or what is wrong in a few words."""
@@ -41,9 +43,9 @@ class Relay(Protocol):
 
 
 async def deliver(
-    relay: Relay, *, reverse_path: str | None, recipient: str, content: bytes, timeout_seconds: float
+    relay: Relay, *, reverse_path: str | None, recipient: str, content: bytes, patience: Patience
 ) -> Delivery:
-    """Try once to hand `content` to `relay`; the whole attempt takes at most about `timeout_seconds`.
+    """Try once to hand `content` to `relay`, for as long as `patience` lasts.
 
     What must not leave us at all (stray line ends, lines too long, an address that is none) is `failed` unsent.
     """
@@ -53,9 +55,7 @@ async def deliver(
         _check(content)
     except InvalidInput as fault:
         return Delivery(DeliveryResult.FAILED, 0, f"not sent: {fault}", relay.name)
-    return await relay.deliver(
-        reverse_path=sender, recipient=receiver, content=content, timeout_seconds=timeout_seconds
-    )
+    return await relay.deliver(reverse_path=sender, recipient=receiver, content=content, patience=patience)
 
 
 def parse_relay(url: str, *, hostname: str = "localhost") -> Relay:
@@ -129,7 +129,8 @@ def _credentials(parts: SplitResult, security: Security) -> tuple[str | None, st
 
 def _check(content: bytes) -> None:
     """Raises InvalidInput for octets that must not go out: the last look, whoever made them (T02)."""
-    if not content.endswith(b"\r\n") or _STRAY_LINE_END.search(content):
+    ends = content.count(b"\r\n")
+    if not content.endswith(b"\r\n") or content.count(b"\r") != ends or content.count(b"\n") != ends:
         raise InvalidInput("the message has line ends that are not CR LF")
-    if _LONG_LINE.search(content):
+    if max(map(len, content.split(b"\r\n"))) > LINE_OCTETS:
         raise InvalidInput(f"the message has a line of more than {LINE_OCTETS} octets")

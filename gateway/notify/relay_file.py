@@ -10,6 +10,7 @@ from pathlib import Path
 
 from gateway.core.clock import now
 from gateway.core.notice import Delivery, DeliveryResult
+from gateway.notify.patience import Patience
 
 _NOT_FOR_FILE_NAMES = re.compile(r"[^A-Za-z0-9@._+-]+")
 
@@ -30,7 +31,7 @@ class FileRelay:
         reverse_path: str | None,
         recipient: str,
         content: bytes,
-        timeout_seconds: float,  # noqa: ARG002  # the port's; a write to the disk cannot be called back
+        patience: Patience,  # noqa: ARG002  # the port's; a write to the disk cannot be called back
     ) -> Delivery:
         """`delivered` once both files are on the disk, `retry` when the disk says no."""
         envelope = {"reverse_path": reverse_path or "", "recipients": [recipient]}
@@ -39,6 +40,11 @@ class FileRelay:
         except OSError as error:
             return Delivery(DeliveryResult.RETRY, 0, f"cannot write: {error.strerror or error}", self.name)
         return Delivery(DeliveryResult.DELIVERED, 250, f"written as {file}", self.name)
+
+    async def knock(self, patience: Patience) -> Delivery | None:  # noqa: ARG002  # the port's
+        """None when the folder can be written, or made."""
+        wrong = await self.probe(timeout_seconds=0)
+        return Delivery(DeliveryResult.RETRY, 0, wrong, self.name) if wrong else None
 
     async def probe(self, *, timeout_seconds: float) -> str:  # noqa: ARG002  # the port's
         """Empty when the folder can be written, or made."""

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any, TypeVar
 
 import aiosmtplib
 
 from gateway.core.addresses import without_controls
 from gateway.core.notice import Delivery, DeliveryResult
+from gateway.notify.connect import connected
+from gateway.notify.patience import Patience
 from gateway.notify.smtp_session import Mail, NotOffered, Progress, Refused, Session, Stage
+from gateway.notify.wire import Reply
 
 IDLE_SECONDS = 10.0
 """How long a connection waits for the next message. Relays give an idle client minutes; we need it for bursts."""
-KEPT_CONNECTIONS = 8
+KEPT_CONNECTIONS = 16
 MESSAGES_PER_CONNECTION = 100
 _REPLY_CHARS = 500
+
+T = TypeVar("T")
 
 _RELAYS_OWN_TROUBLE = frozenset({421, 530, 534, 535, 538})
 """Replies that speak of the session and not of this mail: STARTTLS or AUTH wanted (RFC 3207, RFC 4954), going away."""
@@ -75,38 +83,44 @@ class SmtpRelay:
         return f"{self._security}://{host}:{self._port}"
 
     async def deliver(
-        self, *, reverse_path: str | None, recipient: str, content: bytes, timeout_seconds: float
+        self, *, reverse_path: str | None, recipient: str, content: bytes, patience: Patience
     ) -> Delivery:
         """One attempt. `uncertain` when its end is unknown after the final dot was handed to the network."""
-        progress = Progress()
+        progress = Progress(patience)
+        reply = await self._ended(self._transfer(Mail(reverse_path or "", recipient, content), progress), progress)
+        if isinstance(reply, Delivery):
+            return reply
+        return Delivery(DeliveryResult.DELIVERED, reply.code, _washed(reply.text), self.name)
+
+    async def knock(self, patience: Patience) -> Delivery | None:
+        """Connects, with TLS and login as asked, says EHLO and keeps the connection for the next message."""
+        progress = Progress(patience)
+        session = await self._ended(self._open(), progress)
+        if isinstance(session, Delivery):
+            return session
+        self._keep(session)
+        return None
+
+    async def probe(self, *, timeout_seconds: float) -> str:
+        """Knocks and leaves: empty when that went well, else why not."""
+        wrong = await self.knock(Patience(timeout_seconds, timeout_seconds))
+        await self.close()
+        return "" if wrong is None else f"{wrong.code or ''} {wrong.reply}".strip()
+
+    async def _ended(self, doing: Coroutine[Any, Any, T], progress: Progress) -> T | Delivery:
+        """What it gave, or what its failure comes to."""
         try:
-            async with asyncio.timeout(timeout_seconds):
-                reply = await self._transfer(Mail(reverse_path or "", recipient, content), progress)
+            async with progress.patience.watched():
+                return await doing
         except Refused as refusal:
             return self._refused(refusal, progress)
         except NotOffered as lack:
             return Delivery(DeliveryResult.FAILED, 0, str(lack), self.name)
         except TimeoutError:
             # First: it is an OSError too, and says nothing by itself.
-            return self._broken(f"no answer within {timeout_seconds:g} s", progress)
+            return self._broken(f"no answer within {progress.patience.seconds:.3g} s", progress)
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
             return self._broken(str(error), progress)
-        return Delivery(DeliveryResult.DELIVERED, reply.code, _washed(reply.message), self.name)
-
-    async def probe(self, *, timeout_seconds: float) -> str:
-        """Connects, with TLS and login as asked, says EHLO and leaves: empty when that went well, else why not."""
-        try:
-            async with asyncio.timeout(timeout_seconds):
-                session = await Session.open(self._client())
-        except Refused as refusal:
-            return _washed(f"{refusal.code} {refusal.text}")
-        except TimeoutError:
-            return f"no answer within {timeout_seconds:g} s"
-        except (aiosmtplib.SMTPException, OSError, ValueError) as error:
-            return _washed(str(error))
-        session.quit()
-        await asyncio.sleep(0)  # lets the transport send its last word
-        return ""
 
     async def close(self) -> None:
         """Say QUIT on every connection kept."""
@@ -115,7 +129,7 @@ class SmtpRelay:
             self._kept.pop(0).session.quit()
         await asyncio.sleep(0)  # lets the transports send their last words
 
-    async def _transfer(self, mail: Mail, progress: Progress) -> aiosmtplib.SMTPResponse:
+    async def _transfer(self, mail: Mail, progress: Progress) -> Reply:
         """Over a kept connection if there is one. That it has gone stale meanwhile is not this mail's misfortune: until
         the final dot nothing has happened, and a new connection may try.
         """
@@ -126,13 +140,13 @@ class SmtpRelay:
             except Refused as refusal:
                 if refusal.code != 421 or progress.stage is Stage.DOT_SENT:
                     raise
-            except (aiosmtplib.SMTPServerDisconnected, ConnectionError):
+            except ConnectionError:
                 if progress.stage is Stage.DOT_SENT:
                     raise
         progress.stage = Stage.CONNECTING
-        return await self._over(await Session.open(self._client()), mail, progress)
+        return await self._over(await self._open(), mail, progress)
 
-    async def _over(self, session: Session, mail: Mail, progress: Progress) -> aiosmtplib.SMTPResponse:
+    async def _over(self, session: Session, mail: Mail, progress: Progress) -> Reply:
         try:
             reply = await session.transfer(mail, progress)
         except (Refused, NotOffered):
@@ -145,10 +159,13 @@ class SmtpRelay:
         self._keep(session)
         return reply
 
-    def _client(self) -> aiosmtplib.SMTP:
+    async def _open(self) -> Session:
+        return await Session.open(self._client(await connected(self._host, self._port)))
+
+    def _client(self, sock: socket.socket) -> aiosmtplib.SMTP:
         return aiosmtplib.SMTP(
-            hostname=self._host,
-            port=self._port,
+            sock=sock,
+            hostname=self._host,  # the name that the certificate must have
             username=self._username,
             password=self._password,
             local_hostname=self._hostname,
@@ -179,12 +196,13 @@ class SmtpRelay:
 
     def _refused(self, refusal: Refused, progress: Progress) -> Delivery:
         """A 5yz to this mail is final. One to our connection or login is the relay's trouble or ours: it may be mended."""
-        final = 500 <= refusal.code <= 599 and refusal.code not in _RELAYS_OWN_TROUBLE
-        if final and progress.stage is not Stage.CONNECTING:
+        own = refusal.code in _RELAYS_OWN_TROUBLE or progress.stage is Stage.CONNECTING
+        if 500 <= refusal.code <= 599 and not own:
             return Delivery(DeliveryResult.FAILED, refusal.code, _washed(refusal.text), self.name)
         # After the dot only 4yz and 5yz say that it was not taken; anything else is no answer.
         uncertain = progress.stage is Stage.DOT_SENT and not 400 <= refusal.code <= 599
-        return Delivery(DeliveryResult.RETRY, refusal.code, _washed(refusal.text), self.name, uncertain=uncertain)
+        words = _washed(refusal.text)
+        return Delivery(DeliveryResult.RETRY, refusal.code, words, self.name, uncertain=uncertain, of_the_relay=own)
 
     def _broken(self, words: str, progress: Progress) -> Delivery:
         """No reply. Before the final dot the relay cannot have taken the mail (RFC 5321 section 4.2.5)."""

@@ -1,18 +1,26 @@
 """One SMTP connection and the mail transactions on it.
 
-aiosmtplib makes the connection: TLS, STARTTLS with the buffer dropped, AUTH. The transaction's commands are put together
-here: its `mail` and `rcpt` send addresses through `email.utils.parseaddr`, which reads `"a@b c"@d` as another address
-(T59), and its `data` neither tells whether the final dot was sent nor leaves stray line ends to us.
+aiosmtplib makes the connection: TLS, STARTTLS with the buffer dropped, AUTH. The transaction goes over a wire of our own:
+the library's `mail` and `rcpt` send addresses through `email.utils.parseaddr`, which reads `"a@b c"@d` as another address
+(T59), its `data` neither tells whether the final dot was sent nor leaves stray line ends to us, and it knows no
+PIPELINING: three commands sent as one save two round trips of four.
 """
 
 from __future__ import annotations
 
-from asyncio import WriteTransport
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import cast
 
 import aiosmtplib
+
+from gateway.notify import wire
+from gateway.notify.patience import Patience
+from gateway.notify.wire import Reply, Wire
+
+_EXTENSIONS = ("pipelining", "size", "8bitmime", "smtputf8")
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Stage(StrEnum):
@@ -27,7 +35,12 @@ class Stage(StrEnum):
 class Progress:
     """How far it came, told also when the attempt ends by an exception."""
 
+    patience: Patience
     stage: Stage = Stage.CONNECTING
+
+    def content_sent(self) -> None:
+        self.stage = Stage.DOT_SENT
+        self.patience.content_sent()
 
 
 class Refused(Exception):
@@ -67,9 +80,11 @@ class Mail:
 class Session:
     """A connection that was greeted, encrypted and logged in as asked. `sent` counts its transactions."""
 
-    def __init__(self, client: aiosmtplib.SMTP) -> None:
-        self._client = client
+    def __init__(self, over: Wire, offers: frozenset[str]) -> None:
+        self._wire = over
+        self._offers = offers
         self._begun = False
+        self._at_its_end = False
         self.sent = 0
 
     @classmethod
@@ -85,69 +100,86 @@ class Session:
         except BaseException:
             client.close()
             raise
-        return cls(client)
+        if client.transport is None:
+            raise aiosmtplib.SMTPServerDisconnected("Connection lost")
+        return cls(wire.over(client.transport), frozenset(e for e in _EXTENSIONS if client.supports_extension(e)))
 
     @property
     def is_alive(self) -> bool:
-        return self._client.is_connected
+        return self._wire.is_quiet and not self._at_its_end
 
-    async def transfer(self, mail: Mail, progress: Progress) -> aiosmtplib.SMTPResponse:
+    async def transfer(self, mail: Mail, progress: Progress) -> Reply:
         """MAIL, RCPT, DATA and the content. Returns the reply to the final dot.
 
-        Raises Refused where a reply does not let us go on, NotOffered, SMTPException and OSError.
+        Raises Refused where a reply does not let us go on, NotOffered, BadReply and OSError.
         """
         progress.stage = Stage.ENVELOPE
         self.sent += 1
-        if self._begun:
-            await self._command(2, "RSET")
         parameters = self._parameters(mail)
+        commands = [
+            (2, f"MAIL FROM:<{mail.reverse_path}>{parameters}"),
+            (2, f"RCPT TO:<{mail.recipient}>"),
+            (3, "DATA"),
+        ]
+        if self._begun:
+            commands.insert(0, (2, "RSET"))
         self._begun = True
-        await self._command(2, f"MAIL FROM:<{mail.reverse_path}>{parameters}")
-        await self._command(2, f"RCPT TO:<{mail.recipient}>")
-        await self._command(3, "DATA")
-        reply = await self._content(mail.stuffed, progress)
+        if "pipelining" in self._offers:
+            await self._together(commands)
+        else:
+            for command in commands:
+                await self._together([command])
+        # from here the final dot is on its way: part of it may wait in our own buffer, but nobody can tell us
+        self._wire.write(mail.stuffed)
+        progress.content_sent()
+        reply = await self._wire.reply()
         self._begun = False
+        self._at_its_end = reply.code == 421
         if reply.code // 100 != 2:
-            raise Refused(reply.code, reply.message)
+            raise Refused(reply.code, reply.text)
         return reply
 
     def quit(self) -> None:
         """QUIT without waiting for the answer: nothing depends on it any more."""
-        if self._client.is_connected:
-            cast("WriteTransport", self._client.transport).write(b"QUIT\r\n")
-        self._client.close()
+        if self.is_alive:
+            self._wire.write(b"QUIT\r\n")
+        self._wire.close()
 
     def abandon(self) -> None:
         """Close at once: the server may be in the middle of something."""
-        self._client.close()
+        self._wire.abort()
 
     def _parameters(self, mail: Mail) -> str:
         """SIZE (RFC 1870), BODY (RFC 6152), SMTPUTF8 (RFC 6531), each only where the server offers it."""
-        offers = self._client.supports_extension
-        words = [f"SIZE={len(mail.content)}"] if offers("size") else []
+        words = [f"SIZE={len(mail.content)}"] if "size" in self._offers else []
         if not mail.content.isascii():
-            if not offers("8bitmime"):
+            if "8bitmime" not in self._offers:
                 raise NotOffered("not sent: the message is 8-bit and the relay does not offer 8BITMIME")
             words.append("BODY=8BITMIME")
         if mail.needs_smtputf8:
-            if not offers("smtputf8"):
+            if "smtputf8" not in self._offers:
                 raise NotOffered("not sent: an address is not ASCII and the relay does not offer SMTPUTF8")
             words.append("SMTPUTF8")
         return "".join(f" {word}" for word in words)
 
-    async def _command(self, wanted: int, line: str) -> None:
-        reply = await self._client.execute_command(line.encode("utf-8"))
-        if reply.code // 100 != wanted:
-            raise Refused(reply.code, reply.message)
-
-    async def _content(self, stuffed: bytes, progress: Progress) -> aiosmtplib.SMTPResponse:
-        """From `write` on the final dot is on its way: part of it may wait in our own buffer, but nobody can tell us."""
-        protocol = self._client.protocol
-        if protocol is None:
-            raise aiosmtplib.SMTPServerDisconnected("Connection lost")
-        protocol.write(stuffed)
-        progress.stage = Stage.DOT_SENT
-        return await protocol.read_response()
+    async def _together(self, commands: Sequence[tuple[int, str]]) -> None:
+        """Commands in one piece, each with the first digit of the reply that lets us go on. Raises Refused with the first
+        other one, when all have been read: the replies to the rest belong to this mail too.
+        """
+        if any(_CONTROLS.search(line) for _, line in commands):
+            raise ValueError("a command with control characters")
+        self._wire.write("".join(f"{line}\r\n" for _, line in commands).encode("utf-8"))
+        refusal: Reply | None = None
+        for wanted, line in commands:
+            reply = await self._wire.reply()
+            if refusal is None and reply.code // 100 != wanted:
+                refusal = reply
+            # after 421 no more comes; and a 354 behind a refusal asks for content that must not be sent (RFC 2920, 3.1)
+            if reply.code == 421 or (refusal and line == "DATA" and reply.code // 100 == 3):
+                self._at_its_end = True
+                break
+        if refusal:
+            raise Refused(refusal.code, refusal.text)
 
 
 async def _greet(client: aiosmtplib.SMTP) -> None:

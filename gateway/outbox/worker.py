@@ -1,34 +1,42 @@
-"""The outbox worker: claims what is due, sends it, records every attempt. Polling is the guarantee, `wake` only hurries."""
+"""The outbox worker: claims what is due, sends it, records every attempt. Polling is the guarantee, `wake` only hurries.
+
+stock   a thread: claim by turns, render, store, sign          one batch at a time, while others are sent
+send    the event loop: a relay with a free slot               `routes.py` says which
+record  a thread: what has ended meanwhile, as one commit      `record.py`
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter, deque
 from collections.abc import Sequence
-from datetime import datetime
 from time import monotonic
 
 from gateway import log, metrics
 from gateway.core.clock import new_id, now
-from gateway.core.errors import GatewayError, Surroundings
-from gateway.core.notice import Delivery, DeliveryResult, Rendered
+from gateway.core.errors import Surroundings
+from gateway.core.notice import Delivery, DeliveryResult
 from gateway.core.tokens import Tokens
-from gateway.notify.compose import compose
-from gateway.notify.courier import Relay, deliver
+from gateway.notify.courier import Relay
 from gateway.notify.render import Templates
-from gateway.notify.sign import sign
 from gateway.offload import Offload
-from gateway.outbox.schedule import next_attempt
+from gateway.outbox.preparing import Preparation, Prepared
+from gateway.outbox.record import Recorder
+from gateway.outbox.routes import AFTER_SECONDS, BEFORE_SECONDS, Journey, Routes
+from gateway.outbox.schedule import next_after_silence, next_attempt
 from gateway.store import outbox
 from gateway.store.engine import Store
-from gateway.store.outbox import Claim, Settlement, SigningKey
+from gateway.store.outbox import Claim, Due, Settlement
 from gateway.store.secret import Secret
 
 BATCH = 32
-AT_ONCE = 16
-"""Attempts under way at once: a relay that hangs holds its own slots, not the queue."""
+"""Rows claimed and rendered together: some 40 ms of a thread."""
+LOOK_AHEAD = 2000
+"""Rows that one look-up puts into their order."""
+LOOK_AGAIN_SECONDS = 1.0
+LOOK_SHARE = 20
+"""A look-up that took long, because much is due, is made again after so many times its length."""
 POLL_SECONDS = 1.0
-ATTEMPT_SECONDS = 60.0
-RECORD_AGAIN_SECONDS = 1.0
 LAST_SECONDS = 5.0
 """How long attempts may go on after the stop; then they are cut, recorded and due again at the next start."""
 
@@ -46,55 +54,55 @@ class OutboxWorker:
         relays: Sequence[Relay],
         gateway_domain: str,
         store_pool: Offload,
-        cpu_pool: Offload,
-        attempt_seconds: float = ATTEMPT_SECONDS,
+        cpu_pool: Offload,  # noqa: ARG002  app's; a batch is signed in the thread that rendered it
+        before_seconds: float = BEFORE_SECONDS,
+        after_seconds: float = AFTER_SECONDS,
     ) -> None:
         self._store = store
-        self._secret = secret
-        self._tokens = tokens
-        self._templates = templates
-        self._relays = tuple(relays)
-        self._domain = gateway_domain
         self._store_pool = store_pool
-        self._cpu_pool = cpu_pool
-        self._attempt_seconds = attempt_seconds
+        self._preparation = Preparation(store, secret, tokens, templates, gateway_domain)
+        self._routes = Routes(relays, self._on_room, before_seconds, after_seconds)
+        self._recorder = Recorder(store, store_pool, self._on_record)
         self._name = new_id()
         self._wake = asyncio.Event()
         self._stopping = False
-        self._under_way: dict[asyncio.Task[None], str] = {}
-        """Tasks with the id of the row each has in hand."""
-        self._attempts: set[asyncio.Task[Delivery]] = set()
-        self._keys: dict[str, SigningKey] = {}
+        self._stocking: asyncio.Task[None] | None = None
+        self._due: deque[Due] = deque()
+        self._look = True
+        self._look_after = 0.0
+        self._barren: frozenset[str] | None = None
+        """The domains held up when all that was due was theirs."""
+        self._ready: list[Prepared] = []
+        self._in_hand: dict[str, Claim] = {}
+        """From the claim to the record."""
+        self._sending: set[asyncio.Task[None]] = set()
+        self._renewed_at = monotonic()
         self._log = log.get("outbox")
 
     def wake(self) -> None:
         """Something was committed: look now."""
+        self._look = True
         self._wake.set()
 
     def forget(self) -> None:
-        """An admin changed something: keys are read anew."""
-        self._keys = {}
+        """An admin changed something: keys are read anew, and relays are looked at again."""
+        self._preparation.forget()
+        self._routes.hurry()
+        self._wake.set()
 
     async def run(self) -> None:
         """Until `stop`; ends when the attempts under way have been recorded, with what came of them so far."""
-        if not self._relays:
+        if not self._routes.lanes:
             self._log.warning("no relay configured: notifications are held", key="relay.url")
         while not self._stopping:
-            busy = False
             try:
-                busy = await self._round()
+                await self._round()
             except Surroundings as error:
                 self._log.warning("outbox waits", error=str(error))
             except Exception as error:  # noqa: BLE001  the loop's one broad except: one bad row stops nobody's mail
                 self._log.error("outbox round failed", exc_info=error)
-            if not busy:
-                await self._sleep()
-        if self._under_way:
-            await asyncio.wait(self._under_way, timeout=LAST_SECONDS)
-        for attempt in self._attempts:
-            attempt.cancel()
-        if self._under_way:
-            await asyncio.wait(self._under_way)
+            await self._sleep()
+        await self._end()
 
     async def stop(self) -> None:
         self._stopping = True
@@ -104,117 +112,158 @@ class OutboxWorker:
         try:
             await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
         except TimeoutError:
-            return
+            self._look = True
         finally:
             self._wake.clear()
 
-    async def _round(self) -> bool:
-        """Claim as many as there are free slots; True when there may be more at once."""
-        free = AT_ONCE - len(self._under_way)
-        if not self._relays or free <= 0:
-            return False
-        in_hand = self._under_way.values()
-        claims = await self._store_pool(
-            outbox.claim, self._store, now(), min(BATCH, free), set(in_hand), True, self._name
-        )
-        for claim in claims:
-            task = asyncio.get_running_loop().create_task(self._deliver(claim))
-            self._under_way[task] = claim.id
-            task.add_done_callback(self._done)
-        return False
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._under_way.pop(task, None)
-        self._wake.set()
-
-    async def _deliver(self, claim: Claim) -> None:
-        """One attempt, from rendering (the first time) to its record. Whatever happens is recorded; it never raises."""
+    async def _end(self) -> None:
+        if self._stocking:
+            await asyncio.gather(self._stocking, return_exceptions=True)
+        if self._sending:
+            await asyncio.wait(self._sending, timeout=LAST_SECONDS)
+        for sending in self._sending:
+            sending.cancel()
+        if self._sending:
+            await asyncio.wait(self._sending)
+        await self._recorder.finish()
+        await self._routes.close()
         try:
-            delivery = await self._until_cut(claim)
-            metrics.DELIVERIES.labels(delivery.result.value).inc()
-            await self._record(_settlement(claim, delivery, now()))
+            await self._store_pool(outbox.release, self._store, list(self._in_hand.values()))
         except Surroundings as error:
-            # the lease runs out by itself and the row is tried again
-            self._log.warning("attempt not made", outbox=claim.id, error=str(error))
+            self._log.warning("leases not given back: they run out by themselves", error=str(error))
+
+    async def _round(self) -> None:
+        self._routes.look()
+        self._send_ready()
+        if self._stocking and self._stocking.done():
+            stocked, self._stocking = self._stocking, None
+            stocked.result()
+        if not self._stocking and self._wanted() > 0:
+            self._stocking = asyncio.get_running_loop().create_task(self._stock(self._wanted()))
+            self._stocking.add_done_callback(lambda _: self._wake.set())
+        if self._in_hand and monotonic() > self._renewed_at + outbox.LEASE.total_seconds() / 5:
+            self._renewed_at = monotonic()
+            await self._store_pool(outbox.renew, self._store, list(self._in_hand.values()), now(), True, self._name)
+
+    # --- stock ---
+
+    def _wanted(self) -> int:
+        """How many rows to claim now: a batch when there is little left, only trials when no relay is well."""
+        if not self._may_look() and (not self._due or self._held_up() == self._barren):
+            return 0
+        if not self._routes.is_anyone_well:
+            return self._routes.room - len(self._ready)
+        held_up = self._held_up()
+        left = sum(1 for one in self._ready if not one.letter or one.letter.domain not in held_up)
+        return BATCH if 2 * left < BATCH else 0
+
+    def _held_up(self) -> frozenset[str]:
+        """Recipients' domains that use up their share of slots, with enough mail ready for when one is free."""
+        full = self._routes.full_domains()
+        ready = Counter(one.letter.domain for one in self._ready if one.letter) if full else Counter()
+        return frozenset(domain for domain in full if 2 * ready[domain] >= BATCH)
+
+    async def _stock(self, wanted: int) -> None:
+        if self._may_look():
+            await self._look_up()
+        batch = self._next_due(wanted)
+        if batch:
+            claims = await self._store_pool(outbox.take, self._store, batch, now(), (), True, self._name)
+            prepared = await self._store_pool(self._preparation, claims)
+            # together, so that what broke off in between was never in hand: then it is free for us again
+            self._in_hand.update((c.id, c) for c in claims)
+            self._ready += prepared
+        self._on_room()
+
+    def _may_look(self) -> bool:
+        return self._look and (not self._due or monotonic() > self._look_after)
+
+    async def _look_up(self) -> None:
+        began = monotonic()
+        self._look = False
+        in_hand = set(self._in_hand)
+        try:
+            found = await self._store_pool(outbox.due, self._store, now(), LOOK_AHEAD, in_hand, True, self._name)
+        except BaseException:
+            self._look = True
+            raise
+        self._due = deque(found)
+        self._look_after = monotonic() + max(LOOK_AGAIN_SECONDS, LOOK_SHARE * (monotonic() - began))
+        self._look |= bool(found)  # there may be more of them
+
+    def _next_due(self, wanted: int) -> list[Due]:
+        held_up = self._held_up()
+        batch: list[Due] = []
+        others: list[Due] = []
+        while self._due and len(batch) < wanted:
+            one = self._due.popleft()
+            if one.id not in self._in_hand:
+                (others if one.domain in held_up else batch).append(one)
+        self._due.extendleft(reversed(others))
+        self._barren = None if batch else held_up
+        return batch
+
+    # --- send ---
+
+    def _on_room(self) -> None:
+        """A slot is free, or a relay has changed."""
+        if not self._stopping:
+            self._send_ready()
+            if self._wanted() > 0 or not self._routes.is_anyone_well:
+                self._wake.set()
+
+    def _send_ready(self) -> None:
+        waiting = []
+        for place, one in enumerate(self._ready):
+            journey = self._routes.begin(one.letter) if one.letter else None
+            if journey:
+                self._start(one.claim, journey)
+            elif one.letter:
+                waiting.append(one)
+                if not self._routes.room:
+                    waiting += self._ready[place + 1 :]
+                    break
+            else:
+                self._settle(one.claim, Delivery(DeliveryResult.FAILED, 0, one.fault, "gateway"))
+        self._ready = waiting
+
+    def _start(self, claim: Claim, journey: Journey) -> None:
+        task = asyncio.get_running_loop().create_task(self._send(claim, journey))
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+
+    async def _send(self, claim: Claim, journey: Journey) -> None:
+        """Whatever happens is recorded; it never raises, and the stop can cut it."""
+        try:
+            delivery = await self._routes.send(journey)
+        except asyncio.CancelledError:
+            out = journey.attempt.patience.content_is_out
+            words = "cut by our own stop before an answer came"
+            delivery = Delivery(DeliveryResult.RETRY, 0, words, journey.attempt.lane.relay.name, uncertain=out)
         except Exception as error:  # noqa: BLE001  a row that breaks our code fails visibly, it never stops the worker
             self._log.error("notification failed", outbox=claim.id, exc_info=error)
-            await self._give_up(claim, f"{type(error).__name__}: see the log")
+            delivery = Delivery(DeliveryResult.FAILED, 0, f"{type(error).__name__}: see the log", "gateway")
+        self._settle(claim, delivery, tuple(journey.passed_over))
 
-    async def _until_cut(self, claim: Claim) -> Delivery:
-        """The attempt as a task of its own: the stop can cut it, and its record is made all the same."""
-        attempt = asyncio.get_running_loop().create_task(self._attempt(claim))
-        self._attempts.add(attempt)
-        attempt.add_done_callback(self._attempts.discard)
-        try:
-            return await attempt
-        except asyncio.CancelledError:
-            if not attempt.cancelled():
-                raise
-            return Delivery(DeliveryResult.RETRY, 0, "cut by our own stop before an answer came", "", uncertain=True)
+    # --- record ---
 
-    async def _give_up(self, claim: Claim, why: str) -> None:
-        await self._record(_settlement(claim, Delivery(DeliveryResult.FAILED, 0, why, "gateway"), now()))
+    def _settle(self, claim: Claim, delivery: Delivery, passed_over: tuple[str, ...] = ()) -> None:
+        metrics.DELIVERIES.labels(delivery.result.value).inc()
+        self._recorder.add(_settlement(claim, delivery, passed_over))
 
-    async def _record(self, settlement: Settlement) -> None:
-        """Tried again while the lease is young: unrecorded, a row whose mail is out would be sent a second time."""
-        end = monotonic() + outbox.LEASE.total_seconds() / 2
-        while True:
-            try:
-                await self._store_pool(outbox.settle, self._store, [settlement], now())
-            except Surroundings as error:
-                self._log.warning("attempt not recorded", outbox=settlement.claim.id, error=str(error))
-                if self._stopping or monotonic() > end:
-                    return
-                await asyncio.sleep(RECORD_AGAIN_SECONDS)
-            else:
-                return
-
-    async def _attempt(self, claim: Claim) -> Delivery:
-        try:
-            rendered = await self._rendered(claim)
-        except Surroundings:
-            raise
-        except GatewayError as error:
-            return Delivery(DeliveryResult.FAILED, 0, f"not sent: {error}", "gateway")
-        content = await self._cpu_pool(self._signed, claim, rendered)
-        delivery = Delivery(DeliveryResult.RETRY, 0, "no relay", "")
-        for relay in self._relays:
-            delivery = await deliver(
-                relay,
-                reverse_path=rendered.reverse_path,
-                recipient=claim.recipient,
-                content=content,
-                timeout_seconds=self._attempt_seconds,
-            )
-            # only a relay that took no word of it is passed over; after an uncertain end another would double it
-            if delivery.result is not DeliveryResult.RETRY or delivery.uncertain or delivery.code:
-                break
-        return delivery
-
-    async def _rendered(self, claim: Claim) -> Rendered:
-        """Every attempt sends the bytes of the first."""
-        if claim.rendered is not None:
-            return claim.rendered
-        return await self._store_pool(self._render, claim)
-
-    def _render(self, claim: Claim) -> Rendered:
-        notice = outbox.notice_of(self._store, claim, self._domain)
-        rendered = compose(notice, tokens=self._tokens, templates=self._templates)
-        outbox.keep_rendered(self._store, claim, rendered)
-        return rendered
-
-    def _signed(self, claim: Claim, rendered: Rendered) -> bytes:
-        key = self._keys.get(claim.account_id)
-        if key is None:
-            key = outbox.signing_key(self._store, self._secret, claim.account_id, self._domain)
-            self._keys[claim.account_id] = key
-        return sign(rendered.content, domain=key.domain, selector=key.selector, private_key_pem=key.private_key_pem)
+    def _on_record(self, settled: Sequence[Settlement]) -> None:
+        for one in settled:
+            self._in_hand.pop(one.claim.id, None)
 
 
-def _settlement(claim: Claim, delivery: Delivery, at: datetime) -> Settlement:
+def _settlement(claim: Claim, delivery: Delivery, passed_over: tuple[str, ...]) -> Settlement:
+    at = now()
     if delivery.result is DeliveryResult.DELIVERED:
-        return Settlement(claim, delivery, "delivered", at)
+        return Settlement(claim, delivery, "delivered", at, passed_over)
     if delivery.result is DeliveryResult.FAILED:
-        return Settlement(claim, delivery, "failed", at)
-    due = next_attempt(claim.attempts + 1, claim.created_at, at)
-    return Settlement(claim, delivery, "pending", due) if due else Settlement(claim, delivery, "failed", at)
+        return Settlement(claim, delivery, "failed", at, passed_over)
+    if delivery.took_no_word:
+        due = next_after_silence(claim.created_at, at)
+    else:
+        due = next_attempt(claim.attempts + 1, claim.created_at, at)
+    return Settlement(claim, delivery, "pending" if due else "failed", due or at, passed_over)

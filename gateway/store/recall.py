@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -25,7 +25,6 @@ from gateway.store.tables import (
     ChallengeRow,
     ContactRow,
     Deferral,
-    MessageRow,
     Outbox,
     Participant,
     Receipt,
@@ -210,17 +209,3 @@ def _candidate(
         role = connection.execute(_ROLE, {"account": account_id, "ticket": ticket_id, "key": author}).scalar()
     participates = role is not None
     return Candidate(row.id, row.number, row.state, row.team, row.assignee, evidence, participates, agent)
-
-
-def thread_of(connection: Connection, account_id: str, ticket_id: str) -> Sequence[str]:
-    """The Message-IDs of a ticket's mail, inbound and sent, oldest first (RFC 5322 section 3.6.4)."""
-    m = columns(MessageRow)
-    inbound = connection.execute(
-        select(m.id, m.message_id).where(m.account_id == account_id, m.ticket_id == ticket_id, m.internal.is_(False))
-    )
-    sent = connection.execute(
-        select(_o.id, _o.message_id_header).where(
-            _o.account_id == account_id, _o.ticket_id == ticket_id, _o.message_id_header != ""
-        )
-    )
-    return [header for _, header in sorted((*map(tuple, inbound), *map(tuple, sent))) if header]

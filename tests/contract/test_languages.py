@@ -21,6 +21,7 @@ from gateway.notify.render import Templates
 from gateway.settings import load
 from gateway.store import outbox, queries
 from gateway.store.changes import NewAccount, NewAgent, NewContact, NewMailbox
+from gateway.store.notice_reading import Notices
 
 ZONE = """\
 . 60 IN SOA ns. h. 1 1 1 1 1
@@ -71,9 +72,10 @@ async def spoken(
 def written(ground: Ground) -> dict[str, str]:
     templates = Templates(templates_folder())
     found = {}
-    for claim in outbox.claim(ground.store, now() + timedelta(seconds=1), 10):
-        notice = outbox.notice_of(ground.store, claim, "gw.test")
-        rendered = compose(notice, tokens=ground.tokens, templates=templates)
+    claims = outbox.claim(ground.store, now() + timedelta(seconds=1), 10)
+    notices = Notices(ground.store, claims, "gw.test")
+    for claim in claims:
+        rendered = compose(notices.of(claim), tokens=ground.tokens, templates=templates)
         found[claim.recipient] = rendered.template.partition("#")[0]
     return found
 

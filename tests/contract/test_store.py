@@ -803,7 +803,7 @@ def test_two_claimers_at_once_share_nothing(desk: Desk) -> None:
 def test_every_attempt_sends_the_bytes_of_the_first(desk: Desk) -> None:
     claim = owed(desk)[0]
     rendered = Rendered("id@acme.gw.test", None, b"the bytes", "acknowledgement/en/1")
-    outbox.keep_rendered(desk.store, claim, rendered)
+    outbox.keep_rendered(desk.store, [(claim, rendered)])
     outbox.release_leases(desk.store)
     again = next(c for c in outbox.claim(desk.store, AT, 10) if c.id == claim.id)
     assert again.rendered == rendered

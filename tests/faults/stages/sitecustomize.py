@@ -37,7 +37,7 @@ STAGES = {
     "in-commit": ("gateway.store.commit", "Commit.__call__", "after"),
     "after-commit": ("gateway.store.committer", "Committer._write", "after"),
     "after-render": ("gateway.store.outbox", "keep_rendered", "after"),
-    "after-relay-accepted": ("gateway.outbox.worker", "deliver", "after"),
+    "after-relay-accepted": ("gateway.outbox.routes", "deliver", "after"),
     "before-outbox-settle": ("gateway.store.outbox", "settle", "before"),
     "after-outbox-settle": ("gateway.store.outbox", "settle", "after"),
 }
@@ -182,9 +182,11 @@ def _break(module):
 def _tune(module):
     tune = PLAN["tune"]
     if module.__name__ == "gateway.outbox.worker" and "attempt_seconds" in tune:
-        module.OutboxWorker.__init__.__kwdefaults__["attempt_seconds"] = tune["attempt_seconds"]
+        seconds = tune["attempt_seconds"]
+        module.OutboxWorker.__init__.__kwdefaults__.update(before_seconds=seconds, after_seconds=seconds)
     if module.__name__ == "gateway.outbox.schedule" and "retry_seconds" in tune:
         module._DELAYS, module._THEN = (), timedelta(seconds=tune["retry_seconds"])
+        module._UNREACHED = module._THEN
     if module.__name__ == "gateway.store.outbox" and "lease_seconds" in tune:
         module.LEASE = timedelta(seconds=tune["lease_seconds"])
     if module.__name__ == "gateway.smtp.pace" and "idle_seconds" in tune:
@@ -207,7 +209,11 @@ class _Loader(importlib.abc.Loader):
 class _Finder(importlib.abc.MetaPathFinder):
     """Finds the gateway's modules as the other finders do, and breaks them when they have been imported."""
 
-    _ours = {where for where, _, _ in STAGES.values()} | {"gateway.outbox.schedule", "gateway.smtp.pace"}
+    _ours = {where for where, _, _ in STAGES.values()} | {
+        "gateway.outbox.schedule",
+        "gateway.outbox.worker",
+        "gateway.smtp.pace",
+    }
 
     def find_spec(self, name, path, target=None):
         if name not in self._ours:

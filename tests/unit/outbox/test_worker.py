@@ -15,9 +15,10 @@ from gateway.core.errors import StoreUnavailable
 from gateway.core.notice import Delivery, DeliveryResult
 from gateway.ground import Ground, open_ground
 from gateway.notify.folder import templates_folder
+from gateway.notify.patience import Patience
 from gateway.notify.render import Templates
 from gateway.offload import Offload
-from gateway.outbox import worker as worker_module
+from gateway.outbox import lane, record
 from gateway.outbox.worker import OutboxWorker
 from gateway.store import outbox
 from gateway.store.tables import Event, Outbox
@@ -43,7 +44,7 @@ class ScriptedRelay:
     hold: asyncio.Event | None = None
 
     async def deliver(
-        self, *, reverse_path: str | None, recipient: str, content: bytes, timeout_seconds: float
+        self, *, reverse_path: str | None, recipient: str, content: bytes, patience: Patience
     ) -> Delivery:
         self.got.append((recipient, content))
         if self.hold:
@@ -52,6 +53,12 @@ class ScriptedRelay:
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+    async def knock(self, patience: Patience) -> Delivery | None:
+        return None
+
+    async def probe(self, *, timeout_seconds: float) -> str:
+        return ""
 
     async def close(self) -> None: ...
 
@@ -134,7 +141,11 @@ async def test_without_a_relay_the_outbox_holds(ground: Ground, pools: tuple[Off
 async def test_one_row_that_fails_or_breaks_our_code_stops_no_other(
     ground: Ground, pools: tuple[Offload, Offload]
 ) -> None:
-    answers = {"ann@acme.test": REFUSED, "bob@acme.test": ZeroDivisionError("bug"), "carol@customer.test": DELIVERED}
+    answers: dict[str, Delivery | Exception] = {
+        "ann@acme.test": REFUSED,
+        "bob@acme.test": ZeroDivisionError("bug"),
+        "carol@customer.test": DELIVERED,
+    }
     await worked(worker_of(ground, pools, ScriptedRelay(answers.__getitem__)), settled(ground))
     states = {name: (r.state, r.last_reply) for name, r in rows(ground).items()}
     assert states["carol"] == ("delivered", "250 queued")
@@ -195,7 +206,7 @@ async def test_an_uncertain_end_is_in_the_trace(ground: Ground, pools: tuple[Off
 async def test_a_relay_that_hangs_holds_its_slots_and_no_more_than_those(
     ground: Ground, pools: tuple[Offload, Offload], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker_module, "AT_ONCE", 2)
+    monkeypatch.setattr(lane, "SLOTS", 2)
     relay = ScriptedRelay(hold=asyncio.Event())
     worker = worker_of(ground, pools, relay)
     running_ = asyncio.create_task(worker.run())
@@ -229,7 +240,7 @@ async def test_mail_that_is_out_is_not_sent_again_because_the_database_was_away_
         settle(*arguments)
 
     monkeypatch.setattr(outbox, "settle", away_twice)
-    monkeypatch.setattr(worker_module, "RECORD_AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(record, "AGAIN_SECONDS", 0.01)
     relay = ScriptedRelay()
     await worked(worker_of(ground, pools, relay), settled(ground))
     assert {r.state for r in rows(ground).values()} == {"delivered"}
@@ -239,13 +250,13 @@ async def test_mail_that_is_out_is_not_sent_again_because_the_database_was_away_
 async def test_a_database_that_is_away_for_a_round_stops_nothing(
     ground: Ground, pools: tuple[Offload, Offload], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    claim, failures = outbox.claim, [StoreUnavailable("gone"), RuntimeError("bug")]
+    due, failures = outbox.due, [StoreUnavailable("gone"), RuntimeError("bug")]
 
     def away_first(*arguments: Any) -> Any:
         if failures:
             raise failures.pop()
-        return claim(*arguments)
+        return due(*arguments)
 
-    monkeypatch.setattr(outbox, "claim", away_first)
+    monkeypatch.setattr(outbox, "due", away_first)
     await worked(worker_of(ground, pools, ScriptedRelay()), settled(ground))
     assert {r.state for r in rows(ground).values()} == {"delivered"}

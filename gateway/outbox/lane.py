@@ -1,0 +1,131 @@
+"""One relay as the outbox sees it: its slots, who is on his way to it, and what is remembered of its failures."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gateway import log
+from gateway.core.notice import Delivery
+from gateway.notify.courier import Relay
+from gateway.notify.patience import Patience
+from gateway.outbox.circuit import Circuit, Standing, Trouble
+
+SLOTS = 16
+"""Messages on their way to one relay at once. A relay that hangs holds its own, and no other's."""
+LATE_SECONDS = 5.0
+"""A relay that has answered nobody for so long gets nothing new."""
+
+_GOING_AWAY = 421
+
+
+@dataclass(slots=True, eq=False)
+class Attempt:
+    """A message on its way. `began` is the loop's time; `trial`: all that the relay is given until it has answered."""
+
+    lane: Lane
+    domain: str
+    patience: Patience
+    began: float
+    trial: bool
+
+
+class Lane:
+    """Belongs to one event loop. `changed` is called when others may have a turn, or have to look elsewhere."""
+
+    def __init__(self, relay: Relay, changed: Callable[[], None]) -> None:
+        self.relay = relay
+        self.circuit = Circuit()
+        self.under_way: set[Attempt] = set()
+        self._taken = 0
+        self._domains: Counter[str] = Counter()
+        self._trial = False
+        self._last_answer = 0.0
+        self._changed = changed
+        self._log = log.get("outbox")
+
+    @property
+    def is_well(self) -> bool:
+        return self.circuit.standing is Standing.WELL
+
+    @property
+    def room(self) -> int:
+        """How many messages may start now."""
+        free = SLOTS - self._taken
+        if self.circuit.standing is Standing.ON_TRIAL:
+            return min(free, int(not self._trial))
+        return free if self.is_well else 0
+
+    def has_room_for(self, domain: str) -> bool:
+        """No recipients' domain gets more than three quarters of the slots: a slow one leaves the others some."""
+        return self.room > 0 and self._domains[domain] < max(1, SLOTS * 3 // 4)
+
+    def enter(self, domain: str, patience: Patience) -> Attempt:
+        """Takes a slot, until `leave`."""
+        self._taken += 1
+        self._domains[domain] += 1
+        trial = self.circuit.standing is Standing.ON_TRIAL
+        self._trial |= trial
+        attempt = Attempt(self, domain, patience, asyncio.get_running_loop().time(), trial)
+        self.under_way.add(attempt)
+        return attempt
+
+    def leave(self, attempt: Attempt) -> None:
+        self.under_way.discard(attempt)
+        self._taken -= 1
+        self._domains[attempt.domain] -= 1
+        if not self._domains[attempt.domain]:
+            del self._domains[attempt.domain]
+        if attempt.trial:
+            self._trial = False
+        self._changed()
+
+    def full_domains(self) -> set[str]:
+        return {d for d, count in self._domains.items() if count >= max(1, SLOTS * 3 // 4)}
+
+    def judge(self, delivery: Delivery) -> bool:
+        """What an attempt says of the relay. True when it is well again."""
+        if delivery.took_no_word or delivery.uncertain:
+            self.failed(_trouble(delivery), f"{delivery.code or ''} {delivery.reply}".strip())
+            return False
+        if not delivery.code:  # what must not leave us, or this relay cannot carry: it was not asked
+            return False
+        self._last_answer = asyncio.get_running_loop().time()
+        recovered = self.circuit.answered()
+        if recovered:
+            self._log.info("relay answers again", relay=self.relay.name)
+            self._changed()
+        return recovered
+
+    def late(self, attempt: Attempt) -> None:
+        """Nobody may have heard of it since: then it gets nothing new, and whoever waits for it goes on waiting."""
+        if self._last_answer < attempt.began:
+            self._end_trial(attempt)
+            trouble = Trouble.STALLED if attempt.patience.content_is_out else Trouble.SILENT
+            self.failed(trouble, f"no answer for {LATE_SECONDS:g} s")
+
+    def failed(self, trouble: Trouble, why: str) -> None:
+        if self.circuit.failed(trouble, asyncio.get_running_loop().time()):
+            self._log.warning("relay left alone", relay=self.relay.name, why=why)
+        self._changed()
+
+    async def knock(self, patience: Patience) -> None:
+        """See whether it is back."""
+        wrong = await self.relay.knock(patience)
+        if wrong:
+            self.failed(_trouble(wrong), wrong.reply)
+        else:
+            self.circuit.knocked()
+            self._changed()
+
+    def _end_trial(self, attempt: Attempt) -> None:
+        if attempt.trial:
+            attempt.trial = self._trial = False
+
+
+def _trouble(delivery: Delivery) -> Trouble:
+    if delivery.uncertain or delivery.code == _GOING_AWAY:
+        return Trouble.STALLED
+    return Trouble.REFUSED if delivery.code else Trouble.SILENT

@@ -1,0 +1,99 @@
+"""From claimed rows to signed bytes, many at a time in one thread: read together, rendered once, stored together, signed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from gateway import log
+from gateway.core.errors import GatewayError, Surroundings
+from gateway.core.notice import Rendered
+from gateway.core.tokens import Tokens
+from gateway.notify.compose import compose
+from gateway.notify.render import Templates
+from gateway.notify.sign import sign
+from gateway.outbox.routes import Letter
+from gateway.store import outbox
+from gateway.store.engine import Store
+from gateway.store.notice_reading import Notices
+from gateway.store.outbox import Claim, SigningKey
+from gateway.store.secret import Secret
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A claimed row with what is to be sent, or with why nothing can be."""
+
+    claim: Claim
+    letter: Letter | None
+    fault: str = ""
+
+
+class Preparation:
+    """Called by one thread at a time."""
+
+    def __init__(self, store: Store, secret: Secret, tokens: Tokens, templates: Templates, gateway_domain: str) -> None:
+        self._store = store
+        self._secret = secret
+        self._tokens = tokens
+        self._templates = templates
+        self._domain = gateway_domain
+        self._keys: dict[str, SigningKey] = {}
+        self._log = log.get("outbox")
+
+    def forget(self) -> None:
+        """Keys are read anew."""
+        self._keys = {}
+
+    def __call__(self, claims: Sequence[Claim]) -> list[Prepared]:
+        """In the order of `claims`. What is rendered here is stored before this returns; every attempt sends the bytes of
+        the first. Raises Surroundings.
+        """
+        rendered = {c.id: c.rendered for c in claims if c.rendered}
+        fresh, faults = self._compose([c for c in claims if not c.rendered])
+        outbox.keep_rendered(self._store, fresh)
+        rendered.update((claim.id, one) for claim, one in fresh)
+        letters, more = _each(
+            [c for c in claims if c.id in rendered], lambda claim: self._letter(claim, rendered[claim.id]), self._log
+        )
+        faults.update(more)
+        made = {claim.id: letter for claim, letter in letters}
+        return [Prepared(c, made.get(c.id), faults.get(c.id, "")) for c in claims]
+
+    def _compose(self, claims: Sequence[Claim]) -> tuple[list[tuple[Claim, Rendered]], dict[str, str]]:
+        if not claims:
+            return [], {}
+        notices = Notices(self._store, claims, self._domain)
+        return _each(
+            claims, lambda c: compose(notices.of(c), tokens=self._tokens, templates=self._templates), self._log
+        )
+
+    def _letter(self, claim: Claim, rendered: Rendered) -> Letter:
+        key = self._keys.get(claim.account_id)
+        if key is None:
+            key = outbox.signing_key(self._store, self._secret, claim.account_id, self._domain)
+            self._keys[claim.account_id] = key
+        content = sign(rendered.content, domain=key.domain, selector=key.selector, private_key_pem=key.private_key_pem)
+        domain = claim.recipient.rpartition("@")[2].lower()
+        return Letter(rendered.reverse_path, claim.recipient, domain, content)
+
+
+def _each(
+    claims: Sequence[Claim], make: Callable[[Claim], T], to_log: Any
+) -> tuple[list[tuple[Claim, T]], dict[str, str]]:
+    """What was made of each, and for the others by id why nothing was: a bad row stops nobody's mail."""
+    made, faults = [], {}
+    for claim in claims:
+        try:
+            made.append((claim, make(claim)))
+        except Surroundings:
+            raise
+        except GatewayError as error:
+            faults[claim.id] = f"not sent: {error}"
+        except Exception as error:  # noqa: BLE001  a row that breaks our code fails visibly, it never stops the others
+            to_log.error("notification failed", outbox=claim.id, exc_info=error)
+            faults[claim.id] = f"{type(error).__name__}: see the log"
+    return made, faults
