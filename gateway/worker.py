@@ -10,8 +10,9 @@ import signal
 import socket
 import sys
 
-gc.disable()  # until all is imported: to look for garbage in what stays would take a fifth of the start
-sys.modules["rich"] = None  # type: ignore[assignment]  # structlog would import it, 50 ms, for tracebacks that it does not draw here
+if __name__ == "__main__":
+    gc.disable()  # until all is imported: to look for garbage in what stays would take a fifth of the start
+    sys.modules["rich"] = None  # type: ignore[assignment]  # structlog would import it, 50 ms, for what no worker draws
 
 from pydantic import ValidationError
 
