@@ -105,7 +105,7 @@ def seed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture
 def desk(seed: Path, tmp_path: Path) -> Iterator[Checks]:
-    ground = fresh_ground(seed, tmp_path / "data", GATEWAY_RELAY__URL=f'["file:{tmp_path / "out"}"]')
+    ground = fresh_ground(seed, tmp_path / "data", GATEWAY_RELAY__URL=f"file:{tmp_path / 'out'}")
     yield Checks(ground)
     ground.close()
 

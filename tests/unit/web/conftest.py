@@ -92,7 +92,7 @@ class World:
 
 def _prepared(folder: Path, **more: str) -> Ground:
     """Two accounts, each with a mailbox and an agent; `acme` with two policy versions."""
-    settings = settings_for(folder, GATEWAY_RELAY__URL=f'["file:{folder / "sent"}"]', **more)
+    settings = settings_for(folder, GATEWAY_RELAY__URL=f"file:{folder / 'sent'}", **more)
     secret.make(settings.secret_key_path)
     prepare(settings)
     ground = open_ground(settings)
