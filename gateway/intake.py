@@ -115,7 +115,7 @@ class Journey:
 
 
 class Intake:
-    """Takes messages. Its parts are handed in by `app.py`; it holds no state of its own."""
+    """Takes messages. Its parts are handed in by `line.py`; it holds no state of its own."""
 
     def __init__(
         self,
