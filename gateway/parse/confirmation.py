@@ -13,7 +13,7 @@ _CODE = re.compile(r"(?<![\d])\d{8,9}(?!\d)", re.ASCII)
 _ADDRESS = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+@[\w-]+(?:\.[\w-]+)+")
 # `vf-` confirms; its twin `uf-` cancels, and is never shown. The host is the whole host.
 _LINK = re.compile(
-    r"(?<![\w.@/-])https://(?:mail-settings|mail)\.google\.com/mail/(?:u/\d/)?vf-[A-Za-z0-9%_.~!*'()+-]{1,1000}"
+    r"(?<![\w.@/-])https://(?:mail-settings|mail)\.google\.com/mail/(?:u/\d/)?vf-[][A-Za-z0-9%_.~!*'()+-]{1,1000}"
 )
 
 

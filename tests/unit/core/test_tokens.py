@@ -113,3 +113,12 @@ def test_ids_are_uuid_version_7_and_sort_by_time(monkeypatch: pytest.MonkeyPatch
 
 def test_the_present_is_aware() -> None:
     assert now().utcoffset() is not None
+
+
+def test_a_challenges_token_is_known_by_its_account_alone_in_any_case() -> None:
+    token = TOKENS.challenge_token(ACCOUNT, new_id())
+    assert len(token) == 37
+    assert TOKENS.is_challenge_token(ACCOUNT, token.upper())
+    assert not TOKENS.is_challenge_token(new_id(), token)
+    assert not TOKENS.is_challenge_token(ACCOUNT, ("a" if token[0] != "a" else "b") + token[1:])
+    assert not TOKENS.is_challenge_token(ACCOUNT, made()["bounce"].partition("+")[2])
