@@ -9,6 +9,7 @@ from typing import Self
 from gateway.core.ports import Strategy
 from gateway.ground import Ground
 from gateway.intake import Intake
+from gateway.notify.relay_hosts import relay_addresses
 from gateway.offload import Offload
 from gateway.policy import strategies as strategy_package
 from gateway.policy.engine import Policy, compile_policy
@@ -92,6 +93,7 @@ class Line:
             store_pool=self.store_pool,
             cpu_pool=self.cpu_pool,
             saw_forwarder=saw_forwarder,
+            relay_addresses=lambda: relay_addresses(settings.relay.url, self.resolver),
         )
 
     @property
