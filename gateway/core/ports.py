@@ -40,7 +40,9 @@ class AuthEvidence:
 
 
 class AuthCheck(Protocol):
-    """One authentication method (`verify/checks/<method>.py`)."""
+    """One authentication method (`verify/checks/<method>.py`). One that waits for nothing but DNS may say `only_asks = True`:
+    it is then tried first with what is known already, without a task, and begun anew where somebody must be asked.
+    """
 
     name: str
 

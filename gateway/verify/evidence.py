@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 from gateway.core.errors import DnsFailure
 from gateway.core.ports import AuthEvidence, Resolver
 from gateway.core.reports import DnsAnswer
+from gateway.verify.at_once import KnownOnly
 from gateway.verify.dkim_message import BodyForm, BodyHash, Message
 
 T = TypeVar("T")
@@ -98,11 +99,13 @@ class Evidence(AuthEvidence):
     reading: Reading = field(default_factory=Reading)
 
 
-def impatient(evidence: AuthEvidence) -> BudgetedResolver:
+def impatient(evidence: AuthEvidence) -> Resolver:
     """A resolver for what is only recorded and judges nobody: it gives up soon, so that no mail waits for it long.
 
     What is answered later is in the cache for the client's next message.
     """
+    if isinstance(evidence.resolver, KnownOnly):
+        return evidence.resolver
     return BudgetedResolver(evidence.resolver, min(evidence.deadline, time.monotonic() + PATIENCE_SECONDS))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,6 +14,7 @@ from gateway.core.forwarder import Forwarder
 from gateway.core.place import Place
 from gateway.core.ports import Resolver
 from gateway.core.reports import Path
+from gateway.verify.at_once import together
 from gateway.verify.known import Recognition
 from gateway.verify.rewriting import Rewriting, rewriting_of
 from gateway.verify.spf import Identity, evaluate
@@ -60,7 +60,7 @@ async def mailbox_evidence(envelope: Envelope, place: Place, resolver: Resolver)
     domains = mailbox_domains(place)
     if len(domains) == 1:
         return await _domain_evidence(domains[0], client, resolver)
-    found = await asyncio.gather(*(_domain_evidence(d, client, resolver) for d in domains))
+    found = await together(resolver, *(_domain_evidence(d, client, resolver) for d in domains))
     why = next((f.why for f in found if f.why), "")
     return MailboxEvidence(why, certain=bool(why) or all(f.certain for f in found))
 
@@ -95,7 +95,7 @@ async def _is_exchanger(domain: str, ip: str, resolver: Resolver) -> bool | None
     except DnsFailure:
         return None
     hosts = [host for _, host in exchangers[:MAX_EXCHANGERS]]
-    answers = await asyncio.gather(*(_addresses(host, kind, resolver) for host in hosts))
+    answers = await together(resolver, *(_addresses(host, kind, resolver) for host in hosts))
     wanted = _number(ip)
     if any(wanted in map(_number, found) for found in answers if found is not None):
         return True

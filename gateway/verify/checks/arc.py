@@ -18,6 +18,7 @@ class ArcCheck:
     """One result for the whole chain. It is evidence: whom to believe is `arc_proof`'s business (T20)."""
 
     name = "arc"
+    only_asks = True
 
     async def check(self, evidence: AuthEvidence) -> tuple[AuthResult, ...]:
         """`none`, `pass`, `fail`; temperror for what DNS or the time left would not say (RFC 8601 section 2.7.5)."""

@@ -32,6 +32,7 @@ class DkimCheck:
     """One result per signature, topmost first, up to a cap."""
 
     name = "dkim"
+    only_asks = True
 
     async def check(self, evidence: AuthEvidence) -> tuple[AuthResult, ...]:
         """Judge every signature on the bytes received; what DNS or the time left would not say is temperror."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from gateway.core.errors import DnsFailure
 from gateway.core.ports import AuthEvidence, Resolver
 from gateway.core.reports import AuthResult
+from gateway.verify.at_once import together
 from gateway.verify.evidence import impatient
 
 MAX_NAMES = 10
@@ -20,6 +20,7 @@ class IprevCheck:
     """Recorded, and never judged by: an honest client may lack a name, and anybody may have one for a client of theirs."""
 
     name = "iprev"
+    only_asks = True
 
     async def check(self, evidence: AuthEvidence) -> tuple[AuthResult, ...]:
         """One result with `policy.iprev`; none at all where there is no client address."""
@@ -54,7 +55,7 @@ async def _judge(address: IPv4Address | IPv6Address, resolver: Resolver) -> tupl
     kind = "A" if address.version == 4 else "AAAA"
     found = [await _leads_back(asked[0], kind, address, resolver)]
     if not found[0] and len(asked) > 1:
-        found += await asyncio.gather(*(_leads_back(name, kind, address, resolver) for name in asked[1:]))
+        found += await together(resolver, *(_leads_back(name, kind, address, resolver) for name in asked[1:]))
     if True in found:
         return "pass", asked[found.index(True)][:NAME_CHARACTERS]
     if None in found:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from gateway.core.envelope import Client
 from gateway.core.ports import AuthEvidence, Resolver
 from gateway.core.reports import AuthResult
+from gateway.verify.at_once import together
 from gateway.verify.evidence import impatient
 from gateway.verify.spf import Identity, evaluate, helo_of, identity_of
 
@@ -19,6 +18,7 @@ class SpfCheck:
     """
 
     name = "spf"
+    only_asks = True
 
     async def check(self, evidence: AuthEvidence) -> tuple[AuthResult, ...]:
         """One result with `smtp.mailfrom`, and one with `smtp.helo` where that names a domain; with a null reverse-path
@@ -32,9 +32,7 @@ class SpfCheck:
         if identity.scope == "helo" or not helo.domain:
             return (await first,)
         second = _judge(helo, client, impatient(evidence))
-        if evidence.resolver.known(helo.domain, "TXT") is not None:
-            return (await first, await second)
-        return tuple(await asyncio.gather(first, second))
+        return tuple(await together(evidence.resolver, first, second))
 
 
 async def _judge(identity: Identity, client: Client, resolver: Resolver) -> AuthResult:
