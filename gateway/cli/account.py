@@ -111,6 +111,7 @@ def show_(ctx: typer.Context, name: Name, as_json: AsJson = False) -> None:
             show.field("time zone", found["timezone"]),
             show.field("next ticket", f"{found['number_prefix']}{found['next_number']}"),
             show.field("policy", f"version {found['policy_version']}"),
+            *([show.field("ARC sealers", ", ".join(found["arc_sealers"]))] if found["arc_sealers"] else []),
             show.field("added", show.moment(found["created_at"])),
             show.field("DKIM record", found["dkim"]["name"]),
             show.field("", show.Words(found["dkim"]["value"], "dim")),
@@ -154,29 +155,38 @@ def edit(
         str | None, typer.Option("--number-prefix", metavar="P", help="Put before numbers.")
     ] = None,
     relay: Annotated[str | None, typer.Option("--relay", metavar="URL", hidden=True)] = None,
-    arc_sealers: Annotated[str | None, typer.Option("--arc-sealers", metavar="DOMAINS", hidden=True)] = None,
+    arc_sealers: Annotated[
+        str | None,
+        typer.Option(
+            "--arc-sealers",
+            metavar="DOMAINS",
+            help="Trusted behind a known forwarder, beside auth.trusted_arc_sealers; with commas, '' for none.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Change an account."""
-    from gateway.commands.accounts import check_company_name, check_language, check_number_prefix, check_timezone
+    from gateway.commands import accounts
     from gateway.store.changes import edit_account
 
     if relay is not None:
         raise not_available("--relay", "set relay.url in the configuration, for all accounts")
-    if arc_sealers is not None:
-        raise not_available("--arc-sealers", "set auth.trusted_arc_sealers in the configuration")
-    given = {"company_name": company_name, "timezone": timezone, "language": language, "number_prefix": number_prefix}
+    sealers = None if arc_sealers is None else accounts.arc_sealers(arc_sealers)
+    given = {
+        "company_name": company_name, "timezone": timezone, "language": language, "number_prefix": number_prefix,
+        "arc_sealers": sealers,
+    }  # fmt: skip
     values = {k: v for k, v in given.items() if v is not None}
     if not values:
-        options = "--company-name, --timezone, --language or --number-prefix"
+        options = "--company-name, --timezone, --language, --number-prefix or --arc-sealers"
         raise typer.BadParameter(f"say what to change: {options}", ctx=ctx)
-    check_language(language)
+    accounts.check_language(language)
     if company_name is not None:
-        check_company_name(company_name)
+        accounts.check_company_name(company_name)
     if number_prefix is not None:
-        check_number_prefix(number_prefix)
+        accounts.check_number_prefix(number_prefix)
     if timezone is not None:
-        check_timezone(timezone)
+        accounts.check_timezone(timezone)
     with at_account(ctx, name) as desk:
         edit_account(desk.store, desk.account_id, values)
         found = _shown(desk)

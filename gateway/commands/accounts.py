@@ -26,6 +26,7 @@ _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _SERVICE_LOCALS = frozenset({"answer", "bounce", "challenge", "notice", "postmaster", "abuse"})
 STATUSES = ("available", "in-email", "in-call", "in-chat", "away", "offline")
 DKIM_SELECTOR = "gw1"
+MOST_SEALERS = 20
 MOST_FIRST_NUMBER = 1_000_000_000
 """As many tickets again fit behind it: numbers are 32 bits wide in the database."""
 
@@ -117,6 +118,27 @@ def check_language(language: str | None) -> None:
 def check_timezone(timezone: str) -> None:
     if timezone not in available_timezones():
         raise InvalidInput(f"{timezone!r} is no time zone; write for example Europe/Berlin or UTC")
+
+
+def arc_sealers(text: str) -> list[str]:
+    """The domains of a list with commas, in A-labels; empty for none. Raises InvalidInput."""
+    names = list(dict.fromkeys(_sealer(name) for name in re.split(r"[,\s]+", text.strip(", \t")) if name))
+    if len(names) > MOST_SEALERS:
+        raise InvalidInput(
+            f"--arc-sealers: {len(names)} domains; at most {MOST_SEALERS}: each of them is trusted blindly"
+        )
+    return names
+
+
+def _sealer(text: str) -> str:
+    cure = "write the d= of the ARC-Seal, for example google.com"
+    try:
+        name = normal_domain(text)
+    except BadAddress as error:
+        raise InvalidInput(f"--arc-sealers {text!r}: {error}; {cure}") from None
+    if "." not in name or name.startswith("["):
+        raise InvalidInput(f"--arc-sealers {text!r}: a whole domain name is needed; {cure}")
+    return name
 
 
 def check_number_prefix(prefix: str) -> None:

@@ -35,6 +35,7 @@ class Place:
 
     `mailboxes` are those this transaction addresses, the owner first; `own_domains` are all domains whose addresses
     belong to the account (mailboxes' domains, domains of its own, its gateway domain): for authors there only DKIM
+    proves. `arc_sealers` are domains whose ARC seals this account trusts, beside those of the configuration.
     """
 
     account_id: str
@@ -49,6 +50,7 @@ class Place:
     agent_addresses: frozenset[str]
     policy_version: int
     exempt: bool = False
+    arc_sealers: frozenset[str] = frozenset()
 
     @property
     def mailbox(self) -> Mailbox:

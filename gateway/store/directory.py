@@ -37,6 +37,7 @@ class AccountEntry:
     agent_addresses: frozenset[str]
     by_inbound: dict[str, Mailbox] = field(hash=False)
     by_address: dict[str, Mailbox] = field(hash=False)
+    arc_sealers: frozenset[str] = frozenset()
 
     @property
     def default_mailbox(self) -> Mailbox:
@@ -119,6 +120,7 @@ class Directory:
             agent_addresses=agents,
             by_inbound={m.inbound: m for m in mailboxes if m.inbound},
             by_address={m.address: m for m in mailboxes},
+            arc_sealers=frozenset(row.arc_sealers),
         )
 
     def refresh(self) -> bool:

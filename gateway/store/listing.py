@@ -73,6 +73,7 @@ def _account(row: Any, domains: list[str]) -> Json:
         "number_prefix": row.number_prefix,
         "next_number": row.next_number,
         "policy_version": row.policy_version,
+        "arc_sealers": row.arc_sealers,
         "dkim_selector": row.dkim_selector,
         "created_at": _time(row.created_at),
     }

@@ -45,6 +45,7 @@ def _place(account: AccountEntry, mailboxes: tuple[Mailbox, ...], *, exempt: boo
         agent_addresses=account.agent_addresses,
         policy_version=account.policy_version,
         exempt=exempt,
+        arc_sealers=account.arc_sealers,
     )
 
 

@@ -37,6 +37,10 @@ class Account(BaseModel):
     number_prefix: str
     next_number: int
     policy_version: int
+    arc_sealers: Annotated[
+        list[str],
+        Field(description="Domains whose ARC seals count, beside those the operator trusts for all accounts."),
+    ]
     dkim_selector: str
     created_at: Moment
 

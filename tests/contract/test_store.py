@@ -738,6 +738,18 @@ def test_a_look_up_that_overlaps_a_change_leaves_nothing_old_behind(
     assert found.company_name == "Renamed"
 
 
+def test_the_sealers_an_account_trusts_come_with_the_place(desk: Desk) -> None:
+    entry = desk.directory.look_up("acme.gw.test")
+    assert entry
+    assert locate(entry, ("support@acme.gw.test",), parse(b"From: c@x.test\r\n\r\n")).arc_sealers == frozenset()
+    changes.edit_account(desk.store, desk.acme, {"arc_sealers": ["lists.example"]})
+    desk.directory.refresh()
+    entry = desk.directory.look_up("acme.gw.test")
+    assert entry
+    place = locate(entry, ("support@acme.gw.test",), parse(b"From: c@x.test\r\n\r\n"))
+    assert place.arc_sealers == frozenset({"lists.example"})
+
+
 def test_a_change_before_the_first_refresh_is_not_missed(desk: Desk) -> None:
     directory = Directory(desk.store, "gw.test", "mx.gw.test")
     assert directory.look_up("acme.gw.test")

@@ -17,7 +17,9 @@ def _unique_while_there(name: str, *names: str) -> Index:
 
 
 class Account(SQLModel, table=True):
-    """`acknowledged` counts the acknowledgements of the clock hour that began at `acknowledged_hour`."""
+    """`acknowledged` counts the acknowledgements of the clock hour that began at `acknowledged_hour`. `arc_sealers` count for
+    this account beside those of the configuration.
+    """
 
     __tablename__ = "account"
     id: str = Field(primary_key=True)
@@ -33,6 +35,9 @@ class Account(SQLModel, table=True):
     acknowledged_hour: datetime | None = moment(default=None, nullable=True)
     acknowledged: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     policy_version: int = 0
+    arc_sealers: list[str] = Field(
+        default_factory=list, sa_type=JSON, sa_column_kwargs={"server_default": text("'[]'")}
+    )
     dkim_selector: str = ""
     dkim_key: bytes = b""
     created_at: datetime = moment()

@@ -58,9 +58,25 @@ def test_an_account_is_edited(cli: Cli) -> None:
     assert (shown["timezone"], shown["language"], shown["company_name"]) == ("Europe/Berlin", "de", "Acme")
 
 
+def test_an_account_trusts_sealers_of_its_own_until_told_otherwise(cli: Cli) -> None:
+    assert cli("account", "show", "acme", "--json").json["arc_sealers"] == []
+
+    edited = cli(
+        "account", "edit", "acme", "--arc-sealers", "Lists.Example, b\u00fccher.example,lists.example", "--json"
+    ).json
+
+    assert edited["arc_sealers"] == ["lists.example", "xn--bcher-kva.example"]
+    assert "lists.example, xn--bcher-kva.example" in cli("account", "show", "acme").out
+    assert cli("account", "edit", "acme", "--arc-sealers", "", "--json").json["arc_sealers"] == []
+    assert "ARC sealers" not in cli("account", "show", "acme").out
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
+        (("account", "edit", "acme", "--arc-sealers", "google"), 1, "'google': a whole domain name is needed"),
+        (("account", "edit", "acme", "--arc-sealers", "a.test,b..test"), 1, "for example google.com"),
+        (("account", "edit", "acme", "--arc-sealers", ",".join(f"a{n}.test" for n in range(21))), 1, "at most 20"),
         (("account", "add", "acme"), 1, "acme exists already"),
         (("account", "add", "not ok"), 1, "DNS label"),
         (("account", "add", "www"), 1, "reserved"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from sealing import arc_zone, seal
 from shapes import CLIENT, NOON, DictResolver, domain_zone, envelope, mail, message, place
@@ -117,7 +119,7 @@ def zone():
 
 
 async def report(
-    zone, content, monkeypatch, path=Path.FORWARDER, author="carol@customer.test", client=CLIENT, broken=()
+    zone, content, monkeypatch, path=Path.FORWARDER, author="carol@customer.test", client=CLIENT, broken=(), sealers=()
 ):
     journey = Journey(path, certain=True, why="learnt by a challenge")
     monkeypatch.setattr(forwarder, "judge", lambda *_: journey)
@@ -127,7 +129,8 @@ async def report(
 
     verifier = Verifier(DictResolver(zone, set(broken)), 5.0, offload, ["Google.COM"])
     sent = envelope(content, reverse_path="x@forwarder.test", client=client)
-    return await verifier.verify(sent, message(author), place("support@acme.test"))
+    where = replace(place("support@acme.test"), arc_sealers=frozenset(sealers))
+    return await verifier.verify(sent, message(author), where)
 
 
 async def test_a_sealed_pass_lifts_the_author_to_via_forwarder_and_no_further(zone, monkeypatch):
@@ -146,6 +149,14 @@ async def test_the_same_bytes_on_another_path_are_not_lifted(zone, monkeypatch, 
 async def test_a_chain_that_does_not_hold_lifts_nobody(zone, monkeypatch):
     found = await report(zone, seal(mail(), "google.com", PASS.decode()) + b"buy now\r\n", monkeypatch)
     assert (found.sender, found.result_of("arc")) == (Sender.UNVERIFIED, "fail")
+
+
+async def test_a_sealer_counts_only_for_the_accounts_that_name_it(zone, monkeypatch):
+    content = seal(mail(), "evil.test", PASS.decode())
+    stranger = await report(zone, content, monkeypatch)
+    assert (stranger.level, "evil.test is no trusted ARC sealer" in stranger.reason) == (Level.NONE, True)
+    named = await report(zone, content, monkeypatch, sealers=["evil.test"])
+    assert (named.level, named.by) == (Level.VIA_FORWARDER, "arc:evil.test")
 
 
 async def test_a_sealed_pass_for_another_author_says_why_it_does_not_count(zone, monkeypatch):
