@@ -6,6 +6,7 @@ A label is an outcome, a reason or a stage: closed sets, so that no sender can m
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -41,6 +42,24 @@ CERTIFICATE_EXPIRES_SECONDS = Gauge(
     multiprocess_mode="livemin",
 )
 PARKED = Gauge("gateway_parked", "Messages that wait for a person", multiprocess_mode="livemostrecent")
+
+
+# a series is looked up once: to find it costs the library more than to count. Labels are closed sets, so these stay small
+
+
+@lru_cache(maxsize=256)
+def stage_seconds(stage: str) -> Histogram:
+    return STAGE_SECONDS.labels(stage)
+
+
+@lru_cache(maxsize=256)
+def transactions(outcome: str, reason: str) -> Counter:
+    return TRANSACTIONS.labels(outcome, reason)
+
+
+@lru_cache(maxsize=256)
+def scans(status: str, reason: str) -> Counter:
+    return SCANS.labels(status, reason)
 
 
 def exposition() -> bytes:

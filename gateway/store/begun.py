@@ -52,8 +52,11 @@ class BegunMarks:
 
     def ended_processes(self, sha256: str) -> bool:
         """True when workers died while they had this content in hand, as often as we can bear."""
+        suspect = f"{self._suspects}/{sha256}"
+        if not os.access(suspect, os.F_OK):  # as for all mail but one message in a lifetime
+            return False
         try:
-            return (self._suspects / sha256).stat().st_size >= ENDED_TOO_OFTEN
+            return Path(suspect).stat().st_size >= ENDED_TOO_OFTEN
         except FileNotFoundError:
             return False
 

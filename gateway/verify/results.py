@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from gateway.core.addresses import without_controls
 from gateway.core.reports import AuthReport, AuthResult
@@ -41,6 +42,8 @@ def _words(result: AuthResult, *, smtputf8: bool) -> list[str]:
 
 
 def _plain(text: str, longest: int, *, smtputf8: bool) -> str:
+    if text.isascii() and text.isprintable() and " " not in text:
+        return text[:longest]
     washed = " ".join(without_controls(text)[:longest].split())
     return washed if smtputf8 else washed.encode("ascii", "replace").decode("ascii")
 
@@ -49,6 +52,7 @@ def _comment(text: str, *, smtputf8: bool) -> str:
     return "(" + re.sub(r"([\\()])", r"\\\1", _plain(text, DETAIL_CHARACTERS, smtputf8=smtputf8)) + ")"
 
 
+@lru_cache(maxsize=2048)
 def _value(text: str, *, smtputf8: bool) -> str:
     """A value of RFC 2045, or an address; anything else as a quoted string."""
     plain = _plain(text, VALUE_CHARACTERS, smtputf8=smtputf8)
@@ -58,12 +62,13 @@ def _value(text: str, *, smtputf8: bool) -> str:
 
 
 def _fold(words: list[str]) -> str:
-    lines = [words[0]]
+    lines, line, octets = [], words[0], len(words[0].encode())
     for word in words[1:]:
-        if word.startswith("\n"):
-            lines.append("\t" + word[1:])
-        elif len(lines[-1].encode()) + 1 + len(word.encode()) > LINE_OCTETS:
-            lines.append("\t" + word)
+        length = len(word.encode())
+        begins = word.startswith("\n")
+        if begins or octets + 1 + length > LINE_OCTETS:
+            lines.append(line)
+            line, octets = "\t" + (word[1:] if begins else word), length + (0 if begins else 1)
         else:
-            lines[-1] += " " + word
-    return "\r\n".join(lines)
+            line, octets = f"{line} {word}", octets + 1 + length
+    return "\r\n".join([*lines, line])
