@@ -107,10 +107,6 @@ def _print(found: dict[str, Any]) -> None:
     if check["trace"]:
         lines.append(show.field("trace", show.Words(f"gateway trace {check['trace']}", "cyan")))
     if not check["learnt"] and check["state"] == "open":
-        lines.append(
-            show.field(
-                "",
-                f"It is recognised until {show.moment(check['expires_at'])}; run the command again to go on waiting.",
-            )
-        )
+        until = f"It is recognised until {show.moment(check['expires_at'])}; run the command again to go on waiting."
+        lines.append(show.Line(body=(show.Words(until, "dim"),)))
     show.page(lines)
