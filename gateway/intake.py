@@ -7,7 +7,7 @@ Whoever has an `Envelope` (SMTP, the pipe) calls `Intake.take`; a stored message
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from time import perf_counter
@@ -39,6 +39,7 @@ from gateway.store.recall import Recall
 from gateway.verify.challenge_report import remark_on_report
 from gateway.verify.learning import learn
 from gateway.verify.results import authentication_results
+from gateway.verify.telling import told
 
 RECEIVED_LIMIT = 50
 """More Received fields than this is a loop (RFC 5321 section 6.3 asks for at least 100 hops; T34 for 50)."""
@@ -275,8 +276,7 @@ class Intake:
     async def _verify(self, journey: Journey, message: ParsedMessage, place: Place) -> AuthReport:
         with journey.in_stage("verify") as detail:
             auth = await self._verifier.verify(journey.envelope, message, place)
-            detail |= {"outcome": auth.sender.value, "reason": auth.reason, "by": auth.by, "path": auth.path.value}
-            detail["results"] = [_plain_result(r.method, r.result, r.properties, r.detail) for r in auth.results]
+            detail |= {"outcome": auth.sender.value, "reason": auth.reason, **told(auth)}
         return auth
 
     async def _scan(self, journey: Journey, message: ParsedMessage) -> ScanReport:
@@ -443,7 +443,3 @@ def _facts_of(envelope: Envelope) -> EnvelopeFacts:
         size_bytes=len(envelope.content),
         sha256=envelope.sha256,
     )
-
-
-def _plain_result(method: str, result: str, properties: tuple[tuple[str, str], ...], detail: str) -> Mapping[str, str]:
-    return {"method": method, "result": result, **dict(properties), **({"detail": detail} if detail else {})}

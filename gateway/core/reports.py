@@ -97,12 +97,12 @@ def _shown(record: Any) -> str:
 class AuthReport:
     """Who wrote this, by which proof (`by`, e.g. `dkim:customer.example`), through which path.
 
-    `reason` says in one plain sentence why the sender is what it is. `published_policy` is the author domain's
-    DMARC policy (`none`, `quarantine`, `reject`), empty when it has none or nobody could say. `client_vouched`: the domain
-    of a mailbox vouches for the client (its SPF passes, or the client is its mail exchanger): its forwarder, then; so does
-    the address of a known forwarder that serves nobody else. `forwarder` names the known one that brought the message, and
-    `drifts` tell what it did otherwise than when it was learnt. `candidates` are all that might have proven the author, and
-    `dns` the answers that were used.
+    `reason` says in one plain sentence why the sender is what it is, `path_reason` why the path is. `published_policy` is the
+    author domain's DMARC policy (`none`, `quarantine`, `reject`), empty when it has none or nobody could say.
+    `client_vouched`: the domain of a mailbox vouches for the client (its SPF passes, or the client is its mail exchanger):
+    its forwarder, then; so does the address of a known forwarder that serves nobody else. `forwarder` names the known one
+    that brought the message, and `drifts` tell what it did otherwise than when it was learnt. `candidates` are all that
+    might have proven the author, and `dns` the answers that were used.
     """
 
     results: tuple[AuthResult, ...]
@@ -114,6 +114,7 @@ class AuthReport:
     published_policy: str
     reason: str
     client_vouched: bool = False
+    path_reason: str = ""
     drifts: tuple[Drift, ...] = ()
     candidates: tuple[ProofCandidate, ...] = ()
     dns: tuple[DnsAnswer, ...] = ()

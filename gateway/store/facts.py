@@ -24,7 +24,8 @@ class UnreadableFacts(ValueError):
 
 def dump_facts(facts: Facts) -> str:
     """JSON without content: text capped, HTML left out (the raw message has it), the account's address sets cut down to
-    those a condition on this message could ask about, the mailboxes without their forwarders.
+    those a condition on this message could ask about, the mailboxes without their forwarders. Candidates and DNS answers
+    stand in the trace: no decision reads them, and what a stranger's DNS says need not even be text.
     """
     return f'{{"version":{VERSION},"facts":{_facts.dump_json(_condensed(facts)).decode()}}}'
 
@@ -60,5 +61,7 @@ def _condensed(facts: Facts) -> Facts:
             own_addresses=place.own_addresses & {author},
             agent_addresses=place.agent_addresses & {author},
             mailboxes=tuple(replace(m, forwarders=()) for m in place.mailboxes),
+            arc_sealers=frozenset(),
         ),
+        auth=replace(facts.auth, candidates=(), dns=()),
     )

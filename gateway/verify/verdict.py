@@ -195,6 +195,7 @@ def report(
         published_policy=found.policy.applied,
         reason=_reason(found, verdict),
         client_vouched=found.journey.client_vouched,
+        path_reason=found.journey.why,
         drifts=drifts,
         candidates=candidates,
         dns=dns,
@@ -231,4 +232,5 @@ def ambiguous_report(results: Sequence[AuthResult], journey: Journey, why: str) 
         published_policy="",
         reason=why,
         client_vouched=journey.client_vouched,
+        path_reason=journey.why,
     )
