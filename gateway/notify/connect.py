@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 
 ANOTHER_SECONDS = 2.0
@@ -24,7 +25,8 @@ async def connected(host: str, port: int) -> socket.socket:
                 await loop.sock_connect(sock, address)
         except OSError as error:  # a TimeoutError too
             sock.close()
-            wrong.append(f"{address[0]} port {port}: {error.strerror or 'no answer'}")
+            words = os.strerror(error.errno) if error.errno else "no answer"
+            wrong.append(f"{address[0]} port {port}: {words}")
         except BaseException:
             sock.close()
             raise

@@ -24,6 +24,7 @@ AFTER_SECONDS = 600.0
 ELSEWHERE_SECONDS = 8.0
 """For all relays together that are asked before the last."""
 
+LEAST_SECONDS = 1.0
 KNOCK_SECONDS = 60.0
 """For a greeting without mail, where nobody else can be asked."""
 
@@ -149,7 +150,7 @@ class Routes:
         """Before the content the shorter the later, as long as there is somebody else."""
         if not any(lane.is_well for lane in self.lanes if lane not in tried):
             return Patience(self._before, self._after)
-        return Patience(min(self._before, max(1.0, 0.6 * (ELSEWHERE_SECONDS - elapsed))), self._after)
+        return Patience(min(self._before, max(LEAST_SECONDS, 0.6 * (ELSEWHERE_SECONDS - elapsed))), self._after)
 
     def _call_away_from_others(self, well: Lane) -> None:
         """Those who wait at another relay for its first words have somebody else to ask again."""

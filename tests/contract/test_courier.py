@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -19,10 +21,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from gateway.core.errors import InvalidInput
 from gateway.core.notice import Delivery, DeliveryResult
-from gateway.notify import relay_smtp
+from gateway.notify import connect, relay_smtp
 from gateway.notify.courier import Relay, deliver, parse_relay
 from gateway.notify.patience import Patience
 from gateway.notify.relay_smtp import Security, SmtpRelay
+from tests.servers.odd_relay import HANG, OddRelay
 
 DELIVERED, RETRY, FAILED = DeliveryResult.DELIVERED, DeliveryResult.RETRY, DeliveryResult.FAILED
 CONTENT = b"From: a@acme.example\r\nSubject: x\r\n\r\n.leading dot\r\n..two\r\n.\r\nend\r\n"
@@ -414,6 +417,138 @@ async def test_a_quoted_local_part_goes_out_as_it_is(serve: Served) -> None:
     await send_once(await serve(sink), to='"eve@evil.example x"@acme.example')
 
     assert sink.envelopes[0].rcpt_tos == ['"eve@evil.example x"@acme.example']
+
+
+# --- commands in one piece
+
+
+@pytest.mark.parametrize(("offered", "pieces"), [(True, [1, 3, 2, 1]), (False, [1, 1, 1, 1])])
+async def test_commands_go_in_one_piece_where_the_relay_offers_it(offered: bool, pieces: list[int]) -> None:
+    async with OddRelay(pipelining=offered) as relay:
+        assert (await send_once(relay.port)).result is DELIVERED
+    assert relay.seen[:4] == ["ehlo", "mail", "rcpt", "data"]
+    assert relay.groups[:4] == pieces
+    assert relay.contents == [CONTENT.replace(b"\r\n.", b"\r\n..") + b".\r\n"]
+
+
+@pytest.mark.parametrize("stage", ["mail", "rcpt", "data"])
+@pytest.mark.parametrize("code", ["450", "550"])
+async def test_replies_stay_with_their_commands_when_one_of_them_refuses(stage: str, code: str) -> None:
+    async with OddRelay() as odd:
+        relay = parse_relay(odd.url)
+        odd.once[stage] = f"{code} 5.7.1 this one".encode()
+        if stage != "data":
+            odd.once["data"] = b"503 5.5.1 nothing to send"
+        results = [await send(relay), await send(relay, to="bob@acme.example")]
+        await relay.close()
+    assert [(r.result, r.code) for r in results] == [({"4": RETRY, "5": FAILED}[code[0]], int(code)), (DELIVERED, 250)]
+    assert results[0].reply == "5.7.1 this one"
+    assert odd.taken == ["bob@acme.example"]
+    assert odd.connections == 1
+
+
+async def test_content_is_never_sent_to_a_relay_that_asks_for_it_behind_a_refusal() -> None:
+    """RFC 2920 section 3.1: 354 may come although no recipient was taken; a lone dot would be an empty message to nobody."""
+    async with OddRelay() as odd:
+        relay = parse_relay(odd.url)
+        odd.once["rcpt"] = b"550 5.1.1 no such user"
+        results = [await send(relay), await send(relay, to="bob@acme.example")]
+        await relay.close()
+    assert [(r.result, r.code) for r in results] == [(FAILED, 550), (DELIVERED, 250)]
+    assert len(odd.contents) == 1
+    assert odd.connections == 2
+
+
+async def test_a_relay_that_took_its_leave_unasked_is_not_sent_the_next_mail() -> None:
+    async with OddRelay(last=1) as odd:
+        relay = parse_relay(odd.url)
+        odd.answers["dot"] = b"250 2.0.0 taken\r\n421 4.3.2 enough"
+        results = [(await send(relay)).result, (await send(relay)).result]
+        await relay.close()
+    assert results == [DELIVERED, DELIVERED]
+    assert odd.connections == 2
+
+
+async def test_a_reply_in_pieces_is_one_reply(script: Callable[[list[bytes]], Awaitable[int]]) -> None:
+    replies = b"250-one\r\n250 two\r\n"
+
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 x\r\n")
+        for answer in (b"250 x\r\n", replies, replies, b"354 go\r\n"):
+            await reader.readline()
+            for octet in answer:
+                writer.write(bytes([octet]))
+                await writer.drain()
+                await asyncio.sleep(0)
+        await reader.readuntil(b"\r\n.\r\n")
+        writer.write(b"250-2.0.0 taken\r\n250 twice\r\n")
+        await reader.readline()
+        writer.close()
+
+    async with await asyncio.start_server(drip, "127.0.0.1", 0) as server:
+        result = await send_once(server.sockets[0].getsockname()[1])
+    assert (result.result, result.code, result.reply) == (DELIVERED, 250, "2.0.0 taken twice")
+
+
+async def test_replies_without_end_end_the_attempt_and_not_our_memory() -> None:
+    async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            writer.write(b"220 x\r\n")
+            await reader.readline()
+            writer.write(b"250 x\r\n")
+            await reader.readline()
+            while True:
+                writer.write(b"250-" + b"x" * 1000 + b"\r\n")
+                await writer.drain()
+
+    async with await asyncio.start_server(flood, "127.0.0.1", 0) as server:
+        result = await send_once(server.sockets[0].getsockname()[1])
+    assert (result.result, result.uncertain) == (RETRY, False)
+    assert "replies without end" in result.reply
+
+
+async def test_an_address_that_is_dead_is_passed_over_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A relay whose IPv6 route was dead was not reached at all: the library waits minutes for the first address."""
+    monkeypatch.setattr(connect, "ANOTHER_SECONDS", 0.1)
+    loop = asyncio.get_running_loop()
+    asked: list[str] = []
+
+    async def two(host: str, port: int, **_options: Any) -> list[Any]:
+        tcp = socket.AF_INET, socket.SOCK_STREAM, 0, ""
+        return [(*tcp, ("127.0.0.2", port)), (*tcp, ("127.0.0.1", port))]
+
+    async def to_one_nobody_comes_back_from(sock: socket.socket, address: tuple[str, int]) -> None:
+        asked.append(address[0])
+        if address[0] == "127.0.0.2":
+            await asyncio.Event().wait()
+        await sock_connect(sock, address)
+
+    sock_connect = loop.sock_connect
+    monkeypatch.setattr(loop, "getaddrinfo", two)
+    monkeypatch.setattr(loop, "sock_connect", to_one_nobody_comes_back_from)
+    async with OddRelay() as odd:
+        result = await send_once(odd.port)
+    assert result.result is DELIVERED
+    assert asked == ["127.0.0.2", "127.0.0.1"]
+
+
+async def test_a_knock_keeps_its_connection_for_the_next_mail() -> None:
+    async with OddRelay() as odd:
+        relay = parse_relay(odd.url)
+        assert await relay.knock(Patience(5, 5)) is None
+        assert (await send(relay)).result is DELIVERED
+        await relay.close()
+    assert odd.connections == 1
+
+
+@pytest.mark.parametrize(
+    ("answers", "code"), [({"connect": b"554 5.7.1 not you"}, 554), ({"connect": HANG}, 0), ({"ehlo": HANG}, 0)]
+)
+async def test_a_knock_says_what_would_become_of_mail(answers: dict[str, bytes], code: int) -> None:
+    async with OddRelay(answers) as odd:
+        told = await parse_relay(odd.url).knock(Patience(0.2, 0.2))
+    assert told
+    assert (told.result, told.code, told.took_no_word) == (RETRY, code, True)
 
 
 # --- encryption and login
