@@ -22,6 +22,13 @@ from gateway.store import listing, queries
 from tests.servers import company
 from tests.servers.company import Company, Manner, Sent, hand_over
 from tests.servers.inprocess import Gateway, fresh_ground, numbered, running, until
+from tests.unit.verify.shapes import key_record, rsa_key, sign
+
+
+def _quoted(record: str) -> str:
+    """As a master file writes it: strings of at most 255 octets."""
+    return " ".join(f'"{record[i : i + 250]}"' for i in range(0, len(record), 250))
+
 
 ZONE = {
     ("gw.test", "TXT"): ['"v=spf1 -all"'],
@@ -33,7 +40,16 @@ ZONE = {
     ("1.5.0.127.in-addr.arpa", "PTR"): ["mail.acme.test."],
     ("1.8.0.127.in-addr.arpa", "PTR"): ["mail-sor-f41.google.com."],
     ("mail-sor-f41.google.com", "A"): [company.GMAIL],
+    ("_dmarc.google.com", "TXT"): ['"v=DMARC1; p=reject"'],
+    ("s1._domainkey.google.com", "TXT"): [_quoted(key_record(rsa_key()))],
 }
+CONFIRMATION = (
+    b"From: Gmail Team <forwarding-noreply@google.com>\r\nTo: support@acme.gw.test\r\n"
+    b"Subject: (#99427480) Gmail Forwarding Confirmation - Receive Mail from support@acme.test\r\n"
+    b"Date: Mon, 02 Feb 2026 10:00:00 +0000\r\nMessage-ID: <x@mail.gmail.com>\r\n\r\n"
+    b"To confirm:\r\nhttps://mail-settings.google.com/mail/vf-%5BANGjdJ_x%5D-abc\r\n\r\n"
+    b"To cancel:\r\nhttps://mail-settings.google.com/mail/uf-%5BANGjdJ_y%5D-abc\r\n"
+)
 
 
 @dataclass
@@ -95,8 +111,7 @@ def zone(ground: Any) -> dict[tuple[str, str], list[str]]:
     account_id = queries.account_id(ground.store, "acme")
     pem = ground.secret.decrypt(listing.sealed_dkim_key(ground.store, account_id), f"dkim:{account_id}")
     record = public_record(pem)
-    strings = " ".join(f'"{record[i : i + 250]}"' for i in range(0, len(record), 250))
-    return ZONE | {(f"{account['dkim_selector']}._domainkey.acme.gw.test", "TXT"): [strings]}
+    return ZONE | {(f"{account['dkim_selector']}._domainkey.acme.gw.test", "TXT"): [_quoted(record)]}
 
 
 def _config(dns_port: int, relay_port: int) -> str:
@@ -150,6 +165,23 @@ async def test_what_was_learnt_counts_for_the_next_mail_within_two_seconds(seed:
         await hand_over(world.gateway.port, Sent(company.RECEIVED + numbered(1), srs))
         (mail,) = [m for m in world.gateway.messages() if m["ticket"]]
         assert (mail["auth"]["path"], mail["auth"]["forwarder"]) == ("forwarder", "mail.acme.test")
+
+
+async def test_a_forwarder_that_begins_to_behave_otherwise_is_told_of_once(seed: Path, tmp_path: Path) -> None:
+    async with world_of(company.unchanged, seed, tmp_path) as world:
+        assert (await world.check())[0] == 0
+        await world.gateway.line.store_pool(world.gateway.line.directory.refresh)
+        traces = []
+        for n in (1, 2):
+            mail = Sent(company.RECEIVED + numbered(n), "SRS0=x1=7Q=customer.test=carol@acme.test")
+            traces.append((await hand_over(world.gateway.port, mail)).trace)
+        told = [[e for e in world.gateway.trace(t)["events"] if e["stage"] == "forwarder"] for t in traces]
+        assert [len(events) for events in told] == [1, 0]
+        (known,) = (await world.shown())["forwarders"]
+        (drift,) = known["drifts"]
+        assert (drift["what"], drift["before"], drift["trace"]) == ("reverse-path", "unchanged", traces[0])
+        _, page, _ = await world.run("mailbox", "show", company.MAILBOX, "--account", "acme")
+        assert "changed since: " in page
 
 
 async def test_people_read_what_was_learnt_in_plain_words(seed: Path, tmp_path: Path) -> None:
@@ -300,3 +332,28 @@ async def test_an_absence_notice_from_the_mailbox_ends_nothing(seed: Path, tmp_p
         code, found = await checking
         assert (code, found["check"]["state"]) == (0, "returned")
         assert world.is_quiet()
+
+
+# --- Google ---
+
+
+async def test_googles_question_is_shown_to_the_admins_and_the_link_is_left_alone(seed: Path, tmp_path: Path) -> None:
+    async with world_of(company.stays, seed, tmp_path) as world:
+        signed = sign(CONFIRMATION, "google.com", key=rsa_key())
+        assert (
+            await hand_over(world.gateway.port, Sent(signed, "forwarding-noreply@google.com", company.GMAIL))
+        ).code == 250
+        (asked,) = (await world.shown())["confirmations"]
+        assert (asked["asked_by"], asked["code"]) == (company.MAILBOX, "99427480")
+        _, page, _ = await world.run("mailbox", "show", company.MAILBOX, "--account", "acme")
+        assert "99427480" in page
+        assert "/mail/vf-%5BANGjdJ_x%5D-abc" in page
+        assert "uf-" not in page
+        assert world.is_quiet()
+
+
+async def test_what_only_looks_like_googles_question_is_shown_to_nobody(seed: Path, tmp_path: Path) -> None:
+    async with world_of(company.stays, seed, tmp_path) as world:
+        forged = Sent(CONFIRMATION, "eve@evil.test", company.STRANGER, "evil.test")
+        assert (await hand_over(world.gateway.port, forged)).enhanced == "5.7.26"
+        assert (await world.shown())["confirmations"] == []
