@@ -7,6 +7,7 @@ evaluation has fetched so far and raises `_Need` on a miss; the look-up is await
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -30,6 +31,10 @@ RUNS = 150
 """More than the limits of RFC 7208 section 4.6.4 let any record need: ten `mx` of ten hosts are 111 look-ups."""
 
 _RESULTS = frozenset({"pass", "fail", "softfail", "neutral", "none", "temperror", "permerror"})
+
+_REMEMBERED = 4096
+_FEW = 20
+"""Look-ups of an evaluation that is worth remembering: more are dearer to compare, and rare."""
 
 Question = tuple[str, str]
 
@@ -118,17 +123,54 @@ async def evaluate(identity: Identity, ip: str, helo: str, resolver: Resolver) -
     client = _plain_ip(ip)
     if client is None:
         return SpfResult("none", "the client has no IP address")
+    if remembered := _remembered(identity.domain, client, resolver):
+        return remembered
     fetched = _Fetched(resolver)
     token = _answers.set(fetched)
     try:
         for _ in range(RUNS):
             try:
-                return _run(identity, client, helo)
+                result = _run(identity, client, helo)
             except _Need as need:
                 fetched.answers[need.question] = await _fetch(need.question, resolver)
+            else:
+                _remember(identity.domain, client, fetched.answers, result)
+                return result
     finally:
         _answers.reset(token)
     return SpfResult("permerror", "too many look-ups")
+
+
+@dataclass(frozen=True, slots=True)
+class _Evaluation:
+    answers: tuple[tuple[Question, tuple[Any, ...]], ...]
+    result: SpfResult
+
+
+_evaluations: dict[tuple[str, str], _Evaluation] = {}
+"""What came of a domain and a client address, with every answer it came of: as long as DNS says the same, so does SPF."""
+
+
+def _remembered(domain: str, client: str, resolver: Resolver) -> SpfResult | None:
+    """The result of an earlier evaluation that every look-up would answer alike now, without asking anybody."""
+    found = _evaluations.get((domain, client))
+    if found is None or any(resolver.known(*question) != answer for question, answer in found.answers):
+        return None
+    return found.result
+
+
+def _remember(domain: str, client: str, answers: Mapping[Question, tuple[Any, ...] | None], result: SpfResult) -> None:
+    """Not where DNS was silent, and not where a macro lets another local part or HELO come out otherwise (section 7)."""
+    said = tuple((question, answer) for question, answer in answers.items() if answer is not None)
+    if len(said) < len(answers) or len(said) > _FEW or any(_has_macros(*one) for one in said):
+        return
+    if len(_evaluations) >= _REMEMBERED:
+        del _evaluations[next(iter(_evaluations))]
+    _evaluations[domain, client] = _Evaluation(said, result)
+
+
+def _has_macros(question: Question, answer: tuple[Any, ...]) -> bool:
+    return question[1] == "TXT" and any(b"%" in string for strings in answer for string in strings)
 
 
 @lru_cache(maxsize=1024)

@@ -9,6 +9,7 @@ import spf as pyspf
 from shapes import DictResolver, envelope
 
 from gateway.core.envelope import Client
+from gateway.verify import spf
 from gateway.verify.spf import evaluate, identity_of
 
 
@@ -132,3 +133,60 @@ async def test_a_loop_between_two_records_ends_in_permerror():
 def test_pyspf_cannot_ask_dns_by_itself():
     with pytest.raises(LookupError):
         pyspf.query(i="192.0.2.9", s="a@customer.test", h="h").dns("customer.test", "TXT")
+
+
+class Warm(DictResolver):
+    """Has every answer at hand, but those of broken names."""
+
+    def known(self, name, kind):
+        values = self.zone.get((name, kind), [])
+        if name in self.broken:
+            return None
+        return tuple((v.encode(),) for v in values) if kind == "TXT" else tuple(values)
+
+
+@pytest.fixture
+def evaluated(monkeypatch):
+    """Evaluates a zone as the cache holds it now; `runs` are pyspf's."""
+    runs = []
+    run = spf._run
+    monkeypatch.setattr(spf, "_run", lambda *arguments: (runs.append(1), run(*arguments))[1])
+    monkeypatch.setattr(spf, "_evaluations", {})
+
+    async def evaluated(zone, sender="carol@customer.test", ip="192.0.2.9", helo="mx.customer.test", broken=()):
+        identity = identity_of(envelope(reverse_path=sender, client=Client(ip, helo)))
+        return (await evaluate(identity, ip, helo, Warm(zone, set(broken)))).result
+
+    evaluated.runs = runs
+    return evaluated
+
+
+INCLUDING = txt("v=spf1 include:more.test -all", more="v=spf1 ip4:192.0.2.0/24 -all")
+
+
+async def test_an_evaluation_is_not_repeated_while_dns_says_the_same(evaluated):
+    assert [await evaluated(INCLUDING) for _ in range(3)] == ["pass"] * 3
+    assert await evaluated(INCLUDING, sender="another@customer.test", helo="other.test") == "pass"
+    assert len(evaluated.runs) == 1
+    assert await evaluated(INCLUDING, ip="198.51.100.1") == "fail"
+    assert len(evaluated.runs) == 2
+
+
+async def test_an_evaluation_is_repeated_when_an_answer_behind_an_include_changed(evaluated):
+    assert await evaluated(INCLUDING) == "pass"
+    assert await evaluated(txt("v=spf1 include:more.test -all", more="v=spf1 -all")) == "fail"
+    assert await evaluated(INCLUDING, broken=["more.test"]) == "temperror"
+    assert await evaluated(INCLUDING) == "pass"
+
+
+async def test_macros_are_evaluated_for_each_sender(evaluated):
+    zone = txt("v=spf1 exists:%{l}.allowed.test -all") | {("carol.allowed.test", "A"): ["127.0.0.2"]}
+    assert await evaluated(zone, sender="carol@customer.test") == "pass"
+    assert await evaluated(zone, sender="mallory@customer.test") == "fail"
+
+
+async def test_no_more_evaluations_are_kept_than_there_is_room_for(evaluated, monkeypatch):
+    monkeypatch.setattr(spf, "_REMEMBERED", 3)
+    for n in range(9):
+        await evaluated(INCLUDING, ip=f"192.0.2.{n}")
+    assert len(spf._evaluations) == 3
