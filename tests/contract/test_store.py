@@ -44,6 +44,7 @@ from gateway.store.engine import Store
 from gateway.store.filing import Filing, LogEntry
 from gateway.store.keys import receipt_key
 from gateway.store.locate import locate
+from gateway.store.notice_reading import Notices
 from gateway.store.outbox import Settlement
 from gateway.store.recall import Recall
 from gateway.store.tables import (
@@ -810,6 +811,73 @@ def test_two_claimers_at_once_share_nothing(desk: Desk) -> None:
         thread.join()
     other.close()
     assert len(taken) == len(set(taken)) == len(desk.rows(Outbox))
+
+
+def test_an_account_that_owes_much_delays_nobody_elses_mail(desk: Desk) -> None:
+    """Ten thousand notices of one account stood before the first of every other."""
+    desk.write(*[desk.filing(numbered(n)) for n in range(20)])
+    desk.now = AT + timedelta(minutes=1)
+    desk.write(desk.filing(numbered("g"), account="globex"))
+    later = AT + timedelta(minutes=2)
+    owed_by_acme = [r.id for r in desk.rows(Outbox) if r.account_id == desk.acme]
+    found = outbox.due(desk.store, later, 100)
+    assert [d.account_id == desk.acme for d in found[:4]] == [True, False, True, True]
+    assert [d.id for d in found if d.account_id == desk.acme] == sorted(owed_by_acme)
+    assert len(outbox.due(desk.store, later, 7)) == 7
+
+
+def test_one_look_names_so_many_of_an_account_and_no_more(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "TURNS", 5)
+    desk.write(*[desk.filing(numbered(n)) for n in range(20)])
+    assert len(outbox.due(desk.store, AT, 100)) == 5
+
+
+def test_only_what_is_still_there_is_taken(desk: Desk) -> None:
+    """Between the look and the claim somebody may have cancelled, delivered or claimed it."""
+    desk.file(numbered(1))
+    found = outbox.due(desk.store, AT, 10)
+    first, second, third = found
+    changes.cancel_outbox(desk.store, first.account_id, first.id, by="op")
+    assert [c.id for c in outbox.take(desk.store, [second], AT, by="another")] == [second.id]
+    assert [c.id for c in outbox.take(desk.store, found, AT, by="worker")] == [third.id]
+    assert outbox.take(desk.store, [replace(third, id="0" * 32)], AT) == []
+
+
+def test_a_claim_that_is_renewed_stays_ours_and_one_given_back_is_free(desk: Desk) -> None:
+    claims = owed(desk)
+    soon = AT + outbox.LEASE - timedelta(seconds=1)
+    outbox.renew(desk.store, claims[:1], soon)
+    outbox.release(desk.store, claims[1:2])
+    assert [c.id for c in outbox.claim(desk.store, soon, 10)] == [claims[1].id]
+    later = AT + outbox.LEASE + timedelta(seconds=1)
+    assert [c.id for c in outbox.claim(desk.store, later, 10)] == [claims[2].id]
+
+
+def test_attempts_of_many_accounts_are_recorded_together(desk: Desk) -> None:
+    desk.write(desk.filing(numbered(1)), desk.filing(numbered("g"), account="globex"))
+    claims = outbox.claim(desk.store, AT, 10)
+    retry = delivery(DeliveryResult.RETRY, 0, "nobody there")
+    due = AT + timedelta(seconds=20)
+    passed = ("smtp://first.test:25: no answer",)
+    outbox.settle(desk.store, [Settlement(c, retry, "pending", due, passed) for c in claims], AT)
+    rows = desk.rows(Outbox)
+    assert {(r.state, r.attempts, r.next_at, r.settled_at, r.leased_until, r.last_reply) for r in rows} == {
+        ("pending", 1, due, None, None, "nobody there")
+    }
+    assert {tuple(e.detail["passed_over"]) for e in desk.rows(Event) if e.stage == "deliver"} == {passed}
+    desk.consistent()
+
+
+def test_many_notices_are_read_together_as_each_would_be_alone(desk: Desk) -> None:
+    desk.write(desk.filing(numbered(1)), desk.filing(numbered("g"), account="globex"))
+    desk.file(numbered(2, f"In-Reply-To: <{desk.our_message_id()}>"))
+    changes.add_contacts(desk.store, desk.acme, [NewContact("carol@customer.test", "Carol", "de")])
+    claims = outbox.claim(desk.store, AT, 20)
+    together = Notices(desk.store, claims, "gw.test")
+    alone = [Notices(desk.store, [c], "gw.test").of(c) for c in claims]
+    assert [together.of(c) for c in claims] == alone
+    assert {(n.account, n.language) for n in alone if n.kind.to_customer} == {("acme", "de"), ("globex", "en")}
+    assert {len(n.thread) for n in alone if n.account == "acme"} == {2}
 
 
 def test_every_attempt_sends_the_bytes_of_the_first(desk: Desk) -> None:
