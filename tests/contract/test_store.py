@@ -7,7 +7,7 @@ import hashlib
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -36,6 +36,7 @@ from gateway.policy.loader import load
 from gateway.registry import plugins_of
 from gateway.smtp.replies import final_reply
 from gateway.store import changes, engine, outbox, policies, queries, removal
+from gateway.store import committer as committing
 from gateway.store.changes import NewAccount, NewAgent, NewContact, NewMailbox, changing
 from gateway.store.commit import Commit
 from gateway.store.committer import Committer
@@ -566,6 +567,39 @@ def test_one_bad_member_of_a_group_harms_no_other(desk: Desk) -> None:
     assert sorted(t.number for t in desk.rows(Ticket)) == [1, 2, 3]
     assert len(desk.rows(MessageRow)) == 3
     desk.consistent()
+
+
+@pytest.mark.parametrize(("on_their_way", "groups"), [(committing.SIBLINGS + 2, [2]), (2, [1, 1])])
+def test_a_group_waits_for_others_only_where_many_are_on_their_way(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, on_their_way: int, groups: list[int]
+) -> None:
+    filings = [desk.filing(numbered(n)) for n in range(2)]
+    written, arrived = [], threading.Event()
+    monkeypatch.setattr(committing, "sleep", lambda _seconds: arrived.wait(10))
+
+    def commit(connection: Connection, items: list[Filing], now: datetime) -> list[Outcome | None]:
+        written.append(len(items))
+        return desk.commit(connection, items, now)
+
+    async def run() -> None:
+        committer = Committer(desk.store, desk.blobs, commit, on_owed=lambda: None)  # type: ignore[arg-type]
+        committer.start()
+        with ExitStack() as messages:
+            for _ in range(on_their_way):
+                messages.enter_context(committer.expecting())
+            first = asyncio.ensure_future(committer.file(filings[0]))
+            if len(groups) == 2:
+                await first
+            else:
+                await asyncio.sleep(0)
+            second = asyncio.ensure_future(committer.file(filings[1]))
+            await asyncio.sleep(0)
+            arrived.set()
+            await asyncio.gather(first, second)
+        await asyncio.to_thread(committer.close)
+
+    asyncio.run(run())
+    assert written == groups
 
 
 class CutAfterCommit:
