@@ -21,11 +21,12 @@ from gateway.core.envelope import Envelope
 from gateway.core.errors import StorageFull, StoreUnavailable, Surroundings, TooComplex
 from gateway.core.message import ParsedMessage
 from gateway.core.outcome import Accepted, Deferred, Outcome, Parked, Reason, Refused
-from gateway.core.place import Place
+from gateway.core.place import Context, Place
 from gateway.core.reports import AuthReport, ScanReport
 from gateway.core.trace import Step, TransactionRecord, received, record_of
 from gateway.offload import INLINE_BYTES, Offload
 from gateway.parse import parse
+from gateway.policy.authorship import is_asked, whose
 from gateway.policy.challenges import why_not_learnt
 from gateway.policy.engine import Policy, decide
 from gateway.store.blobs import INLINE_BYTES as ROW_BYTES
@@ -174,10 +175,12 @@ class Intake:
         """What the live policy makes of a kept message, from the facts as they were; nothing is stored."""
         return self._decide_again(Journey(envelope, ""), await self._placed(envelope, facts), Again(facts))
 
-    async def facts_of(self, envelope: Envelope) -> Facts:
-        """What the line would find out about a message; nothing is stored. Raises what the stages raise."""
+    async def facts_of(self, envelope: Envelope, policy: Policy | None = None) -> Facts:
+        """What the line would find out about a message, under another policy than the live one where `policy` is given;
+        nothing is stored. Raises what the stages raise.
+        """
         journey = Journey(envelope, "")
-        return await self._find_facts(journey, await self._parse(journey))
+        return await self._find_facts(journey, await self._parse(journey), policy)
 
     async def _guarded(self, journey: Journey, *, again: Again | None = None) -> Outcome:
         try:
@@ -240,7 +243,7 @@ class Intake:
             return await self._unkept(journey, Refused(decision.reason, decision.text))
         return await self._unkept(journey, Deferred(decision.reason))
 
-    async def _find_facts(self, journey: Journey, message: ParsedMessage) -> Facts:
+    async def _find_facts(self, journey: Journey, message: ParsedMessage, policy: Policy | None = None) -> Facts:
         """Everything a decision may read: whose the message is, what the checks found, what we remember."""
         envelope = journey.envelope
         with journey.in_stage("locate") as detail:
@@ -254,10 +257,22 @@ class Intake:
             scanning.cancel()
             raise
         scan = await scanning
+        facts = Facts(_facts_of(envelope), message, place, auth, scan, Context(), envelope.received_at)
+        facts = self._whose(journey, facts, policy or self._policy_of(place.account_id, place.policy_version))
         with journey.in_stage("recall") as detail:
-            context = await self._store_pool(self._recall, envelope, message, place)
+            context = await self._store_pool(self._recall, envelope, facts.message, place)
             detail |= {"contact": bool(context.contact), "tickets": [c.number for c in context.candidates]}
-        return Facts(_facts_of(envelope), message, place, auth, scan, context, envelope.received_at)
+        return replace(facts, context=context)
+
+    def _whose(self, journey: Journey, facts: Facts, policy: Policy) -> Facts:
+        """The facts with the author that a header field tells, where the policy or a known forwarder has it asked."""
+        if not is_asked(facts, policy):
+            return facts
+        with journey.in_stage("whose") as detail:
+            found = whose(facts, policy, journey.envelope.content)
+            detail |= {"outcome": "told" if found.facts.told else "as written", "reason": found.reason}
+            detail |= {"passed_over": list(found.passed_over), "not_counted": list(found.not_counted)}
+        return found.facts
 
     async def _parse(self, journey: Journey) -> ParsedMessage:
         content = journey.envelope.content

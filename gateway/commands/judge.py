@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from gateway.commands.line import OpenLine
 from gateway.commands.receive import normalised
@@ -43,7 +44,8 @@ async def judge_file(
 ) -> Judgement:
     """Take a message through every stage but the commit. Without `policy_text` the live policy judges.
 
-    `sender` defaults to the author, `recipient` to the account's default mailbox. Raises UnknownThing, PolicyError.
+    `sender` defaults to the author, `recipient` to the account's default mailbox. Raises UnknownThing, PolicyError,
+    InvalidInput for options that are no address.
     """
     entry = await line.store_pool(line.directory.account, account)
     if entry is None:
@@ -52,30 +54,45 @@ async def judge_file(
     text = await line.store_pool(stored_policy, line.store, entry.id, version) if policy_text is None else policy_text
     policy = compile_policy(load(text), version)
     content = normalised(content)
-    client = Client(client_ip, helo or "") if client_ip else None
-    envelope = _envelope(entry, content, sender if sender is not None else _author(content), recipient, client)
-    facts = await line.intake.facts_of(envelope)
+    client = client_of(client_ip, helo)
+    envelope = envelope_of(entry, content, sender if sender is not None else author_of(content), recipient, client)
+    facts = await line.intake.facts_of(envelope, policy)
     return Judgement(facts, decide(facts, policy), tuple(explain(facts, policy)))
 
 
-def _envelope(
+def client_of(ip: str | None, helo: str | None) -> Client | None:
+    """The client that `--client-ip` and `--helo` describe, None for mail that came without one. Raises InvalidInput."""
+    if not ip:
+        if helo:
+            raise InvalidInput(
+                f"--helo {helo!r}: a name alone proves nothing; name the client's address too: --client-ip IP"
+            )
+        return None
+    try:
+        return Client(str(ip_address(ip.strip("[] "))), helo or "")
+    except ValueError:
+        raise InvalidInput(f"--client-ip {ip!r} is no IP address; write for example 192.0.2.9 or 2001:db8::9") from None
+
+
+def envelope_of(
     entry: AccountEntry, content: bytes, sender: str, recipient: str | None, client: Client | None
 ) -> Envelope:
+    """The envelope of a message that never came. Raises InvalidInput."""
     return Envelope(
         trace_id=new_trace_id(),
         account=entry.name,
         source="test",
         received_at=now(),
         client=client,
-        reverse_path=_address(sender, "--sender") if sender not in ("", "<>") else None,
-        recipients=(_address(recipient, "--recipient") if recipient else f"{_inbound(entry)}@{entry.domain}",),
+        reverse_path=given_address(sender, "--sender") if sender not in ("", "<>") else None,
+        recipients=(given_address(recipient, "--recipient") if recipient else f"{_inbound(entry)}@{entry.domain}",),
         smtputf8=False,
         content=content,
         sha256=hashlib.sha256(content).hexdigest(),
     )
 
 
-def _author(content: bytes) -> str:
+def author_of(content: bytes) -> str:
     """Who writes is who sends, unless it is said otherwise; mail without a clear author has the null reverse-path."""
     author = parse(content).author
     return author.address if author else ""
@@ -85,7 +102,8 @@ def _inbound(entry: AccountEntry) -> str:
     return entry.default_mailbox.inbound or "support"
 
 
-def _address(text: str | None, option: str) -> str:
+def given_address(text: str | None, option: str) -> str:
+    """An address as it was given to an option. Raises InvalidInput."""
     try:
         return str(parse_addr_spec(str(text), lenient=True))
     except BadAddress as error:

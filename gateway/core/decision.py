@@ -7,10 +7,10 @@ from datetime import datetime
 from enum import StrEnum
 
 from gateway.core.envelope import Client
-from gateway.core.message import ParsedMessage
+from gateway.core.message import Address, ParsedMessage
 from gateway.core.outcome import Reason
 from gateway.core.place import Context, Place
-from gateway.core.reports import AuthReport, ScanReport
+from gateway.core.reports import AuthReport, Level, ScanReport, Sender
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,24 @@ class EnvelopeFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """Another author than From's, by the word of a header field: `field` is its name, `because` why it is believed
+    (`author_from 1`, or which forwarder). `written` is the author of From, `sender`, `level` and `by` what was found of him.
+    """
+
+    field: str
+    because: str
+    written: Address
+    sender: Sender
+    level: Level
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
-    """All that a condition may read."""
+    """All that a condition may read. Where `told` is set, `message.author` is whom that field names and `auth.sender`
+    unverified: a machine or a rewriting forwarder wrote From. `auth.results` are what was found, of From, in every case.
+    """
 
     envelope: EnvelopeFacts
     message: ParsedMessage
@@ -39,6 +55,7 @@ class Facts:
     scan: ScanReport
     context: Context
     now: datetime
+    told: Told | None = None
 
 
 class Disposition(StrEnum):

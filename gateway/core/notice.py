@@ -34,7 +34,8 @@ class NoticeMailbox:
 @dataclass(frozen=True, slots=True)
 class Notice:
     """Everything a notification may say. `agent_number` is set when the recipient is an agent (its answers come to a
-    token address); `sender` is the author's verdict (`verified`, `unverified`, ...); `attachments` are (name, what became
+    token address); `sender` is the author's verdict (`verified`, `unverified`, ...); where the author is
+    only told, `told_by` is the header field that names him and `told_from` the address in From; `attachments` are (name, what became
     of it); `thread` are the ticket's Message-IDs, oldest first; `text` is what the customer wrote, already cut.
     """
 
@@ -59,6 +60,8 @@ class Notice:
     author: Address | None
     sender: str
     sender_reason: str
+    told_by: str
+    told_from: str
     text: str
     attachments: tuple[tuple[str, str], ...]
     thread: tuple[str, ...]

@@ -145,6 +145,8 @@ def _judgement(steps: Sequence[Step]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if verify:
         found |= {"sender": verify.outcome, "path": verify.detail.get("path")}
+    if (whose := last.get("whose")) and whose.outcome == "told":
+        found["sender"] = "unverified"  # what the rules saw; the proof was one of From
     if scan:
         found |= {"scan": scan.outcome, "scan_reason": scan.reason}
     if decide:

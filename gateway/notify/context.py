@@ -46,6 +46,8 @@ def _for_agents(notice: Notice) -> Context:
         "verified": notice.sender == Sender.VERIFIED,
         "sender": one_line(notice.sender),
         "sender_reason": one_line(notice.sender_reason, 400),
+        "told_by": one_line(notice.told_by),
+        "told_from": one_line(notice.told_from, 600),
         "text_lines": [_visible(line) for line in text.splitlines()],
         "text_cut": len(notice.text) > _TEXT_CHARS,
         "attachments": [[one_line(name, _NAME_CHARS), one_line(fate, _NAME_CHARS)] for name, fate in shown],

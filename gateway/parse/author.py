@@ -7,12 +7,13 @@ such a field has no author here. See "Composition Kills" (2020) and "Weak Links"
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from gateway.core.addresses import AddrSpec, BadAddress, normal_domain, parse_addr_spec
 from gateway.core.message import Address
 from gateway.parse.charsets import header_octets_text
 from gateway.parse.defects import Defects
-from gateway.parse.fields import Header
+from gateway.parse.fields import Header, read_message_header
 from gateway.parse.mailboxes import shown_name
 from gateway.parse.words import decoded
 
@@ -30,13 +31,37 @@ _ONE_MAILBOX = re.compile(
 _DOMAIN = re.compile(r'@([^\s()<>@,:;\\"\[\]]{1,253})')
 
 
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Whom a header field names: `address`, or None with the `doubt` (`missing`, `several-fields`, `malformed-field`,
+    `bare-cr`, `syntax`).
+    """
+
+    address: Address | None
+    doubt: str = ""
+
+
 def author(header: Header, defects: Defects) -> Address | None:
     """The one author, when From says so beyond doubt (RFC 9989 needs exactly one). Else None and a defect."""
-    doubt = _doubtful(header)
-    found = None if doubt else _one_mailbox(header.values("from")[0], defects)
-    if not found:
-        defects.add(f"ambiguous-author-{doubt or 'syntax'}")
-    return found
+    found = _named(header, "from", defects)
+    if not found.address:
+        defects.add(f"ambiguous-author-{found.doubt}")
+    return found.address
+
+
+def named_in(content: bytes, field: str) -> Named:
+    """Whom a field other than From names (`reply-to`, ...), as strictly read: exactly one field with exactly one address.
+
+    Raises TooComplex.
+    """
+    unheard = Defects()
+    return _named(read_message_header(content, unheard), field, unheard)
+
+
+def _named(header: Header, field: str, defects: Defects) -> Named:
+    doubt = _doubtful(header, field)
+    found = None if doubt else _one_mailbox(header.values(field)[0], defects)
+    return Named(found, "" if found else doubt or "syntax")
 
 
 def author_domains(header: Header) -> tuple[str, ...]:
@@ -55,15 +80,15 @@ def author_domains(header: Header) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _doubtful(header: Header) -> str:
-    fields = [f for f in header.fields if f.name.lower() == "from"]
+def _doubtful(header: Header, field: str) -> str:
+    fields = [f for f in header.fields if f.name.lower() == field]
     if not fields:
         return "missing"
     if len(fields) > 1:
         return "several-fields"
     if fields[0].odd:
         return "malformed-field"
-    if any(b"\r" in f.value for f in header.fields):  # a line end to some parsers: a second From may hide behind it
+    if any(b"\r" in f.value for f in header.fields):  # a line end to some parsers: a second field may hide behind it
         return "bare-cr"
     return ""
 

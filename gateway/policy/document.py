@@ -5,6 +5,7 @@ Conditions and actions are found by scanning, so that a new one is a key of the 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -104,6 +105,15 @@ class IfBase(Model):
         return self
 
 
+class EarlyIfBase(IfBase):
+    """Of `author_from`: whose mail it is has to be known before what we remember of him and of his tickets."""
+
+    elsewhere: ClassVar[Mapping[str, str]] = {
+        name: f"`{name}` is not known yet where it is decided whose mail this is: use sender, header, subject or another"
+        for name in ("contact", "kind", "ticket")
+    }
+
+
 class ThenBase(Model):
     """One action, or several."""
 
@@ -144,18 +154,28 @@ if TYPE_CHECKING:
     class If(IfBase):
         """`all`, `any`, `none`, and every condition found."""
 
+    class EarlyIf(EarlyIfBase):
+        """The same, but what is `elsewhere`."""
+
     class Then(ThenBase):
         """Every action found."""
 else:
-    _Nested = Annotated[tuple["If", ...] | None, BeforeValidator(_conditions, json_schema_input_type=list["If"])]
-    If = create_model(
-        "If",
-        __base__=IfBase,
-        __module__=__name__,
-        **dict.fromkeys(("all", "any", "none"), (_Nested, None)),
-        **{name: (condition.Params | None, None) for name, condition in all_conditions().items()},
-    )
-    If.model_rebuild(_types_namespace={"If": If})
+
+    def _if(name: str, base: type[IfBase]) -> type[IfBase]:
+        nested = Annotated[tuple[name, ...] | None, BeforeValidator(_conditions, json_schema_input_type=list[name])]
+        taken = {n: c.Params for n, c in all_conditions().items() if n not in base.elsewhere}
+        made = create_model(
+            name,
+            __base__=base,
+            __module__=__name__,
+            **dict.fromkeys(("all", "any", "none"), (nested, None)),
+            **{n: (params | None, None) for n, params in taken.items()},
+        )
+        made.model_rebuild(_types_namespace={name: made})
+        return made
+
+    If = _if("If", IfBase)
+    EarlyIf = _if("EarlyIf", EarlyIfBase)
     Then = create_model(
         "Then",
         __base__=ThenBase,
@@ -182,13 +202,21 @@ class Rule(Model):
         return self
 
 
+class AuthorFrom(Model):
+    """Whose mail it really is where From is a machine (a web form, a Google Group): `if` what, which field names him."""
+
+    if_: Annotated[EarlyIf, Field(alias="if")]
+    take: Literal["reply-to", "x-original-sender", "x-original-from"]
+
+
 class PolicyDocument(Model):
     """A whole policy; every key is optional, and an empty document is a good one."""
 
-    later: ClassVar[frozenset[str]] = frozenset({"author_from", "body", "import_cc", "teams"})
+    later: ClassVar[frozenset[str]] = frozenset({"body", "import_cc", "teams"})
     accept: Accept = Accept()
     attachments: Attachments = Attachments()
     virus: Virus = Virus()
+    author_from: tuple[AuthorFrom, ...] = ()
     block: tuple[If, ...] = ()
     rules: tuple[Rule, ...] = ()
     mailboxes: dict[MailboxAddress, Overrides] = Field(default_factory=dict)

@@ -24,6 +24,15 @@ from gateway.policy.viruses import unproven_files, verdict_of_scan, wanted_by_sc
 
 
 @dataclass(frozen=True, slots=True)
+class Taking:
+    """One entry of `author_from`: where its clause holds, the header field `take` names the author."""
+
+    name: str
+    clause: Clause
+    take: str
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """A published document, ready to judge; may be shared between threads."""
 
@@ -31,6 +40,7 @@ class Policy:
     document: PolicyDocument
     settings: Settings
     overrides: Mapping[str, Settings]
+    author_from: tuple[Taking, ...]
     block: tuple[Clause, ...]
     rules: tuple[CompiledRule, ...]
     patterns: Mapping[str, FieldPatterns]
@@ -43,10 +53,14 @@ class Policy:
 def compile_policy(document: PolicyDocument, version: int) -> Policy:
     """Make a document ready: settings merged, all patterns in RE2 sets."""
     book = PatternBook()
+    takings = tuple(
+        Taking(f"author_from {number}", compile_clause(entry.if_, book), entry.take)
+        for number, entry in enumerate(document.author_from, 1)
+    )
     block = tuple(compile_clause(entry, book) for entry in document.block)
     rules = tuple(compile_rule(document.rule_name(i), rule, book) for i, rule in enumerate(document.rules))
     overrides = {canonical(a): settings_with(document, o) for a, o in document.mailboxes.items()}
-    return Policy(version, document, settings_of(document), overrides, block, rules, book.compile())
+    return Policy(version, document, settings_of(document), overrides, takings, block, rules, book.compile())
 
 
 def decide(facts: Facts, policy: Policy, *, released: bool = False, opened: bool = False) -> Decision:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from gateway.core.decision import ConditionTrace, Effect, Hit, TicketChoice
 from gateway.policy.action import NoAcknowledgement, Order, Verdict
 from gateway.policy.condition import Test
-from gateway.policy.document import If, Rule, all_actions, all_conditions
+from gateway.policy.document import IfBase, Rule, all_actions, all_conditions
 from gateway.policy.patterns import PatternBook
 from gateway.policy.reading import Reading
 
@@ -69,7 +69,7 @@ class CompiledRule:
         return tuple(self.clause.traces(reading)) if self.clause else ()
 
 
-def compile_clause(written: If, book: PatternBook) -> Clause:
+def compile_clause(written: IfBase, book: PatternBook) -> Clause:
     """The tests of one `if`, their patterns entered in the book."""
     conditions = all_conditions()
     tests = [(n, conditions[n].test(getattr(written, n), book)) for n in conditions if n in written.model_fields_set]

@@ -83,6 +83,9 @@ def _models_in(annotation: Any) -> Iterator[type[Model]]:
 
 
 def _unknown_key(key: str, models: Sequence[type[Model]]) -> str:
+    said = next((m.elsewhere[key] for m in models if key in m.elsewhere), "")
+    if said:
+        return said
     if any(key in m.later for m in models):
         return not_available(key)
     shown = shorten(key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Annotated, Any, ClassVar
@@ -22,11 +23,13 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 class Model(BaseModel):
     """Base of every mapping of the document: immutable, no unknown keys, no conversions.
 
-    `later` names keys that are part of the language but not available in this version.
+    `later` names keys that are part of the language but not available in this version; `elsewhere` those that other places
+    of the document take, with what to say of them here.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=False)
     later: ClassVar[frozenset[str]] = frozenset()
+    elsewhere: ClassVar[Mapping[str, str]] = {}
 
 
 @dataclass(frozen=True, slots=True)

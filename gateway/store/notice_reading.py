@@ -70,6 +70,8 @@ class Notices:
             author=facts.message.author,
             sender=facts.auth.sender.value,
             sender_reason=facts.auth.reason,
+            told_by=facts.told.field if facts.told else "",
+            told_from=facts.told.written.address if facts.told else "",
             text=facts.message.text_new[:EXCERPT_CHARACTERS],
             attachments=_attachments(row.decision, facts),
             thread=tuple(self._threads.get((row.account_id, row.ticket_id), ())),

@@ -207,7 +207,7 @@ def message_object(row: Any) -> Json:
         "internal": row.internal,
         "reverse_path": row.reverse_path,
         "recipients": row.recipients,
-        "author": {"name": row.author_name, "address": row.author_address},
+        "author": {"name": row.author_name, "address": row.author_address} | _told(facts),
         "subject": row.subject,
         "message_id": row.message_id,
         "received_at": moment(row.received_at),
@@ -224,6 +224,12 @@ def message_object(row: Any) -> Json:
         "text": facts.message.text if facts else "",
         "text_new": facts.message.text_new if facts else "",
     }
+
+
+def _told(facts: Facts | None) -> Json:
+    """By which header field another author than From's is told, and whom From names; nulls where From is the author."""
+    told = facts.told if facts else None
+    return {"told_by": told.field if told else None, "from_address": told.written.address if told else None}
 
 
 def _auth(facts: Facts) -> Json:

@@ -77,6 +77,14 @@ class Author(BaseModel):
     address: str
 
 
+class MessageAuthor(Author):
+    told_by: Annotated[
+        str | None,
+        Field(description="The header field that names him where From is a machine or a group: never verified. Else null."),
+    ]
+    from_address: Annotated[str | None, Field(description="Then, whom From names.")]
+
+
 class Auth(BaseModel):
     sender: Annotated[str, _one_of(*Sender)]
     level: Annotated[str, _one_of(*Level)]
@@ -139,7 +147,7 @@ class MessageSummary(BaseModel):
     internal: Annotated[bool, Field(description="A note: not for customers.")]
     reverse_path: Annotated[str | None, Field(description="Null is the null reverse-path.")]
     recipients: list[str]
-    author: Author
+    author: MessageAuthor
     subject: str
     message_id: str
     received_at: Moment

@@ -47,6 +47,8 @@ def notice() -> Notice:
         author=Address("carol@customer.example", "Carol"),
         sender="verified",
         sender_reason="Signed by customer.example.",
+        told_by="",
+        told_from="",
         text="Hello,\n\nit burns.",
         attachments=(("invoice.pdf", "kept"), ("setup.exe", "stripped: a program")),
         thread=("first@customer.example", "second@customer.example"),

@@ -84,7 +84,7 @@ def facts(**changes: Any) -> Facts:
     scan = replace(SCAN, parts=changes.pop("files", ()), reason=changes.pop("scan_reason", ""))
     made = Facts(ENVELOPE, MESSAGE, PLACE, AUTH, scan, Context(), NOW)
     whole: dict[str, Any] = {}
-    for part in ("envelope", "message", "place", "auth", "scan", "context"):
+    for part in ("context", "envelope", "message", "place", "auth", "scan"):
         value = whole.get(part, getattr(made, part))
         own = {k: changes.pop(k) for k in list(changes) if hasattr(value, k)}
         whole[part] = replace(value, **own)

@@ -75,7 +75,6 @@ MISTAKES = {
     "rules: [{name: a, any: [], then: [ignore]}]": "line 1, column 19: `any` is a condition: write it under `if`",
     "rules: [{name: a, route: x, stop: true}]": "line 1, column 19: `route` is an action: write it under `then`",
     # part of the language, not of this version
-    "author_from: []": "line 1, column 1: `author_from` is part of the language but not available in this version",
     "teams: {}": "line 1, column 1: `teams` is part of the language but not available in this version",
     "accept: {spam: reject}": "line 1, column 10: `spam` is part of the language but not available in this version",
     "accept: {join_open_ticket: 90m}": "line 1, column 28: `join_open_ticket` is part of the language but not available in this version: write false, or remove it",
@@ -109,6 +108,17 @@ MISTAKES = {
     "block: [{}]": "line 1, column 9: this is empty: write a condition, for example {subject: {contains: urgent}}",
     "block: [{all: {subject: x}}]": "line 1, column 15: write a list of conditions: [{subject: …}, {sender: …}]",
     "virus: {defer_at_most: 4}": "line 1, column 24: a duration is a number and a unit: 30s, 90m, 4h or 2d",
+    # whose mail it is
+    "author_from: {if: {subject: x}, take: reply-to}": "line 1, column 14: a list is wanted here: write [ ] around it, or lines that begin with -",
+    "author_from: [{take: reply-to}]": "line 1, column 15: `if` is missing here",
+    "author_from: [{if: {subject: x}}]": "line 1, column 15: `take` is missing here",
+    "author_from: [{if: {}, take: reply-to}]": "line 1, column 20: this is empty: write a condition, for example {subject: {contains: urgent}}",
+    "author_from: [{if: {sender: @forms.example}, take: reply-to}]": 'line 1, column 29: put quotes around it: "@forms.example"',
+    "author_from: [{if: {subjct: x}, take: reply-to}]": "line 1, column 21: unknown key `subjct`: did you mean `subject`?",
+    "author_from: [{if: {subject: x}, take: replyto}]": 'line 1, column 40: "replyto" is not known here: did you mean `reply-to`?',
+    "author_from: [{if: {subject: x}, take: sender}]": 'line 1, column 40: "sender" is not known here: known are reply-to, x-original-from, x-original-sender',
+    "author_from: [{if: {contact: known}, take: reply-to}]": "line 1, column 21: `contact` is not known yet where it is decided whose mail this is: use sender, header, subject or another",
+    "author_from: [{if: {any: [{kind: new}]}, take: reply-to}]": "line 1, column 28: `kind` is not known yet where it is decided whose mail this is: use sender, header, subject or another",
     # rules and actions
     "rules: [{name: a}]": "line 1, column 9: this rule does nothing: give it `then: […]`, or `stop: true`",
     "rules: [{then: ignore}]": "line 1, column 16: write a list of actions: then: [{route: support}, {tag: [vip]}]",
