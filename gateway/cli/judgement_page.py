@@ -6,10 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from gateway.cli.message_page import attachment_lines, check_lines, finding_lines, person, rule_lines, verdict
+from gateway.cli.auth_page import explanation_lines, verdict
+from gateway.cli.message_page import attachment_lines, finding_lines, person, rule_lines
 from gateway.cli.show import Line, Words, blank, field, heading, state
 from gateway.commands.judge import Judgement
 from gateway.core.decision import Decision, Facts
+from gateway.verify.telling import auth_object
 
 Json = dict[str, Any]
 
@@ -27,26 +29,12 @@ def json_of(judgement: Judgement) -> Json:
         "mailbox": facts.place.mailbox.address,
         "author": {"name": author.name, "address": author.address} if author else None,
         "subject": facts.message.subject,
-        "auth": _auth(facts),
+        "auth": auth_object(facts.auth),
         "scan": _scan(facts),
         "attachments": _attachments(facts, decision),
         "effects": [{"effect": type(e).__name__.lower(), **asdict(e)} for e in decision.effects],
         "rules": [asdict(r) for r in judgement.rules],
         "acknowledgement": decision.silence or "is sent",
-    }
-
-
-def _auth(facts: Facts) -> Json:
-    auth = facts.auth
-    results = [{"method": r.method, "result": r.result, **dict(r.properties), "detail": r.detail} for r in auth.results]
-    return {
-        "sender": auth.sender.value,
-        "level": auth.level.value,
-        "by": auth.by,
-        "reason": auth.reason,
-        "path": auth.path.value,
-        "forwarder": auth.forwarder,
-        "results": results,
     }
 
 
@@ -73,7 +61,7 @@ def judgement_lines(judged: Mapping[str, Any]) -> Iterator[Line]:
     yield field("subject", judged["subject"] or "(none)")
     yield field("author", person(judged["author"]) or "(none)")
     yield field("verdict", *verdict(judged["auth"]))
-    yield from check_lines(judged["auth"]["results"], indent=16)
+    yield from explanation_lines(dict(judged["auth"]), indent=16)
     scan = judged["scan"]
     yield field("scan", state(scan["status"]), Words(f" {scan['reason']}" if scan["reason"] else ""))
     yield from finding_lines(scan["findings"], indent=16)

@@ -38,6 +38,7 @@ from gateway.cli import (
     team,
     ticket,
     trace,
+    verify,
     where,
 )
 from gateway.cli.desk import Invocation
@@ -116,6 +117,7 @@ app.command(rich_help_panel=MAIL)(reprocess.reprocess)
 app.command(rich_help_panel=OPERATE)(where.where)
 app.command(rich_help_panel=OPERATE)(log.log)
 app.command(rich_help_panel=OPERATE)(trace.trace)
+app.command(rich_help_panel=OPERATE)(verify.verify)
 app.command(rich_help_panel=OPERATE)(audit.audit)
 app.command(rich_help_panel=OPERATE)(components.components)
 

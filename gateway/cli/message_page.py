@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from gateway.cli.auth_page import check_lines, path, summary, verdict
 from gateway.cli.show import Line, Words, blank, field, heading, moment, size, state
 from gateway.core.outcome import Reason
 
@@ -20,7 +21,8 @@ def message_lines(message: Json) -> Iterator[Line]:
     yield from _envelope_lines(message)
     if auth := message["auth"]:
         yield field("author", *verdict(auth))
-        yield from check_lines(_checks_of(auth), indent=16)
+        yield field("path", *path(auth))
+        yield from check_lines(summary(auth), indent=16)
     if scan := message["scan"]:
         yield field("scan", state(scan["status"]), Words(f" {scan['reason']}" if scan["reason"] else ""))
         yield from finding_lines(scan["findings"], indent=16)
@@ -54,31 +56,6 @@ def person(who: Json | None) -> str:
     if not who or not who["address"]:
         return ""
     return f"{who['name']} <{who['address']}>" if who["name"] else str(who["address"])
-
-
-def verdict(auth: Json) -> tuple[Words, ...]:
-    """What is said of the author, by which proof, and why."""
-    proof = f" by {auth['by']}" if auth["by"] else ""
-    path = f" (path {auth['path']}{', ' + auth['forwarder'] if auth.get('forwarder') else ''})"
-    reason = f": {auth['reason']}" if auth["reason"] else ""
-    return state(auth["sender"]), Words(proof), Words(path, "dim"), Words(reason)
-
-
-def _checks_of(auth: Json) -> list[Json]:
-    """A message's summary in the form of a trace's results."""
-    dkim = [{"method": "dkim", **d} for d in auth["dkim"]] or [{"method": "dkim", "result": "none"}]
-    return [{"method": "spf", "result": auth["spf"]}, *dkim, {"method": "dmarc", "result": auth["dmarc"]}]
-
-
-def check_lines(results: Sequence[Json], *, indent: int) -> Iterator[Line]:
-    """One line per authentication result: method, result, what it was about, why."""
-    for found in results:
-        about = [f"{k}={v}" for k, v in found.items() if k not in ("method", "result", "detail") and v]
-        detail = str(found.get("detail") or "")
-        result = state(found["result"])
-        head = (Words(f"{found['method']:<7}"), Words(f"{result.text:<10}", result.style))
-        body = (Words(" ".join(about)), Words(f"{'  ' if about and detail else ''}{detail}", "dim"))
-        yield Line(head, body, indent=indent, width=18)
 
 
 def finding_lines(findings: Sequence[Json], *, indent: int) -> Iterator[Line]:

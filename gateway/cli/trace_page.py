@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from gateway.cli.message_page import attachment_lines, check_lines, finding_lines, notice_lines, person, rule_lines
+from gateway.cli.auth_page import explanation_lines, proof
+from gateway.cli.message_page import attachment_lines, finding_lines, notice_lines, person, rule_lines
 from gateway.cli.show import Line, Words, blank, clock, day, field, heading, moment, size, state
 
 Json = Mapping[str, Any]
@@ -150,9 +151,8 @@ def _locate(_trace: Json, _event: Json, detail: Detail) -> Told:
 
 
 def _verify(_trace: Json, _event: Json, detail: Detail) -> Told:
-    by, path = detail.pop("by", ""), detail.pop("path", "")
-    told = "; ".join(x for x in (f"by {by}" if by else "", f"path {path}" if path else "") if x)
-    return told, list(check_lines(detail.pop("results", []), indent=_DEEPER))
+    told = proof({"by": detail.pop("by", ""), "level": detail.pop("level", "")}).strip()
+    return told, list(explanation_lines(detail, indent=_DEEPER))
 
 
 def _scan(_trace: Json, _event: Json, detail: Detail) -> Told:

@@ -42,6 +42,11 @@ def told(report: AuthReport) -> dict[str, Any]:
     return detail
 
 
+def auth_object(report: AuthReport) -> dict[str, Any]:
+    """`told` with the verdict and its reason in front, as commands print it."""
+    return {"sender": report.sender.value, "reason": report.reason, **told(report)}
+
+
 def _result(found: AuthResult) -> dict[str, str]:
     return {
         "method": found.method,
