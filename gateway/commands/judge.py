@@ -56,7 +56,7 @@ async def judge_file(
     content = normalised(content)
     client = client_of(client_ip, helo)
     envelope = envelope_of(entry, content, sender if sender is not None else author_of(content), recipient, client)
-    facts = await line.intake.facts_of(envelope)
+    facts = await line.intake.facts_of(envelope, policy)
     return Judgement(facts, decide(facts, policy), tuple(explain(facts, policy)))
 
 
