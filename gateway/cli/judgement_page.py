@@ -19,7 +19,6 @@ Json = dict[str, Any]
 def json_of(judgement: Judgement) -> Json:
     """In the words of the message object (interfaces), as far as there is one without a message."""
     facts, decision = judgement.facts, judgement.decision
-    author = facts.message.author
     return {
         "disposition": decision.disposition.value,
         "reason": decision.reason.value,
@@ -27,7 +26,7 @@ def json_of(judgement: Judgement) -> Json:
         "kind": decision.kind.value,
         "ticket": decision.ticket.value,
         "mailbox": facts.place.mailbox.address,
-        "author": {"name": author.name, "address": author.address} if author else None,
+        "author": _author(facts),
         "subject": facts.message.subject,
         "auth": auth_object(facts.auth),
         "scan": _scan(facts),
@@ -36,6 +35,14 @@ def json_of(judgement: Judgement) -> Json:
         "rules": [asdict(r) for r in judgement.rules],
         "acknowledgement": decision.silence or "is sent",
     }
+
+
+def _author(facts: Facts) -> Json | None:
+    author, told = facts.message.author, facts.told
+    if author is None:
+        return None
+    about = {"told_by": told.field if told else None, "from_address": told.written.address if told else None}
+    return {"name": author.name, "address": author.address, **about}
 
 
 def _scan(facts: Facts) -> Json:
@@ -55,11 +62,18 @@ def _attachments(facts: Facts, decision: Decision) -> list[Json]:
     return shown
 
 
+def _author_words(author: Mapping[str, Any] | None) -> tuple[str | Words, ...]:
+    shown = person(author)
+    if not author or not shown:
+        return ("(none)",)
+    return shown, Words(f"  as told by {author['told_by']}" if author["told_by"] else "")
+
+
 def judgement_lines(judged: Mapping[str, Any]) -> Iterator[Line]:
     text = f": {judged['text']}" if judged["text"] else ""
     yield heading("It would be: ", state(judged["disposition"]), Words(f"  {judged['reason']}{text}"))
     yield field("subject", judged["subject"] or "(none)")
-    yield field("author", person(judged["author"]) or "(none)")
+    yield field("author", *_author_words(judged["author"]))
     yield field("verdict", *verdict(judged["auth"]))
     yield from explanation_lines(dict(judged["auth"]), indent=16)
     scan = judged["scan"]

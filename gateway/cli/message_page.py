@@ -37,7 +37,8 @@ def message_lines(message: Json) -> Iterator[Line]:
 def _title(message: Json) -> Line:
     kind = "note" if message["internal"] else message["direction"]
     author = person(message["author"])
-    return heading(author or "(no author)", Words(f"  {moment(message['received_at'])}  {kind}", "dim"))
+    told = f"  as told by {message['author']['told_by']}" if message["author"]["told_by"] else ""
+    return heading(author or "(no author)", Words(told), Words(f"  {moment(message['received_at'])}  {kind}", "dim"))
 
 
 def _envelope_lines(message: Json) -> Iterator[Line]:
