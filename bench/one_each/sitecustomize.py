@@ -18,8 +18,9 @@ _MODULE = "gateway.store.committer"
 class _Loader(SourceFileLoader):
     def exec_module(self, module: ModuleType) -> None:
         super().exec_module(module)
-        assert hasattr(module, "GROUP"), f"{_MODULE} has no GROUP any more"
-        setattr(module, "GROUP", 1)  # noqa: B010  a checker knows no such name on a module
+        for name, value in (("GROUP", 1), ("GATHER_SECONDS", 0)):
+            assert hasattr(module, name), f"{_MODULE} has no {name} any more"
+            setattr(module, name, value)
 
 
 class _Finder(MetaPathFinder):

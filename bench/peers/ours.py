@@ -21,9 +21,10 @@ NO_ZONE = '$ORIGIN nothing.invalid.\n$TTL 60\n@ IN TXT "-"\n'
 
 
 def zone_of(key: SigningKey) -> str:
-    """The bench's records as a zone file, for runs without a name server; below .example and .arpa nothing is asked."""
-    names = {"example", "arpa"}
-    lines = ["$TTL 300", *(f'{name}. IN TXT "-"' for name in sorted(names))]
+    """The bench's records as a zone file, for runs without a name server; below .example, .test and .arpa nothing is asked."""
+    lines = ["$TTL 300"]
+    for name in ("example", "test", "arpa"):
+        lines += [f"$ORIGIN {name}.", '@ IN TXT "-"']
     for name, kind, value in records(key):
         text = " ".join(f'"{piece}"' for piece in textwrap.wrap(value, 200, drop_whitespace=False))
         lines.append(f"{name}. IN {kind} {text if kind == 'TXT' else value}")
