@@ -158,7 +158,8 @@ class Intake:
         log.trace_id.set(envelope.trace_id)
         journey = Journey(envelope, new_id())
         journey.steps.append(received(envelope))
-        outcome = await self._guarded(journey)
+        with self._committer.expecting():
+            outcome = await self._guarded(journey)
         metrics.transactions(*_label(outcome)).inc()
         self._tell(journey, outcome)
         return outcome
