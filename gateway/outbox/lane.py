@@ -111,14 +111,15 @@ class Lane:
             self._log.warning("relay left alone", relay=self.relay.name, why=why)
         self._changed()
 
-    async def knock(self, patience: Patience) -> None:
-        """See whether it is back."""
+    async def knock(self, patience: Patience) -> bool:
+        """Whether it is back, as far as can be seen without mail."""
         wrong = await self.relay.knock(patience)
         if wrong:
             self.failed(_trouble(wrong), wrong.reply)
-        else:
-            self.circuit.knocked()
-            self._changed()
+            return False
+        self.circuit.knocked()
+        self._changed()
+        return True
 
     def _end_trial(self, attempt: Attempt) -> None:
         if attempt.trial:

@@ -101,7 +101,7 @@ class Routes:
         for lane in self.lanes:
             if lane.circuit.knock_due(at) and lane not in self._knocks.values():
                 seconds = LATE_SECONDS if self.is_anyone_well else min(self._before, KNOCK_SECONDS)
-                knock = asyncio.get_running_loop().create_task(lane.knock(Patience(seconds, seconds)))
+                knock = asyncio.get_running_loop().create_task(self._knock(lane, Patience(seconds, seconds)))
                 self._knocks[knock] = lane
                 knock.add_done_callback(self._knocked)
 
@@ -152,10 +152,10 @@ class Routes:
             return Patience(self._before, self._after)
         return Patience(min(self._before, max(LEAST_SECONDS, 0.6 * (ELSEWHERE_SECONDS - elapsed))), self._after)
 
-    def _call_away_from_others(self, well: Lane) -> None:
+    def _call_away_from_others(self, back: Lane) -> None:
         """Those who wait at another relay for its first words have somebody else to ask again."""
         for lane in self.lanes:
-            if lane is not well:
+            if lane is not back:
                 for attempt in lane.under_way:
                     attempt.patience.shorten(LATE_SECONDS)
 
@@ -178,6 +178,10 @@ class Routes:
             self._waiting -= 1
             if not self._waiting:
                 self._changed()
+
+    async def _knock(self, lane: Lane, patience: Patience) -> None:
+        if await lane.knock(patience):
+            self._call_away_from_others(lane)
 
     def _knocked(self, knock: asyncio.Task[None]) -> None:
         del self._knocks[knock]

@@ -25,6 +25,8 @@ class OddRelay:
 
     answers: dict[str, bytes] = field(default_factory=dict)
     once: dict[str, bytes] = field(default_factory=dict)
+    hangs_for: str = "none"
+    """A recipients' domain for which RCPT gets no answer."""
     pipelining: bool = True
     last: int = 10**9
     taken: list[str] = field(default_factory=list)
@@ -80,6 +82,8 @@ class OddRelay:
         async for verb, line in self._commands(reader):
             if verb == "rcpt":
                 recipient = line.partition("<")[2].partition(">")[0]
+                if recipient.endswith(f"@{self.hangs_for}"):
+                    await asyncio.Event().wait()
             said = await self._say(writer, verb, self._usual(verb))
             if verb == "data" and said.startswith(b"354"):
                 self.contents.append(await reader.readuntil(b"\r\n.\r\n"))

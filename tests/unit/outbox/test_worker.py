@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, insert, select, update
 
+from gateway.core.clock import new_id
 from gateway.core.errors import StoreUnavailable
 from gateway.core.notice import Delivery, DeliveryResult
 from gateway.ground import Ground, open_ground
+from gateway.notify.courier import Relay, parse_relay
 from gateway.notify.folder import templates_folder
 from gateway.notify.patience import Patience
 from gateway.notify.render import Templates
 from gateway.offload import Offload
 from gateway.outbox import lane, record
+from gateway.outbox import worker as worker_module
+from gateway.outbox.circuit import Trouble
 from gateway.outbox.worker import OutboxWorker
 from gateway.store import outbox
 from gateway.store.tables import Event, Outbox
 from gateway.store.tables.columns import columns
-from tests.servers.inprocess import fresh_ground, make_seed, numbered, running, settings_for
+from tests.servers.inprocess import fresh_ground, make_seed, numbered, running, settings_for, until
+from tests.servers.odd_relay import HANG, OddRelay
 
 _o = columns(Outbox)
 
@@ -91,7 +97,7 @@ async def pools() -> AsyncIterator[tuple[Offload, Offload]]:
         pool.close()
 
 
-def worker_of(ground: Ground, pools: tuple[Offload, Offload], *relays: ScriptedRelay) -> OutboxWorker:
+def worker_of(ground: Ground, pools: tuple[Offload, Offload], *relays: Relay) -> OutboxWorker:
     return OutboxWorker(
         store=ground.store, secret=ground.secret, tokens=ground.tokens, templates=Templates(templates_folder()),
         relays=relays, gateway_domain="gw.test", store_pool=pools[0], cpu_pool=pools[1],
@@ -260,3 +266,165 @@ async def test_a_database_that_is_away_for_a_round_stops_nothing(
     monkeypatch.setattr(outbox, "due", away_first)
     await worked(worker_of(ground, pools, ScriptedRelay()), settled(ground))
     assert {r.state for r in rows(ground).values()} == {"delivered"}
+
+
+async def test_a_relay_that_is_away_costs_the_rows_that_wait_no_attempts(
+    ground: Ground, pools: tuple[Offload, Offload]
+) -> None:
+    """Each was tried and put off by itself, and stayed put off when the relay was back."""
+    gone = OddRelay()
+    worker = worker_of(ground, pools, parse_relay(gone.url))
+    worker._routes.lanes[0].circuit.failed(Trouble.SILENT, asyncio.get_running_loop().time())
+    running_ = asyncio.create_task(worker.run())
+    await until(lambda: worker._routes.lanes[0].circuit._failures > 1)
+    assert {(r.state, r.attempts, r.leased_until) for r in rows(ground).values()} == {("pending", 0, None)}
+    await gone.start()
+    await until(lambda: len(gone.taken) == 3)
+    await worker.stop()
+    await running_
+    await gone.stop()
+    assert {(r.state, r.attempts) for r in rows(ground).values()} == {("delivered", 1)}
+
+
+async def test_an_admin_s_change_has_relays_looked_at_now(ground: Ground, pools: tuple[Offload, Offload]) -> None:
+    """`outbox retry` after mending the relay is such a change: nobody should wait out its pause."""
+    async with OddRelay() as odd:
+        worker = worker_of(ground, pools, parse_relay(odd.url))
+        circuit = worker._routes.lanes[0].circuit
+        for n in range(12):
+            circuit.failed(Trouble.REFUSED, asyncio.get_running_loop().time() + 1000 * n)
+        running_ = asyncio.create_task(worker.run())
+        worker.forget()
+        await until(lambda: len(odd.taken) == 3)
+        await worker.stop()
+        await running_
+
+
+async def test_relays_that_were_passed_over_are_in_the_trace(ground: Ground, pools: tuple[Offload, Offload]) -> None:
+    one, two = ScriptedRelay(lambda _r: AWAY), ScriptedRelay(name="two")
+    await worked(worker_of(ground, pools, one, two), settled(ground))
+    with ground.store.read() as connection:
+        query = select(columns(Event).detail).where(columns(Event).stage == "deliver")
+        details = connection.execute(query).scalars().all()
+    assert [d["passed_over"] for d in details] == [["one: connection refused"]] * 3
+
+
+async def test_what_was_ready_and_not_tried_at_the_stop_is_free_at_once(
+    ground: Ground, pools: tuple[Offload, Offload], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On PostgreSQL, where leases are not freed at the start, it would have waited for five minutes."""
+    monkeypatch.setattr(lane, "SLOTS", 1)
+    monkeypatch.setattr(worker_module, "LAST_SECONDS", 0.1)
+    relay = ScriptedRelay(hold=asyncio.Event())
+    worker = worker_of(ground, pools, relay)
+    running_ = asyncio.create_task(worker.run())
+    await until(lambda: len(worker._ready) == 2 and len(relay.got) == 1)
+    assert all(r.leased_until for r in rows(ground).values())
+    await worker.stop()
+    await running_
+    assert [r.leased_until for r in rows(ground).values()] == [None] * 3
+    assert sorted(r.attempts for r in rows(ground).values()) == [0, 0, 1]
+
+
+async def test_a_stop_before_the_content_left_is_a_certain_end(
+    ground: Ground, pools: tuple[Offload, Offload], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "LAST_SECONDS", 0.1)
+    for stage, reached, uncertain in (("rcpt", "rcpt", False), ("dot", "data", True)):
+        async with OddRelay({stage: HANG}) as odd:
+            worker = worker_of(ground, pools, parse_relay(odd.url))
+            with ground.store.write() as connection:
+                connection.execute(update(Outbox).values(next_at=rows(ground)["ann"].created_at))
+            await worked(worker, functools.partial(_three, odd, reached))
+        with ground.store.read() as connection:
+            query = select(columns(Event).detail).where(columns(Event).stage == "deliver").order_by(columns(Event).id)
+            last = connection.execute(query).scalars().all()[-3:]
+        assert {"uncertain" in d for d in last} == {uncertain}
+
+
+def _three(odd: OddRelay, verb: str) -> bool:
+    return odd.seen.count(verb) == 3
+
+
+async def test_a_thousand_rows_cost_few_transactions(
+    ground: Ground, pools: tuple[Offload, Offload], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One commit for the claim of each, one for its bytes, one for its record: forty-eight a second."""
+    multiplied(ground, 300)
+    begun: list[str] = []
+    write = ground.store.write
+
+    def counted() -> Any:
+        begun.append("write")
+        return write()
+
+    monkeypatch.setattr(ground.store, "write", counted)
+    relay = ScriptedRelay()
+    await worked(worker_of(ground, pools, relay), lambda: len(relay.got) == 300)
+    assert {r.state for r in every_row(ground)} == {"delivered"}
+    assert len({r.message_id_header for r in every_row(ground)}) == 300
+    assert len(begun) < 150
+
+
+def multiplied(ground: Ground, count: int) -> None:
+    """As many rows as that, of the same ticket."""
+    with ground.store.write() as connection:
+        row = connection.execute(select(*_o).where(_o.recipient == "ann@acme.test")).one()._asdict()
+        connection.execute(delete(Outbox))
+        made = [row | {"id": new_id(), "recipient": f"a{n}@acme.test"} for n in range(count)]
+        connection.execute(insert(Outbox), made)
+
+
+def every_row(ground: Ground) -> list[Any]:
+    with ground.store.read() as connection:
+        return list(connection.execute(select(*_o)))
+
+
+async def test_a_bug_in_the_record_of_one_attempt_keeps_no_other_from_its_own(
+    ground: Ground, pools: tuple[Offload, Offload], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle = outbox.settle
+
+    def picky(store: Any, settlements: Any, now: Any) -> None:
+        if any(s.claim.recipient == "bob@acme.test" for s in settlements):
+            raise RuntimeError("bug")
+        settle(store, settlements, now)
+
+    monkeypatch.setattr(outbox, "settle", picky)
+    relay = ScriptedRelay()
+    done = lambda: {"ann", "carol"} == {name for name, r in rows(ground).items() if r.attempts}  # noqa: E731
+    await worked(worker_of(ground, pools, relay), done)
+    assert len(relay.got) == 3
+
+
+async def test_leases_of_what_is_still_at_work_are_renewed(
+    ground: Ground, pools: tuple[Offload, Offload], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer to the final dot may take twice as long as a lease holds: another node would send the same."""
+    relay = ScriptedRelay(hold=asyncio.Event())
+    worker = worker_of(ground, pools, relay)
+    running_ = asyncio.create_task(worker.run())
+    await until(lambda: len(relay.got) == 3)
+    before = {r.leased_until for r in rows(ground).values()}
+    worker._renewed_at -= 120
+    worker.wake()
+    await until(lambda: not before & {r.leased_until for r in rows(ground).values()})
+    assert relay.hold
+    relay.hold.set()
+    await worker.stop()
+    await running_
+
+
+async def test_a_domain_that_uses_up_its_slots_does_not_stop_the_claims_for_others(
+    ground: Ground, pools: tuple[Offload, Offload], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "LAST_SECONDS", 0.1)
+    multiplied(ground, 60)
+    with ground.store.write() as connection:
+        last = connection.execute(select(_o.id).order_by(_o.id.desc()).limit(1)).scalar_one()
+        other = {"recipient": "carol@customer.test", "recipient_key": "carol@customer.test"}
+        connection.execute(update(Outbox).where(_o.id == last).values(**other))
+    async with OddRelay() as odd:
+        odd.hangs_for = "acme.test"
+        worker = worker_of(ground, pools, parse_relay(odd.url))
+        await worked(worker, lambda: odd.taken == ["carol@customer.test"])
