@@ -24,6 +24,7 @@ from tests.servers.gateway import free_port, wait_until
 
 HOW_TO_GET_IT = "Postfix 3.5 or newer, and root to run it: apt-get install postfix"
 
+INNER = "inner.company.test"
 CUSTOMERS = "customer.test"
 """Mail to anybody at this domain lies in `mailbox`: what bounces to a customer is read there."""
 
@@ -55,6 +56,20 @@ _ATTEMPT = re.compile(
 )
 
 
+def _inner_lines(cleanup: Mapping[str, str], port: int) -> str:
+    """Another name than the first server's, or that would take it for itself: a loop."""
+    return "\n".join(
+        [
+            f"127.0.0.1:{port} inet n - n - - smtpd",
+            f"    -o myhostname={INNER} -o cleanup_service_name=cleanup-inner",
+            "cleanup-inner unix n - n - 0 cleanup",
+            f"    -o myhostname={INNER}",
+            *(f"    -o {{{key} = {value}}}" for key, value in cleanup.items()),
+            "",
+        ]
+    )
+
+
 def is_available() -> bool:
     """Whether this machine has Postfix and we may run it."""
     return os.geteuid() == 0 and _program("postfix") is not None
@@ -83,6 +98,8 @@ class PostfixServer:
 
     `aliases`: address to addresses. `transports`: address or domain to `service:nexthop`, a line of transport(5).
     `services`: more clients of master(5), name to (`smtp` or `lmtp`, settings of its own). `settings`: lines of main.cf.
+    `inner` makes it two servers, one behind the other: settings of a second smtpd's own cleanup, at `inner_port`.
+    `tables` are files beside main.cf, in `$config_directory`.
     """
 
     def __init__(
@@ -92,6 +109,9 @@ class PostfixServer:
         transports: Mapping[str, str],
         services: Mapping[str, tuple[str, Mapping[str, str]]] | None = None,
         settings: Mapping[str, str] | None = None,
+        inner: Mapping[str, str] | None = None,
+        inner_port: int = 0,
+        tables: Mapping[str, str] | None = None,
     ) -> None:
         # Not pytest's tmp_path: Postfix's own user may not go there.
         self.folder = Path(tempfile.mkdtemp(prefix="postfix-"))
@@ -104,7 +124,10 @@ class PostfixServer:
         (self.folder / "aliases").write_text("".join(f"{a} {to}\n" for a, to in aliases.items()))
         (self.folder / "transports").write_text("".join(f"{a} {to}\n" for a, to in transports.items()))
         (self.folder / "config" / "main.cf").write_text(self._main_cf(settings or {}))
-        (self.folder / "config" / "master.cf").write_text(self._master_cf(services or {}))
+        master = self._master_cf(services or {}) + (_inner_lines(inner, inner_port) if inner else "")
+        (self.folder / "config" / "master.cf").write_text(master)
+        for name, table in (tables or {}).items():
+            (self.folder / "config" / name).write_text(table)
 
     def _make_folders(self) -> None:
         """What `postfix start` makes of the system's own queue, without its scripts."""
@@ -221,9 +244,11 @@ class PostfixServer:
         recipients: str | Sequence[str] = "support@company.test",
         sender: str = "anna@customer.test",
         options: Sequence[str] = (),
+        client_ip: str = "127.0.0.1",
     ) -> str:
         """Hand it a message with CRLF line ends, as the world does; its id in Postfix's queue."""
-        with smtplib.SMTP("127.0.0.1", self.port, "client.customer.test", timeout=20) as client:
+        hello, source = "client.customer.test", (client_ip, 0)
+        with smtplib.SMTP("127.0.0.1", self.port, hello, timeout=20, source_address=source) as client:
             client.ehlo()
             to = [recipients] if isinstance(recipients, str) else recipients
             replies = [client.mail(sender, options), *(client.rcpt(r) for r in to), client.data(content)]
