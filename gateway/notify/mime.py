@@ -8,6 +8,8 @@ import hashlib
 import re
 from collections.abc import Sequence
 
+_BASE64_LINE = 57
+"""Octets that become one line of 76 characters."""
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -47,5 +49,7 @@ def _encoded(text: str) -> tuple[str, bytes]:
     # Line ends are CR LF before anything is encoded (RFC 2045 sections 6.7 and 6.8): inside base64 too.
     octets = washed.replace("\n", "\r\n").encode("utf-8", "replace")
     printable = binascii.b2a_qp(octets, istext=True)
-    packed = base64.encodebytes(octets).replace(b"\n", b"\r\n")
-    return ("quoted-printable", printable) if 2 * len(printable) <= 3 * len(packed) else ("base64", packed)
+    packed_size = 4 * -(-len(octets) // 3) + 2 * -(-len(octets) // _BASE64_LINE)
+    if 2 * len(printable) <= 3 * packed_size:
+        return "quoted-printable", printable
+    return "base64", base64.encodebytes(octets).replace(b"\n", b"\r\n")

@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ OUTPUT_BYTES = 262_144
 
 BLOCKS = ("subject", "text", "html")
 DEFAULT_LANGUAGE = "en"
+_LANGUAGES_KEPT = 1024
+"""Answers to which file is for a kind and a language: the language may be whatever an admin wrote."""
 _KIND = re.compile(r"[a-z][a-z0-9-]{0,60}")
 _LANGUAGE = re.compile(r"[a-z]{2,8}(-[a-z0-9]{1,8}){0,3}")
 _PART = re.compile(r"_parts/[a-z0-9-]{1,60}\.j2")
@@ -90,6 +92,7 @@ class Templates:
         self._plain = _environment(self._part, autoescape=False)
         self._escaped = _environment(self._part, autoescape=True)
         self._compiled = cache(self._compile)
+        self._language = lru_cache(_LANGUAGES_KEPT)(self._find_language)
 
     def kinds(self) -> tuple[str, ...]:
         """The kinds there are: the names of the folders."""
@@ -112,7 +115,7 @@ class Templates:
         except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, RecursionError) as error:
             raise InvalidInput(f"template {compiled.version}: {one_line(str(error))}") from error
 
-    def _language(self, kind: str, language: str) -> str:
+    def _find_language(self, kind: str, language: str) -> str:
         if not _KIND.fullmatch(kind) or not (self._folder / kind).is_dir():
             raise UnknownThing(f"no notification of kind {one_line(kind, 60)!r}: there are {', '.join(self.kinds())}")
         asked = language.lower().replace("_", "-")
