@@ -113,7 +113,7 @@ def _author_cure(seen: Seen) -> str:
     if "x-google-group-id" in adds or (seen.value("X-Original-Sender") and "list-id" in adds):
         return (
             "the address is a Google Group: forward with Gmail routing (Admin console, Apps, Gmail, Default routing) or from a "
-            "mailbox instead; as long as it stays a group, `author_from` with `x-original-sender` shows who wrote"
+            "mailbox instead; as long as it stays a group, who wrote is as told by X-Original-From or X-Original-Sender, unverified"
         )
     if seen.value("X-Mailman-Version") or "list-id" in adds:
         return (
@@ -122,7 +122,7 @@ def _author_cure(seen: Seen) -> str:
         )
     if "x-original-from" in adds or seen.value("X-Original-From"):
         return (
-            "switch off the forwarder's From rewriting; until then `author_from` with `x-original-from` shows who wrote"
+            "switch off the forwarder's From rewriting; until then who wrote is as told by X-Original-From, unverified"
         )
     return "switch off From rewriting (“sender rewriting”, “DMARC protection”) for this address, or forward with an alias instead"
 

@@ -176,6 +176,34 @@ def test_an_agent_is_warned_of_an_author_who_is_not_verified(
         assert said.index("No signature of") < said.index("it burns")
 
 
+@pytest.mark.parametrize(
+    ("language", "warning"),
+    [
+        (
+            "en",
+            (
+                "WARNING. The author is as told by Reply-To; the mail is from forms@acme.example. "
+                "Anybody could have entered carol@customer.example there."
+            ),
+        ),
+        (
+            "de",
+            (
+                "WARNUNG. Der Absender steht nur in Reply-To; die E-Mail kommt von forms@acme.example. "
+                "Jeder könnte carol@customer.example dort eingetragen haben."
+            ),
+        ),
+    ],
+)
+def test_an_agent_is_warned_of_an_author_who_is_only_told(
+    notice: Notice, language: str, warning: str, tokens: Tokens, templates: Templates
+) -> None:
+    told = replace(notice, language=language, sender="unverified", told_by="Reply-To", told_from="forms@acme.example")
+    message = read(compose(told, tokens=tokens, templates=templates))
+    assert text_of(message).splitlines()[2] == warning
+    assert warning.partition(". ")[2] in html_of(message)
+
+
 def test_an_author_whose_name_is_an_address_is_shown_with_the_real_one(
     notice: Notice, tokens: Tokens, templates: Templates
 ) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from gateway.core.message import Address
 from gateway.parse import parse
+from gateway.parse.author import Named, named_in
 
 from .shapes import message
 
@@ -93,6 +94,28 @@ def test_a_doubtful_header_has_no_author(content: bytes, reason: str) -> None:
     parsed = parse(content)
     assert parsed.author is None
     assert f"ambiguous-author-{reason}" in parsed.defects
+
+
+@pytest.mark.parametrize(
+    "value", ["Carol <c@x.example>", "a@x.example, b@x.example", "a@x.example <b@x.example>", "", "x"]
+)
+def test_another_field_is_read_as_from_is(value: str) -> None:
+    found = named_in(message(f"Reply-To: {value}"), "reply-to")
+    assert found.address == parse(message(f"From: {value}")).author
+    assert found.doubt == ("" if found.address else "syntax")
+
+
+@pytest.mark.parametrize(
+    ("fields", "doubt"),
+    [
+        (("Subject: x",), "missing"),
+        (("Reply-To: a@x.example", "REPLY-TO: a@x.example"), "several-fields"),
+        (("Reply-To : a@x.example",), "malformed-field"),
+        (("Reply-To: a@x.example", "Subject: x\rReply-To: b@x.example"), "bare-cr"),
+    ],
+)
+def test_another_field_in_doubt_names_nobody(fields: tuple[str, ...], doubt: str) -> None:
+    assert named_in(message(*fields), "reply-to") == Named(None, doubt)
 
 
 def test_domains_of_an_ambiguous_author_are_all_that_any_parser_might_see() -> None:
