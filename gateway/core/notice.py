@@ -35,8 +35,8 @@ class NoticeMailbox:
 class Notice:
     """Everything a notification may say. `agent_number` is set when the recipient is an agent (its answers come to a
     token address); `sender` is the author's verdict (`verified`, `unverified`, ...); where the author is
-    only told, `told_by` is the header field that names him and `told_from` the address in From; `attachments` are (name, what became
-    of it); `thread` are the ticket's Message-IDs, oldest first; `text` is what the customer wrote, already cut.
+    only told, `told_by` is the header field that names him and `told_from` the address in From; `attachments` are (name, what
+    became of it); `thread` are the ticket's Message-IDs, oldest first; `text` is what the customer wrote, already cut.
     """
 
     outbox_id: str

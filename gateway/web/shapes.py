@@ -80,7 +80,9 @@ class Author(BaseModel):
 class MessageAuthor(Author):
     told_by: Annotated[
         str | None,
-        Field(description="The header field that names him where From is a machine or a group: never verified. Else null."),
+        Field(
+            description="The header field that names him where From is a machine or a group: never verified. Else null."
+        ),
     ]
     from_address: Annotated[str | None, Field(description="Then, whom From names.")]
 
