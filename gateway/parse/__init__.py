@@ -12,4 +12,4 @@ __all__ = ["decode_part", "parse", "sanitised"]
 
 def decode_part(content: bytes, part: Part) -> bytes:
     """The body of a part with its transfer encoding undone, as far as that can be done; never raises."""
-    return decode(content[part.start : part.end], part.encoding)[0]
+    return decode(content, part.encoding, part.start, part.end)[0]

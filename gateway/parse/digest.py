@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 
+PIECE_OCTETS = 256 * 1024
+"""As in `transfer`: no call into C over all of a large part."""
+
 
 class BodyDigest:
     """SHA-256 over the SHA-256 of each part, so that parts cannot run into each other."""
@@ -18,8 +21,27 @@ class BodyDigest:
 
         Every part, not only text: one server sends a lone LF as it is, the next one encodes CRLF in base64.
         """
-        octets = octets.replace(b"\r\n", b"\n").rstrip(b" \t\r\n")
-        self._all.update(hashlib.sha256(octets).digest())
+        part = hashlib.sha256()
+        end = _behind_text(octets)
+        at = 0
+        while at < end:
+            cut = min(at + PIECE_OCTETS, end)
+            cut -= cut < end and octets[cut - 1] == 0x0D  # its LF may follow
+            part.update(octets[at:cut].replace(b"\r\n", b"\n"))
+            at = cut
+        self._all.update(part.digest())
 
     def hexdigest(self) -> str:
         return self._all.hexdigest()
+
+
+def _behind_text(octets: bytes) -> int:
+    """Where the blanks at the end begin."""
+    end = len(octets)
+    while end:
+        piece = octets[max(end - PIECE_OCTETS, 0) : end]
+        text = len(piece.rstrip(b" \t\r\n"))
+        if text:
+            return end - len(piece) + text
+        end -= len(piece)
+    return 0

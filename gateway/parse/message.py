@@ -80,7 +80,7 @@ def _body(content: bytes, leaves: list[Leaf], defects: Defects) -> tuple[tuple[P
     bodies: dict[int, bytes] = {}
     digest = BodyDigest()
     for index, leaf in enumerate(leaves):
-        octets, sound = decode(content[leaf.start : leaf.end], leaf.encoding)
+        octets, sound = decode(content, leaf.encoding, leaf.start, leaf.end)
         if not sound:
             defects.add(f"bad-{leaf.encoding}")
         digest.add(octets)

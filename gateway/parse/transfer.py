@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import binascii
+import io
 import re
+from collections.abc import Iterator
 
 IDENTITY = frozenset({"7bit", "8bit", "binary"})
 ENCODINGS = IDENTITY | {"base64", "quoted-printable", "x-uuencode"}
@@ -20,11 +22,18 @@ _SYNONYMS = {
 }
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _NOT_BASE64 = bytes(set(range(256)) - set(_BASE64))
-_PADDED_SOFT_BREAK = re.compile(rb"=[ \t]++(?=\r?\n)")
-_PIECES = 10_000
+_BLANKS = b" \t\r\n"
+_PADDING_ALONE = re.compile(rb"[= \t\r\n]*+")
+_PADDING = re.compile(rb"[=\s]*+")
+_GLUED = 10_000
 """Pieces of base64 with padding of their own that are told apart; real mail has one for each attachment glued on."""
+_PADDED_SOFT_BREAK = re.compile(rb"=[ \t]++(?=\r?\n)")
 _BARE_CR = re.compile(rb"\r(?!\n)")
-_UU_BEGIN = re.compile(rb"^begin [0-7]{3,4} [^\r\n]*\r?\n", re.MULTILINE)
+_UU_BEGIN = re.compile(rb"begin [0-7]{3,4} [^\r\n]*\r?\n")
+PIECE_OCTETS = 256 * 1024
+"""Bodies are decoded piece by piece: one call into C over ten megabytes keeps every other thread, the event loop among
+them, waiting for a twentieth of a second.
+"""
 
 
 def encoding_of(token: str) -> str:
@@ -33,51 +42,87 @@ def encoding_of(token: str) -> str:
     return _SYNONYMS.get(name, name)
 
 
-def decode(octets: bytes, encoding: str) -> tuple[bytes, bool]:
-    """The decoded octets, and whether the encoding was sound. An unknown encoding is taken as 8bit."""
+def decode(octets: bytes, encoding: str, start: int = 0, end: int | None = None) -> tuple[bytes, bool]:
+    """What is between `start` and `end`, decoded, and whether the encoding was sound. An unknown one is taken as 8bit."""
+    end = len(octets) if end is None else end
     if encoding == "base64":
-        return base64_octets(octets)
+        return base64_octets(octets, start, end)
     if encoding == "quoted-printable":
-        return _quoted_printable(octets), True
+        return _quoted_printable(octets, start, end), True
     if encoding == "x-uuencode":
-        return _uuencoded(octets)
-    return octets, True
+        return _uuencoded(octets, start, end)
+    return octets[start:end], True
 
 
-def base64_octets(octets: bytes) -> tuple[bytes, bool]:
+def base64_octets(octets: bytes, start: int = 0, end: int | None = None) -> tuple[bytes, bool]:
     """Base64 with whatever else stands in it skipped, concatenated pieces with padding of their own included."""
-    padding = octets.find(b"=")
-    if padding < 0 or not octets[padding:].strip(b"= \t\r\n"):
+    end = len(octets) if end is None else end
+    padding = octets.find(b"=", start, end)
+    stop = end if padding < 0 else padding
+    if _PADDING_ALONE.fullmatch(octets, stop, end):
         try:
-            decoded = binascii.a2b_base64(octets)
+            return _sound_base64(octets, start, stop, octets.count(b"=", stop, end)), True
         except binascii.Error:
-            return _damaged_base64(octets), False
-        return decoded, _nothing_skipped(octets, decoded)
-    return _damaged_base64(octets), False
+            return _damaged_base64(octets, start, end), False
+    return _damaged_base64(octets, start, end), False
 
 
-def _nothing_skipped(octets: bytes, decoded: bytes) -> bool:
-    """Whether line ends and padding explain the whole difference in length: a2b_base64 skips junk silently."""
-    digits = len(octets) - octets.count(b"\n") - octets.count(b"\r") - octets.count(b"=")
-    if _explains(digits, decoded):
-        return True
-    return _explains(digits - octets.count(b" ") - octets.count(b"\t"), decoded)
+def _sound_base64(octets: bytes, start: int, end: int, padding: int) -> bytes:
+    """Raises binascii.Error for what is neither digit nor blank, and where digits or padding are missing."""
+    decoded = io.BytesIO()
+    left = _decode_groups(decoded, octets, start, end, unwanted=_BLANKS)
+    decoded.write(binascii.a2b_base64(left + b"=" * min(padding, -len(left) % 4), strict_mode=True))
+    return decoded.getvalue()
 
 
-def _explains(digits: int, decoded: bytes) -> bool:
-    return digits * 3 // 4 == len(decoded) and digits % 4 != 1
+def _damaged_base64(octets: bytes, start: int, end: int) -> bytes:
+    decoded = io.BytesIO()
+    for begin, stop in _between_padding(octets, start, end):
+        left = _decode_groups(decoded, octets, begin, stop, unwanted=_NOT_BASE64)
+        if len(left) > 1:
+            decoded.write(binascii.a2b_base64(left + b"=="))
+    return decoded.getvalue()
 
 
-def _damaged_base64(octets: bytes) -> bytes:
-    pieces = []
-    for piece in re.split(rb"=++[\s=]*+", octets, maxsplit=_PIECES):
-        digits = piece.translate(None, _NOT_BASE64)
-        whole = digits[:-1] if len(digits) % 4 == 1 else digits
-        pieces.append(binascii.a2b_base64(whole + b"=" * (-len(whole) % 4)))
-    return b"".join(pieces)
+def _decode_groups(decoded: io.BytesIO, octets: bytes, start: int, end: int, *, unwanted: bytes) -> bytes:
+    """Decode the groups of four digits; what is left of the digits is given back. Raises binascii.Error for others."""
+    left = b""
+    for at in range(start, end, PIECE_OCTETS):
+        digits = left + octets[at : min(at + PIECE_OCTETS, end)].translate(None, unwanted)
+        whole = len(digits) - len(digits) % 4
+        decoded.write(binascii.a2b_base64(digits[:whole], strict_mode=True))
+        left = digits[whole:]
+    return left
 
 
-def _quoted_printable(octets: bytes) -> bytes:
+def _between_padding(octets: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
+    for _ in range(_GLUED):
+        padding = octets.find(b"=", start, end)
+        if padding < 0:
+            break
+        yield start, padding
+        behind = _PADDING.match(octets, padding, end)
+        start = behind.end() if behind else end
+    yield start, end
+
+
+def _pieces(octets: bytes, start: int, end: int) -> Iterator[bytes]:
+    """Whole lines, many at a time; where a line is longer than a piece, that line."""
+    while start < end:
+        near = start + PIECE_OCTETS
+        cut = end if near >= end else octets.rfind(b"\n", start, near) + 1 or octets.find(b"\n", near, end) + 1 or end
+        yield octets[start:cut]
+        start = cut
+
+
+def _quoted_printable(octets: bytes, start: int, end: int) -> bytes:
+    decoded = io.BytesIO()
+    for piece in _pieces(octets, start, end):
+        decoded.write(_quoted_lines(piece))
+    return decoded.getvalue()
+
+
+def _quoted_lines(octets: bytes) -> bytes:
     if b"= " in octets or b"=\t" in octets:  # blanks added behind a soft line break (rule 3)
         octets = _PADDED_SOFT_BREAK.sub(b"=", octets)
     if octets.count(b"\r") != octets.count(b"\r\n"):  # a2b_qp drops all text between `=` CR and the next LF
@@ -85,23 +130,31 @@ def _quoted_printable(octets: bytes) -> bytes:
     return binascii.a2b_qp(octets)
 
 
-def _uuencoded(octets: bytes) -> tuple[bytes, bool]:
-    begin = _UU_BEGIN.search(octets)
-    if not begin:
-        return octets, False
-    decoded = []
-    sound = False
-    for line in octets[begin.end() :].splitlines():
-        if line.strip() == b"end":
-            sound = True
-            break
-        decoded.append(_uu_line(line))
-    return b"".join(decoded), sound
+def _uuencoded(octets: bytes, start: int, end: int) -> tuple[bytes, bool]:
+    begin = _behind_uu_begin(octets, start, end)
+    if begin < 0:
+        return octets[start:end], False
+    decoded = io.BytesIO()
+    for piece in _pieces(octets, begin, end):
+        for line in filter(None, piece.splitlines()):
+            if line.strip() == b"end":
+                return decoded.getvalue(), True
+            decoded.write(_uu_line(line))
+    return decoded.getvalue(), False
+
+
+def _behind_uu_begin(octets: bytes, start: int, end: int) -> int:
+    """Where the data begin, below zero when there are none. Found before it is matched: `^` is tried at every octet."""
+    at = start
+    while at >= 0:
+        begin = _UU_BEGIN.match(octets, at, end)
+        if begin:
+            return begin.end()
+        at = octets.find(b"\nbegin ", at, end) + 1 or -1
+    return at
 
 
 def _uu_line(line: bytes) -> bytes:
-    if not line:
-        return b""
     wanted = ((((line[0] - 32) & 63) + 2) // 3) * 4 + 1  # some encoders append a checksum, some cut blanks at the end
     try:
         return binascii.a2b_uu(line[:wanted])
