@@ -34,7 +34,8 @@ _SAID = (
     # qmail, Yahoo, CommuniGate, Zimbra: (HELO name)
     re.compile(r"(?:account [^\s()]+ )?(?:HELO|EHLO|LHLO)(?: [^\s()]+)?", re.IGNORECASE),
     # Exim that knows no name: from [192.0.2.1] (port=4711 helo=name)
-    re.compile(r"(?:(?:helo|ident|port)=[^\s()]+ ?)+", re.IGNORECASE),
+    # the blank between two is required: where it may be missing, "helo=helo=…" can be divided in 2^n ways, and each is tried
+    re.compile(r"(?:helo|ident|port)=[^\s()]+(?: (?:helo|ident|port)=[^\s()]+)*", re.IGNORECASE),
 )
 _SUBMITTED = re.compile(r"\buserid \d+|\bwith local\b|/submit\b|\binvoked by uid \d+", re.IGNORECASE)
 """Postfix, Exim, sendmail, qmail: mail that a program on the same machine handed in."""

@@ -138,6 +138,14 @@ def test_monsters_take_no_time(value):
     assert time.process_time() - begun < 0.2
 
 
+def test_a_comment_of_helo_helo_helo_held_the_process_for_ever():
+    """Anybody could write it below the border, and send it through the company's own forwarder."""
+    begun = time.process_time()
+    found = read_received("from x (" + "helo=a" * 600 + " (y)) by mail.acme.test; x")
+    assert (found.by, found.client) == ("mail.acme.test", None)
+    assert time.process_time() - begun < 0.2
+
+
 @pytest.mark.parametrize(
     ("value", "who"),
     [
