@@ -7,11 +7,10 @@ Whoever has an `Envelope` (SMTP, the pipe) calls `Intake.take`; a stored message
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import asdict, replace
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Protocol
 
 from gateway import log, metrics
 from gateway.core.challenges import is_for_challenge
@@ -24,6 +23,7 @@ from gateway.core.outcome import Accepted, Deferred, Outcome, Parked, Reason, Re
 from gateway.core.place import Context, Place
 from gateway.core.reports import AuthReport, ScanReport
 from gateway.core.trace import Step, TransactionRecord, received, record_of
+from gateway.journey import Again, Journey
 from gateway.offload import INLINE_BYTES, Offload
 from gateway.parse import parse
 from gateway.policy.authorship import is_asked, whose
@@ -66,54 +66,6 @@ class Begun(Protocol):
     def mark(self, sha256: str) -> None: ...
 
     def clear(self, sha256: str) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Again:
-    """How a stored message goes the line once more. With `facts` nothing is judged anew: they are decided on.
-
-    `released`: with quarantine off. `opened`: whatever keeps it from a ticket is off. `quiet`: nobody is told.
-    """
-
-    facts: Facts | None = None
-    released: bool = False
-    opened: bool = False
-    quiet: bool = False
-
-
-@dataclass(slots=True)
-class Journey:
-    """One message on its way: the steps of its trace, and the stage it is in."""
-
-    envelope: Envelope
-    message_id: str
-    stage: str = "receive"
-    broken: bool = False
-    kept: str = ""
-    began: float = field(default_factory=perf_counter)
-    steps: list[Step] = field(default_factory=list)
-
-    @contextmanager
-    def in_stage(self, name: str) -> Iterator[dict[str, Any]]:
-        """A stage of the line: its duration and what it put into the detail become a step of the trace."""
-        if not self.broken:
-            self.stage = name
-        detail: dict[str, Any] = {}
-        began = perf_counter()
-        try:
-            yield detail
-        except BaseException:
-            # verify and scan run side by side: the stage to tell is the one that broke first, not the one begun last
-            if not self.broken:
-                self.stage, self.broken = name, True
-            raise
-        # only a stage that ended well leaves a step; one that broke is told by the step that parks or defers
-        outcome = str(detail.pop("outcome", "done"))
-        reason = str(detail.pop("reason", ""))
-        seconds = perf_counter() - began
-        metrics.stage_seconds(name).observe(seconds)
-        detail["milliseconds"] = round(seconds * 1000, 2)
-        self.steps.append(Step(now(), name, outcome, reason, detail))
 
 
 class Intake:

@@ -6,7 +6,7 @@ from gateway.commands.line import OpenLine
 from gateway.core.errors import InvalidInput
 from gateway.core.outcome import Outcome
 from gateway.core.reports import ScanStatus
-from gateway.intake import Again
+from gateway.journey import Again
 from gateway.store.queries import stored_message
 
 ELSEWHERE = {

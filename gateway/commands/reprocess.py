@@ -9,7 +9,7 @@ from datetime import datetime
 from gateway.commands.line import OpenLine
 from gateway.core.errors import BlobUnavailable
 from gateway.core.outcome import Accepted, Outcome, Parked
-from gateway.intake import Again
+from gateway.journey import Again
 from gateway.store.facts import UnreadableFacts
 from gateway.store.filing import KEPT_AS, Kept
 from gateway.store.kept_messages import KeptMessage, disposition_of, kept_messages

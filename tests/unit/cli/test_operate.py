@@ -413,7 +413,7 @@ def test_two_who_release_a_message_at_once_make_one_ticket_and_lose_no_content(c
     from gateway import settings
     from gateway.core.outcome import Accepted, Outcome
     from gateway.ground import open_ground
-    from gateway.intake import Again
+    from gateway.journey import Again
     from gateway.line import Line
     from gateway.store.queries import account_id, stored_message
 
