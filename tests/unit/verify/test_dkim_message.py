@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import tracemalloc
 
+import pytest
 from dkim.canonicalization import CanonicalizationPolicy
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.parse.limits import HEADER_BYTES
 from gateway.verify import dkim_message
 from gateway.verify.dkim_message import BodyForm, body_hashes, canonical_body, read_message, without_b
 
@@ -27,7 +30,7 @@ def test_the_canonical_body_is_the_one_of_dkimpy_in_whatever_pieces(body, relaxe
 
 def test_all_forms_of_a_body_are_hashed_in_one_pass():
     forms = [BodyForm(True, None), BodyForm(True, 3), BodyForm(False, None), BodyForm(True, 0)]
-    found = body_hashes(b"a  b\r\n", forms)
+    found = body_hashes(read_message(b"A: b\r\n\r\na  b\r\n"), forms)
     assert {f.body_octets for form, f in found.items() if form.relaxed} == {5}
     assert found[BodyForm(False, None)].body_octets == 6
     assert len({f.digest for f in found.values()}) == 4
@@ -45,11 +48,37 @@ def test_fields_keep_their_folding_and_nameless_lines_stay_nameless():
         (b"", b"", b"nonsense\r\n"),
         (b"from", b"From ", b" x\r\n"),
     ]
-    assert message.body == b"body"
+    assert message.content[message.body :] == b"body"
 
 
 @given(st.lists(st.sampled_from([b"From: a", b" b", b"x", b"", b"\r", b":", b"\xff: y", b"A:\t"]), max_size=12))
 def test_no_content_breaks_the_reader(lines):
     content = b"\r\n".join(lines)
     message = read_message(content)
-    assert not re.search(rb"(?<!\r)\n", message.body)
+    for relaxed in (False, True):
+        assert not re.search(rb"(?<!\r)\n", b"".join(canonical_body(content, message.body, relaxed=relaxed)))
+
+
+@given(st.lists(PIECES | st.just(b"\n"), max_size=40).map(b"".join), st.booleans(), st.integers(1, 9))
+def test_a_bare_line_feed_is_a_line_end_wherever_the_body_is_cut(body, relaxed, chunk):
+    expected = b"".join(canonical_body(body.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"), relaxed=relaxed))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dkim_message, "CHUNK_OCTETS", chunk)
+        assert b"".join(canonical_body(b"A: b\n\n" + body, 6, relaxed=relaxed)) == expected
+
+
+def test_text_without_an_end_of_a_header_was_taken_apart_line_by_line():
+    """Nine million lines of a message without an empty line needed a gigabyte."""
+    message = read_message(b"DKIM-Signature: x\r\n" + b"aa\r\n" * 500_000)
+    assert message.fault == f"the header is longer than {HEADER_BYTES} octets"
+    assert message.named(b"dkim-signature")
+    assert len(message.fields) <= HEADER_BYTES // 4
+
+
+def test_of_a_body_no_copy_is_made():
+    content = b"A: b\r\n\r\n" + (b"x" * 76 + b"\r\n") * 50_000
+    tracemalloc.start()
+    body_hashes(read_message(content), [BodyForm(True, None), BodyForm(False, None)])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 6 * dkim_message.CHUNK_OCTETS
