@@ -18,6 +18,9 @@ SLOTS = 16
 LATE_SECONDS = 5.0
 """A relay that has answered nobody for so long gets nothing new."""
 
+ANSWERS_FOR_A_SLOT = 1000
+"""A relay that had too many connections of ours gets one more after so many answers."""
+
 _GOING_AWAY = 421
 
 
@@ -42,7 +45,9 @@ class Lane:
         self._taken = 0
         self._domains: Counter[str] = Counter()
         self._trial = False
-        self._last_answer = 0.0
+        self._last_answer = -LATE_SECONDS
+        self._slots = SLOTS
+        self._answers = 0
         self._changed = changed
         self._log = log.get("outbox")
 
@@ -53,14 +58,18 @@ class Lane:
     @property
     def room(self) -> int:
         """How many messages may start now."""
-        free = SLOTS - self._taken
+        free = max(0, self._slots - self._taken)
         if self.circuit.standing is Standing.ON_TRIAL:
             return min(free, int(not self._trial))
         return free if self.is_well else 0
 
     def has_room_for(self, domain: str) -> bool:
         """No recipients' domain gets more than three quarters of the slots: a slow one leaves the others some."""
-        return self.room > 0 and self._domains[domain] < max(1, SLOTS * 3 // 4)
+        return self.room > 0 and self._domains[domain] < self._share
+
+    @property
+    def _share(self) -> int:
+        return max(1, self._slots * 3 // 4)
 
     def enter(self, domain: str, patience: Patience) -> Attempt:
         """Takes a slot, until `leave`."""
@@ -83,21 +92,33 @@ class Lane:
         self._changed()
 
     def full_domains(self) -> set[str]:
-        return {d for d, count in self._domains.items() if count >= max(1, SLOTS * 3 // 4)}
+        return {d for d, count in self._domains.items() if count >= self._share}
 
     def judge(self, delivery: Delivery) -> bool:
         """What an attempt says of the relay. True when it is well again."""
+        if self._is_full(delivery):
+            self._slots = max(1, min(self._slots, self._taken) - 1)
+            self._answers = 0
+            return False
         if delivery.took_no_word or delivery.uncertain:
             self.failed(_trouble(delivery), f"{delivery.code or ''} {delivery.reply}".strip())
             return False
         if not delivery.code:  # what must not leave us, or this relay cannot carry: it was not asked
             return False
         self._last_answer = asyncio.get_running_loop().time()
+        self._answers += 1
+        if self._answers % ANSWERS_FOR_A_SLOT == 0:
+            self._slots = min(SLOTS, self._slots + 1)
         recovered = self.circuit.answered()
         if recovered:
             self._log.info("relay answers again", relay=self.relay.name)
             self._changed()
         return recovered
+
+    def _is_full(self, delivery: Delivery) -> bool:
+        """It puts off this connection and answers on others: too many of ours, and not the relay's end."""
+        lately = asyncio.get_running_loop().time() - self._last_answer < LATE_SECONDS
+        return delivery.of_the_relay and 400 <= delivery.code <= 499 and self._taken > 1 and lately
 
     def late(self, attempt: Attempt) -> None:
         """Nobody may have heard of it since: then it gets nothing new, and whoever waits for it goes on waiting."""

@@ -29,6 +29,8 @@ class OddRelay:
     """A recipients' domain for which RCPT gets no answer."""
     pipelining: bool = True
     last: int = 10**9
+    most: int = 10**9
+    """Connections at once; those beyond are told 421."""
     taken: list[str] = field(default_factory=list)
     contents: list[bytes] = field(default_factory=list)
     seen: list[str] = field(default_factory=list)
@@ -76,7 +78,8 @@ class OddRelay:
         writer.transport.abort()
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if _ends(await self._say(writer, "connect", b"220 odd.test ESMTP")):
+        greeting = b"220 odd.test ESMTP" if len(self._open) <= self.most else b"421 4.7.0 too many connections"
+        if _ends(await self._say(writer, "connect", greeting)):
             return
         sent, recipient = 0, ""
         async for verb, line in self._commands(reader):

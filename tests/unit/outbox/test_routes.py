@@ -237,6 +237,20 @@ async def test_a_relay_that_closes_after_each_message_gets_them_all_once(made: M
     assert standings(there) == [Standing.WELL]
 
 
+async def test_a_relay_that_has_too_many_of_our_connections_gets_fewer_and_is_not_left_alone(made: Made) -> None:
+    """Relays that allow three at once are common: sixteen came again and again, and most were turned away."""
+    async with OddRelay(most=3) as only:
+        there = made(only)
+        await sent(there)
+        results = await asyncio.gather(*(sent(there, f"c{n}") for n in range(100)))
+        put_off = [d for d, _, _ in results if d.result is RETRY]
+        assert len(put_off) <= lane.SLOTS
+        assert {d.code for d in put_off} <= {421}
+        assert standings(there) == [Standing.WELL]
+        assert there.room <= 3
+        assert {d.result for d, _, _ in [await sent(there, f"d{n}") for n in range(10)]} == {DELIVERED}
+
+
 async def test_when_all_were_away_mail_goes_out_as_soon_as_one_is_back(made: Made) -> None:
     one, two = OddRelay(), OddRelay()
     there = made(one, two)
