@@ -166,13 +166,19 @@ def organization_of(found: Walk) -> str | None:
         if record.psd == "n":
             return record.domain
         if record.psd == "y" and record.domain != found.start:
-            return _one_below(record.domain, found.start)
+            return _within_suffix(_one_below(record.domain, found.start), found.start)
     if any(not _is_public_suffix(name) for name in found.unknown):
         return None
     if not found.records:
         return registrable(found.start)
-    top = found.records[-1].domain
-    return _one_below(top, found.start) if _is_public_suffix(top) and top != found.start else top
+    return _within_suffix(found.records[-1].domain, found.start)
+
+
+def _within_suffix(found: str, domain: str) -> str:
+    """An organization found by a walk from `domain`, never so wide that it holds a public suffix: the record of `gov.uk`
+    must not make one of all below `service.gov.uk`, nor that of a top-level domain of all below `co.uk`.
+    """
+    return max(found, registrable(domain), key=len)
 
 
 def _one_below(suffix: str, domain: str) -> str:

@@ -184,3 +184,24 @@ def test_the_registrable_domain_of_a_suffix_is_itself():
         "co.uk",
         "test",
     ]
+
+
+@pytest.mark.parametrize("record", [R, R + "; psd=u", R + "; psd=y"])
+@pytest.mark.parametrize(
+    ("author", "other", "above"),
+    [
+        ("victim.co.uk", "evil.co.uk", "uk"),
+        ("victim.service.gov.uk", "evil.service.gov.uk", "gov__uk"),
+        ("victim.s3.amazonaws.com", "evil.s3.amazonaws.com", "amazonaws__com"),
+    ],
+)
+async def test_a_record_above_a_second_public_suffix_made_strangers_one_organization(author, other, above, record):
+    """The domain one label below that record is a public suffix itself: anybody below it signed for anybody else."""
+    records = DictResolver(zone(**{above: record}))
+    assert await aligned(await discover(author, records), other, records, strict=False) is False
+    assert await aligned(await discover(author, records), f"mail.{author}", records, strict=False) is True
+
+
+async def test_the_authors_own_record_did_not_keep_him_apart_from_his_suffix():
+    records = DictResolver(zone(victim__co__uk=R, uk=R))
+    assert await aligned(await discover("victim.co.uk", records), "evil.co.uk", records, strict=False) is False
