@@ -50,7 +50,7 @@ def learn(
     """
     found = _Return(challenge, envelope, message, auth)
     lines = lines_of(found.content.fields)
-    border = learnt_border(lines, _normal(relay_addresses))
+    border = learnt_border(lines, _relays_elsewhere(relay_addresses, found.address))
     forwarder = _forwarder(found, lines, border, forwarder_id, name, frozenset(n.lower() for n in sent_fields))
     seen = Seen(
         challenge=challenge,
@@ -74,8 +74,12 @@ def _loops(lines: list[Line], hostname: str) -> bool:
     return any(runs.count(host) >= (2 if host == hostname else 3) for host in runs)
 
 
-def _normal(addresses: Iterable[str]) -> frozenset[str]:
-    return frozenset(str(unmapped(ip_address(address))) for address in addresses)
+def _relays_elsewhere(addresses: Iterable[str], forwarder: str) -> frozenset[str]:
+    """None where the relay is the forwarder itself: the field that shows its own address is then one its filter left, every
+    message has it, and as the border it would vouch for each domain whose mail that server may send.
+    """
+    found = frozenset(str(unmapped(ip_address(address))) for address in addresses)
+    return frozenset() if forwarder in found else found
 
 
 def _forwarder(
