@@ -161,7 +161,9 @@ async def test_the_border_is_the_field_that_shows_our_relay(fields, relay, borde
 
 async def test_a_relay_that_forwards_as_well_made_its_own_filters_field_the_border():
     """Every message has that field, with the server's own address: it vouched for each domain whose mail the server sends."""
-    filtered = b"Received: from localhost (mail.acme.test [127.0.5.1]) by mail.acme.test (Postfix) with ESMTP id 5; x\r\n"
+    filtered = (
+        b"Received: from localhost (mail.acme.test [127.0.5.1]) by mail.acme.test (Postfix) with ESMTP id 5; x\r\n"
+    )
     found = (await returned(filtered + OWN + sent_content(), relay_addresses={"127.0.5.1"})).forwarder
     assert (found.border, found.trail) == ("mail.acme.test", ("mail.acme.test<127.0.5.1",))
 
