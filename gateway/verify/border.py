@@ -92,18 +92,21 @@ def _border(fields: Sequence[Field], line: Line) -> Border | None:
     return Border(address, line.received.said, tuple(fields[: line.at])) if address else None
 
 
-def learnt_border(lines: Sequence[Line], relay_addresses: frozenset[str]) -> int | None:
+def learnt_border(lines: Sequence[Line], relay_addresses: frozenset[str], hostname: str = "") -> int | None:
     """Which line is the border in a challenge that came back: the one that shows our relay as the client.
 
     Where the relay's addresses are not known, or it is the forwarder itself, that is the lowest line of the topmost
-    organisation that names a client: whoever took the message into the network it left last.
+    organisation that names a client, if our relay brought it there: `hostname` is how we call ourselves to the relay.
     """
     shown = (n for n, line in enumerate(lines) if line.received.client in relay_addresses)
     found = next(shown, None)
-    return _lowest_of_topmost(lines) if found is None else found
+    return _lowest_of_topmost(lines, hostname) if found is None else found
 
 
-def _lowest_of_topmost(lines: Sequence[Line]) -> int | None:
+def _lowest_of_topmost(lines: Sequence[Line], hostname: str) -> int | None:
+    """None where a third organisation stands between: a filter in the cloud before the company's own server would be the
+    client of every message, and each domain that sends through that filter would be proven by it.
+    """
     organization, lowest = "", None
     for n, line in enumerate(lines):
         by = line.received.by
@@ -111,7 +114,7 @@ def _lowest_of_topmost(lines: Sequence[Line]) -> int | None:
             continue
         organization = organization or registrable(by)
         if registrable(by) != organization:
-            break
+            return lowest if hostname and line.received.said.lower() == hostname.lower() else None
         lowest = n if line.received.client else lowest
     return lowest
 

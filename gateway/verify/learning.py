@@ -50,7 +50,7 @@ def learn(
     """
     found = _Return(challenge, envelope, message, auth)
     lines = lines_of(found.content.fields)
-    border = learnt_border(lines, _relays_elsewhere(relay_addresses, found.address))
+    border = learnt_border(lines, _relays_elsewhere(relay_addresses, found.address), hostname)
     forwarder = _forwarder(found, lines, border, forwarder_id, name, frozenset(n.lower() for n in sent_fields))
     seen = Seen(
         challenge=challenge,

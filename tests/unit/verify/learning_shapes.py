@@ -84,4 +84,5 @@ async def returned(
     auth = await Verifier(DictResolver(ZONE), 5.0, offload).verify(sent, message, place("support@acme.test"))
     how.setdefault("relay_addresses", {RELAY})
     how.setdefault("sent_text", TEXT)
+    how.setdefault("hostname", "gateway")
     return learn(CHALLENGE, sent, message, auth, forwarder_id="f1", **how)

@@ -146,7 +146,8 @@ FILTER = (
         (OWN, {"127.0.5.1"}, "mail.acme.test", ()),
         # a filter before the forwarder took it from our relay
         (FILTER, {"127.0.7.7"}, "filter.test", ("mail.acme.test<127.0.8.8",)),
-        (FILTER, (), "mail.acme.test", ()),
+        # somebody took it from our relay, and nothing says whether he is the relay or the company's filter
+        (FILTER, (), "", ()),
         # our relay's address as HELO says nothing
         (b"Received: from [127.0.7.7] (x [127.0.9.9]) by mail.acme.test (Postfix); x\r\n", {"127.0.7.7"}, "mail.acme.test", ()),
         (b"Received: from [127.0.7.7] by mail.acme.test (Postfix); x\r\n", {"127.0.7.7"}, "", ()),
@@ -157,6 +158,12 @@ FILTER = (
 async def test_the_border_is_the_field_that_shows_our_relay(fields, relay, border, trail):
     found = (await returned(fields + sent_content(), relay_addresses=relay)).forwarder
     assert (found.border, found.trail) == (border, trail)
+
+
+async def test_a_filter_before_the_company_passed_for_our_relay_and_then_vouched_for_all_who_send_through_it():
+    """An ESP sends from other addresses than `relay.url` has, so that its address stood in no field."""
+    content = FILTER + RELAYED.partition(b"\r\n")[2] + sent_content()
+    assert (await returned(content, relay_addresses={"127.0.7.99"})).forwarder.border == ""
 
 
 async def test_a_relay_that_forwards_as_well_made_its_own_filters_field_the_border():
