@@ -75,7 +75,7 @@ async def test_people_are_told(what):
         (b"X-Google-Group-Id: 1\r\nList-Id: <s.acme.test>\r\n", "Google Group"),
         (b"X-Original-Sender: challenge@gw.test\r\nList-ID: <s.acme.test>\r\n", "Google Group"),
         (b"X-Mailman-Version: 3\r\nList-Id: <s.acme.test>\r\n", "Mailman"),
-        (b"X-Original-From: challenge@gw.test\r\n", "x-original-from"),
+        (b"X-Original-From: challenge@gw.test\r\n", "as told by X-Original-From"),
         (b"", "alias"),
     ],
 )
