@@ -26,13 +26,16 @@ _GOING_AWAY = 421
 
 @dataclass(slots=True, eq=False)
 class Attempt:
-    """A message on its way. `began` is the loop's time; `trial`: all that the relay is given until it has answered."""
+    """A message on its way. `began` is the loop's time; `trial`: all that the relay is given until it has answered;
+    `lingers`: its final dot was sent long ago, and it does nothing but wait.
+    """
 
     lane: Lane
     domain: str
     patience: Patience
     began: float
     trial: bool
+    lingers: bool = False
 
 
 class Lane:
@@ -58,10 +61,18 @@ class Lane:
     @property
     def room(self) -> int:
         """How many messages may start now."""
-        free = max(0, self._slots - self._taken)
+        free = max(0, self._slots - self._taken + self._spared)
         if self.circuit.standing is Standing.ON_TRIAL:
             return min(free, int(not self._trial))
         return free if self.is_well else 0
+
+    @property
+    def _spared(self) -> int:
+        """Slots of those that linger, perhaps for ten minutes, are given to others: as many as there are slots, and none
+        where the relay counts our connections.
+        """
+        lingering = sum(attempt.lingers for attempt in self.under_way)
+        return min(lingering, SLOTS) if self._slots == SLOTS else 0
 
     def has_room_for(self, domain: str) -> bool:
         """No recipients' domain gets more than three quarters of the slots: a slow one leaves the others some."""
@@ -84,12 +95,16 @@ class Lane:
     def leave(self, attempt: Attempt) -> None:
         self.under_way.discard(attempt)
         self._taken -= 1
-        self._domains[attempt.domain] -= 1
-        if not self._domains[attempt.domain]:
-            del self._domains[attempt.domain]
+        if not attempt.lingers:
+            self._less(attempt.domain)
         if attempt.trial:
             self._trial = False
         self._changed()
+
+    def _less(self, domain: str) -> None:
+        self._domains[domain] -= 1
+        if not self._domains[domain]:
+            del self._domains[domain]
 
     def full_domains(self) -> set[str]:
         return {d for d, count in self._domains.items() if count >= self._share}
@@ -122,6 +137,9 @@ class Lane:
 
     def late(self, attempt: Attempt) -> None:
         """Nobody may have heard of it since: then it gets nothing new, and whoever waits for it goes on waiting."""
+        if attempt.patience.content_is_out:
+            attempt.lingers = True
+            self._less(attempt.domain)
         if self._last_answer < attempt.began:
             self._end_trial(attempt)
             trouble = Trouble.STALLED if attempt.patience.content_is_out else Trouble.SILENT

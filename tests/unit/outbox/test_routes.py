@@ -199,6 +199,24 @@ async def test_mail_whose_dot_was_sent_waits_where_it_is_and_other_mail_does_not
     assert max(times) < 1.0
 
 
+async def test_those_that_wait_for_the_answer_to_their_dot_do_not_keep_others_from_a_relay_that_is_back(
+    made: Made,
+) -> None:
+    """All slots of the only relay were theirs for ten minutes."""
+    async with OddRelay({"dot": HANG}) as only:
+        there = made(only, after=30.0)
+        hung = [asyncio.create_task(there.send(await begun(there, f"d{n % 2}.test"))) for n in range(lane.SLOTS)]
+        await until(lambda: standings(there) != [Standing.WELL])
+        only.answers.clear()
+        times = [(await sent(there, f"c{n}"))[2] for n in range(5)]
+        assert max(times) < 2.0
+        assert there.full_domains() == set()
+        assert not any(task.done() for task in hung)
+        for task in hung:
+            task.cancel()
+        await asyncio.gather(*hung, return_exceptions=True)
+
+
 async def test_a_relay_that_refuses_connections_costs_nobody_time(made: Made) -> None:
     gone = OddRelay()
     async with OddRelay() as second:
