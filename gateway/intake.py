@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import asdict, replace
+from datetime import timedelta
 from time import perf_counter
 from typing import Protocol
 
@@ -17,7 +18,7 @@ from gateway.core.challenges import is_for_challenge
 from gateway.core.clock import new_id, now
 from gateway.core.decision import Acknowledge, Decision, Disposition, EnvelopeFacts, Facts, Notify
 from gateway.core.envelope import Envelope
-from gateway.core.errors import StorageFull, StoreUnavailable, Surroundings, TooComplex
+from gateway.core.errors import OutOfMemory, StorageFull, StoreUnavailable, Surroundings, TooComplex
 from gateway.core.message import ParsedMessage
 from gateway.core.outcome import Accepted, Deferred, Outcome, Parked, Reason, Refused
 from gateway.core.place import Context, Place
@@ -44,6 +45,10 @@ from gateway.verify.telling import told
 
 RECEIVED_LIMIT = 50
 """More Received fields than this is a loop (RFC 5321 section 6.3 asks for at least 100 hops; T34 for 50)."""
+
+
+PATIENCE_WITH_MEMORY = timedelta(minutes=30)
+_DEFERRED_FOR = {StorageFull: Reason.STORAGE_FULL, OutOfMemory: Reason.INTERNAL}
 
 
 async def _unknown() -> Collection[str]:
@@ -144,10 +149,26 @@ class Intake:
             return self._deferred(journey, error)
         except TooComplex as error:
             return await self._park(journey, Reason.TOO_COMPLEX, str(error), again=again)
+        except MemoryError:
+            return await self._out_of_memory(journey, again=again)
         except Exception as error:  # noqa: BLE001  the line's one broad except: whatever breaks on this message parks it
             self._log.error("message parked", stage=journey.stage, exc_info=error)
             text = f"{type(error).__name__} in stage {journey.stage}"
             return await self._park(journey, Reason.CRASHED, text, again=again)
+
+    async def _out_of_memory(self, journey: Journey, *, again: Again | None) -> Outcome:
+        """Others' content took it, as a rule, and the client comes again. What finds no room in half an hour is too much by
+        itself: it is kept unread rather than given back to its sender.
+        """
+        error = OutOfMemory(f"no memory left in stage {journey.stage}")
+        try:
+            account = await self._account(journey.envelope.account)
+            first = await self._store_pool(self._recall.first_tried, journey.envelope, account.id)
+        except (Surroundings, MemoryError):
+            first = None
+        if again or (first and journey.envelope.received_at - first > PATIENCE_WITH_MEMORY):
+            return await self._park(journey, Reason.CRASHED, str(error), again=again)
+        return self._deferred(journey, error)
 
     async def _line(self, journey: Journey, *, again: Again | None) -> Outcome:
         envelope = journey.envelope
@@ -355,7 +376,7 @@ class Intake:
     def _deferred(self, journey: Journey, error: Surroundings) -> Outcome:
         """The client is not kept waiting for a line in a log that cannot be written just now."""
         self._log.warning("message deferred", stage=journey.stage, error=str(error))
-        outcome = Deferred(Reason.STORAGE_FULL if isinstance(error, StorageFull) else Reason.STORE_UNAVAILABLE)
+        outcome = Deferred(_DEFERRED_FOR.get(type(error), Reason.STORE_UNAVAILABLE))
         self._committer.record_later(self._log_entry(journey, outcome))
         return outcome
 

@@ -6,7 +6,8 @@ GatewayError
 ├── Surroundings             something around us failed: never the message's fault, always 4xx
 │   ├── StoreUnavailable     the database is locked, gone or cut
 │   ├── BlobUnavailable      large content cannot be stored or read
-│   └── StorageFull          no room left on the disk
+│   ├── StorageFull          no room left on the disk
+│   └── OutOfMemory          no room left in memory, by others' content as a rule
 ├── TooComplex               a message over the structural limits: kept unread, parked
 └── DnsFailure               the resolver could not say: temperror, never pass and never fail
 """
@@ -40,6 +41,10 @@ class BlobUnavailable(Surroundings):
 
 class StorageFull(Surroundings):
     """No space left where messages are kept (RFC 3463 X.3.1)."""
+
+
+class OutOfMemory(Surroundings):
+    """No memory left for this message just now."""
 
 
 class TooComplex(GatewayError):

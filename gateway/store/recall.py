@@ -130,6 +130,11 @@ class Recall:
         with self._store.read() as connection:
             return connection.execute(query).scalar() is not None
 
+    def first_tried(self, envelope: Envelope, account_id: str) -> datetime | None:
+        """When this transaction was deferred for the first time, None for never. Raises StoreUnavailable."""
+        with self._store.read() as connection:
+            return _first_tried(connection, account_id, envelope)
+
     def _candidates(
         self, connection: Connection, place: Place, message: ParsedMessage, author: str, locals_: Iterable[str]
     ) -> Iterable[Candidate]:

@@ -70,7 +70,7 @@ def test_send_message_says_smtputf8_for_an_internationalized_sender(edge: Edge, 
     letter.replace_header("From", "Jürgen <jürgen@customer.test>")
     assert client.send_message(letter) == {}
     message = edge.kept("smtplib-utf8@customer.test")
-    assert message["author"] == {"name": "Jürgen", "address": "jürgen@customer.test"}
+    assert (message["author"]["name"], message["author"]["address"]) == ("Jürgen", "jürgen@customer.test")
     assert message["reverse_path"] == "jürgen@customer.test"
 
 

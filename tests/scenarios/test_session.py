@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -671,9 +672,26 @@ async def test_a_message_that_breaks_a_stage_is_parked_there_and_the_next_is_unh
     assert trace["outcome"] == "parked"
     told = next(e for e in trace["events"] if e["outcome"] == "parked")
     assert (told["stage"], told["reason"]) == (stage, "crashed")
+
     parked = gateway.messages()[0]
     assert (parked["disposition"], gateway.raw(parked["id"])) == ("parked", numbered(1))
     assert (await client.mail(numbered(2))).code == 250
+
+
+async def test_what_finds_no_memory_comes_again_and_is_kept_unread_when_it_never_does(
+    gateway: Gateway, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_memory(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("gateway.intake.parse", no_memory)
+    first = await client.mail(numbered(1))
+    assert (first.code, first.enhanced) == (451, "4.3.0")
+    await until(lambda: [line["outcome"] for line in gateway.log()] == ["deferred"])
+    monkeypatch.setattr("gateway.intake.PATIENCE_WITH_MEMORY", timedelta(0))
+    again = await client.mail(numbered(1))
+    assert again.code == 250
+    assert gateway.trace(again.trace)["outcome"] == "parked"
 
 
 # --- stop ---

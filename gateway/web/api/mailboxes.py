@@ -8,7 +8,7 @@ from fastapi import Path, Query, Response
 
 from gateway.core.errors import InvalidInput, UnknownThing
 from gateway.web import shapes
-from gateway.web.access import Admin, Member, Parts, Served, account_router
+from gateway.web.access import Admin, Parts, Served, account_router
 from gateway.web.openapi import withheld
 from gateway.web.problems import Problem
 
@@ -20,8 +20,14 @@ Address = Annotated[
 ]
 
 
-@router.get("/mailboxes/{address}/check", response_model=shapes.Forwarding)
-async def get_mailbox_check(caller: Member, parts: Served, address: Address) -> Response:
+@router.get(
+    "/mailboxes/{address}/check",
+    response_model=shapes.Forwarding,
+    responses={
+        403: withheld("The key's scope is not `admin`: who has Google's code and link can confirm a forwarding.")
+    },
+)
+async def get_mailbox_check(caller: Admin, parts: Served, address: Address) -> Response:
     """The forwarders that are known, what the last challenge showed so far, and what Google asks."""
     return await parts.answer(shapes.Forwarding, parts.checks.state, caller.account_id, address)
 
