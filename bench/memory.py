@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+from collections.abc import Callable
 
 from bench.alone import SOURCES, gateway, load, refusals
 from bench.client import Client, dotted
@@ -68,13 +69,14 @@ def stalled() -> None:
         load(peer, "small", 10, 5, "warm")
         rest = at_rest(peer)
         with watch(peer.own()) as memory:
-            asyncio.run(_stall(peer))
-        each = (memory.together - rest.together) / STALLED
-        _say(f"{STALLED} clients stalled after 12.5 of 25 MB", rest, memory, f": {each:.2f} MB a client")
+            still = asyncio.run(_stall(peer))
+        each, worst = ((m.together - rest.together) / STALLED for m in (still, memory))
+        more = f": {each:.2f} MB a client while they stall, {worst:.2f} MB at worst"
+        _say(f"{STALLED} clients stalled after 12.5 of 25 MB", rest, memory, more)
 
 
-async def _stall(peer: Ours) -> None:
-    """All send half of their content, then say nothing for two seconds."""
+async def _stall(peer: Ours) -> Memory:
+    """All send half of their content, then say nothing for two seconds: the memory taken at the end of these."""
     clients = [await Client.connect("127.0.0.1", peer.port, SOURCES[i % 2]) for i in range(STALLED)]
     block = b"x" * 76 + b"\r\n"
     half = b"Subject: stalled\r\n\r\n" + block * (STALLED_BYTES // len(block))
@@ -86,17 +88,25 @@ async def _stall(peer: Ours) -> None:
 
     await asyncio.gather(*(stall(client) for client in clients))
     await asyncio.sleep(2)
+    still = at_rest(peer)
     for client in clients:
         client.close()
+    return still
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench.memory", description=__doc__)
     parser.add_argument("--messages", type=int, default=100)
+    parser.add_argument("--only", choices=("lines", "stalled", "large"))
     given = parser.parse_args()
-    lines()
-    stalled()
-    large_at_once(given.messages)
+    measures: dict[str, Callable[[], None]] = {
+        "lines": lines,
+        "stalled": stalled,
+        "large": lambda: large_at_once(given.messages),
+    }
+    for name, measure in measures.items():
+        if given.only in (None, name):
+            measure()
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-"""Where content waits while it comes, and until the line takes it: in memory while the shared budget lasts, else in a
-spool file. Whatever many clients send at once, memory stays within the budget.
+"""Where content waits while it comes, and until the line takes it: small content in memory while the shared budget lasts,
+all other in a spool file. Whatever many clients send at once, memory stays within the budget.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from gateway.offload import Offload
 P = ParamSpec("P")
 R = TypeVar("R")
 
+MEMORY_OCTETS = 128 * 1024
+"""Content over this size goes to the spool as it comes, whatever memory is free: a client that stalls holds no more."""
 WRITE_OCTETS = 64 * 1024
 """A spool file is written in pieces of at least this size: a thread switch costs more than a small write."""
 TURN_SECONDS = 240.0
@@ -30,13 +32,13 @@ TURN_SECONDS = 240.0
 class Budget:
     """Octets of content that the sessions of one process hold in memory together.
 
-    One half is for content that comes, taken as it lasts: what stalls there holds up nobody, for the rest goes to the
-    spool. The other half is for spooled content whose turn at the line it is, in order; the line's deadlines free it.
+    A quarter is for content that comes, taken as it lasts: what stalls there holds up nobody, for the rest goes to the
+    spool. The others are for spooled content whose turn at the line it is, in order; the line's deadlines free it.
     """
 
     def __init__(self, octets: int) -> None:
-        self._coming = octets // 2
-        self._turn_octets = octets - octets // 2
+        self._coming = octets // 4
+        self._turn_octets = octets - octets // 4
         self._in_turn = 0
         self._queue: deque[tuple[int, asyncio.Future[None]]] = deque()
 
@@ -125,7 +127,10 @@ class Incoming:
 
     @property
     def sha256(self) -> str:
-        return self._hash.hexdigest()
+        """Of what has come so far. What was spooled was hashed in the thread that wrote it."""
+        digest = self._hash.copy()
+        digest.update(self._memory.getbuffer())
+        return digest.hexdigest()
 
     async def add(self, octets: bytes) -> None:
         """Never raises: content must be read to its end whatever becomes of it; `whole` tells of a fault."""
@@ -134,21 +139,26 @@ class Incoming:
             self.drop()
         if self._dropped or not octets:
             return
-        self._hash.update(octets)
-        if not self._file and self._spool.budget.reserve(len(octets)):
-            self._reserved += len(octets)
+        if self._stays_in_memory(len(octets)):
             self._memory.write(octets)
             return
-        self._memory.write(octets)
-        if not self._file or self._memory.tell() >= WRITE_OCTETS:
-            await self._spill()
+        await self._spill(octets)
 
-    async def _spill(self) -> None:
+    def _stays_in_memory(self, octets: int) -> bool:
+        if self._file:
+            return self._memory.tell() + octets < WRITE_OCTETS
+        if self.size_bytes > MEMORY_OCTETS or not self._spool.budget.reserve(octets):
+            return False
+        self._reserved += octets
+        return True
+
+    async def _spill(self, octets: bytes = b"") -> None:
+        """Write what is in memory, and these behind it."""
         try:
             if self._file is None:
                 self._file = await self._in_pool(_open, self._spool.folder)
                 metrics.SPOOLED.inc()
-            await self._in_pool(_write, self._file, self._memory.getbuffer())
+            await self._in_pool(_write, self._file, self._hash, self._memory.getbuffer(), octets)
         except OSError as error:
             self._fault = StorageFull(f"spool: {error.strerror or error}")
             self.drop()
@@ -210,10 +220,13 @@ def _open(folder: Path) -> IO[bytes]:
     return tempfile.TemporaryFile(dir=folder, buffering=0)
 
 
-def _write(file: IO[bytes], octets: memoryview) -> None:
+def _write(file: IO[bytes], digest: hashlib._Hash, *pieces: bytes | memoryview) -> None:
     """Raw files write what there is room for, and tell how much."""
-    while octets:
-        octets = octets[file.write(octets) :]
+    for piece in pieces:
+        digest.update(piece)
+        octets = memoryview(piece)
+        while octets:
+            octets = octets[file.write(octets) :]
 
 
 def _close(file: IO[bytes] | None, work: asyncio.Task[Any]) -> None:

@@ -68,7 +68,8 @@ class Dotted:
     def feed(self, block: bytes) -> bytes:
         """The content in this block."""
         octets = self._held + block
-        end = octets.find(_END)
+        # a file in base64 has no dots at all, and one octet is looked for twenty times faster than five
+        end = octets.find(_END) if b"." in octets else -1
         if end >= 0:
             self.rest = octets[end + len(_END) :]
             return self._plain(octets[: end + 2])
@@ -78,7 +79,7 @@ class Dotted:
     def _plain(self, stuffed: bytes) -> bytes:
         if not stuffed:
             return b""
-        plain = stuffed.replace(b"\r\n.", b"\r\n")
+        plain = stuffed.replace(b"\r\n.", b"\r\n") if b"." in stuffed else stuffed
         if self._virtual:
             plain, stuffed, self._virtual = plain[2:], stuffed[2:], 0
         self._framing.look(stuffed)

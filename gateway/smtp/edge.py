@@ -35,6 +35,7 @@ class Edge(Protocol):
     recipients: Recipients
     clients: Clients
     spool: Spool
+    buffer: memoryview
 
     @property
     def tls_context(self) -> ssl.SSLContext | None: ...

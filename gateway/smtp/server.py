@@ -21,6 +21,7 @@ from gateway.smtp.edge import Listener
 from gateway.smtp.floods import Floods
 from gateway.smtp.recipients import Recipients
 from gateway.smtp.session import GatewaySmtp
+from gateway.smtp.wire import RECEIVE_OCTETS
 from gateway.store.committer import Committer
 from gateway.store.directory import Directory
 from gateway.store.filing import LogEntry
@@ -55,6 +56,8 @@ class SmtpServer:
         self.spool = Spool(
             settings.data_dir / "spool", settings.smtp.memory_budget_bytes // settings.smtp.workers, self._spool_pool
         )
+        self.buffer = memoryview(bytearray(RECEIVE_OCTETS))
+        """Octets of any session on their way from the kernel to its wire."""
         self._certificates = certificates
         self._proxies = settings.smtp.proxy_protocol_from
         self._lmtp = {a.removeprefix("lmtp:unix:") for a in settings.smtp.listen if a.startswith("lmtp:unix:")}

@@ -14,8 +14,10 @@ COMMAND_OCTETS = 512
 """Longest command line with its CRLF (RFC 5321 section 4.5.3.1.4)."""
 PATH_COMMAND_OCTETS = 1000
 """The same for MAIL and RCPT: their extensions lengthen it (RFC 1870, RFC 6531), SRS makes long local parts of it."""
-HELD_OCTETS = 128 * 1024
+HELD_OCTETS = 64 * 1024
 """As much may wait unread before the client is made to wait."""
+RECEIVE_OCTETS = 64 * 1024
+"""As much is received at a time."""
 COMMANDS_AT_ONCE = 50
 """So many of one client are obeyed before others have their turn, though more of them have come."""
 

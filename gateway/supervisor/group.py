@@ -35,6 +35,10 @@ _QUIET_SECONDS = 0.5
 _STOPPED_SECONDS = 5.0
 """A round that late means that we stood still ourselves (SIGSTOP, a paused machine): then nobody's silence counts."""
 _STATUS_SECONDS = 1.0
+_ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(1 << 20)}
+"""glibc's malloc gives large blocks back to the system when they are freed, but raises what it calls large with each: after
+the first message of 10 MB a worker kept for good what a few of them had needed at once. Other systems ignore it.
+"""
 
 
 class Supervisor:
@@ -227,10 +231,9 @@ class Supervisor:
         handed = {"roles": slot.plan.roles, "group": self._roles, "settings": settings, "bell": [heard, rung]}
         handed |= {"clients": clients, "slot": slot.index, **sockets}
         files = [settings, heard, rung, clients, *(n for numbers in sockets.values() for n in numbers)]
+        environment = {**_ALLOCATOR, **os.environ, "PROMETHEUS_MULTIPROC_DIR": str(self._figures_folder)}
         try:
-            slot.start(
-                self._command, handed, files, {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(self._figures_folder)}
-            )
+            slot.start(self._command, handed, files, environment)
         except OSError as error:
             self._not_started(slot, error)
         finally:

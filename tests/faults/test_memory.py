@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import re
 import resource
 import smtplib
 import sys
 import threading
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -16,7 +19,7 @@ from gateway.store.tables import MessageRow
 from gateway.store.tables.columns import columns
 from tests.conftest import missing
 from tests.faults.tracing import smtp_worker_pids, worker_pids
-from tests.servers.gateway import Reply, RunningGateway, mail, transaction, wait_until
+from tests.servers.gateway import Reply, RunningGateway, mail, start_data, transaction, wait_until
 
 SENDERS = 8
 HEADROOM = 32 << 20
@@ -79,6 +82,41 @@ def test_memory_that_runs_out_loses_nothing_and_refuses_nothing_for_good(gateway
     assert [r.disposition for r in rows if r.disposition != "ticketed"] == []
     assert gateway.audit().problems == []
     assert gateway.stop() == 0
+
+
+STALLED = 24
+STALLED_OCTETS = 600_000
+MOST_OF_ONE = 400_000
+"""Bounds what is there once and for all too: threads, and the first file."""
+
+
+def test_clients_that_stalled_in_large_content_held_much_of_it_in_memory(gateway: RunningGateway) -> None:
+    """1.6 MB each; now it is in the spool."""
+    if not sys.platform.startswith("linux"):
+        missing("VmRSS of other processes is Linux's")
+    gateway.start()
+    assert gateway.send(mail("before", text="m" * 70 + "\r\n" * 200_000)).code == 250
+    [worker] = smtp_worker_pids(gateway)
+    rest = _resident(worker)
+    block = b"Subject: stalled\r\n\r\n" + (b"x" * 76 + b"\r\n") * (STALLED_OCTETS // 78)
+    with contextlib.ExitStack() as stack:
+        for _ in range(STALLED):
+            client = stack.enter_context(gateway.session())
+            start_data(client)
+            client.send(block)
+        wait_until(lambda: _spooled(gateway) == STALLED + 1, "all of it has come")
+        assert (_resident(worker) - rest) / STALLED < MOST_OF_ONE
+
+
+def _resident(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0]) * 1024
+
+
+def _spooled(gateway: RunningGateway) -> float:
+    with urllib.request.urlopen(f"http://127.0.0.1:{gateway.http_port}/metrics") as answer:
+        found = re.search(r"^gateway_spooled_total (\S+)$", answer.read().decode(), re.MULTILINE)
+    return float(found[1]) if found else 0.0
 
 
 def _kept(reply: Reply | None) -> Reply | None:

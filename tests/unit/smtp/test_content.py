@@ -14,7 +14,7 @@ import pytest
 from gateway.core.errors import StorageFull
 from gateway.offload import Offload
 from gateway.smtp import content as module
-from gateway.smtp.content import Budget, Incoming, Spool
+from gateway.smtp.content import MEMORY_OCTETS, Budget, Incoming, Spool
 
 MEBI = 1 << 20
 
@@ -35,7 +35,11 @@ def free(budget: Budget) -> int:
     return budget._coming
 
 
-@pytest.mark.parametrize("size", [0, 1, 65_536, MEBI, MEBI + 1, 3 * MEBI + 7])
+COMING = MEBI // 2
+"""A quarter of the fixture's budget."""
+
+
+@pytest.mark.parametrize("size", [0, 1, 65_536, MEMORY_OCTETS, MEMORY_OCTETS + 1, 3 * MEBI + 7])
 @pytest.mark.parametrize("piece", [1000, 65_536, 262_144])
 async def test_content_comes_back_exactly_from_memory_or_spool(spool: Spool, size: int, piece: int) -> None:
     content = os.urandom(size)
@@ -46,20 +50,22 @@ async def test_content_comes_back_exactly_from_memory_or_spool(spool: Spool, siz
     assert incoming.sha256 == hashlib.sha256(content).hexdigest()
     assert await whole(incoming) == content
     incoming.close()
-    assert free(spool.budget) == MEBI
+    assert free(spool.budget) == COMING
 
 
-async def test_within_the_budget_nothing_is_written(spool: Spool) -> None:
+async def test_small_content_within_the_budget_is_not_written(spool: Spool) -> None:
     incoming = spool.incoming(10 * MEBI)
-    await incoming.add(bytes(MEBI))
+    await incoming.add(bytes(MEMORY_OCTETS))
     assert not spool.folder.exists()
-    assert free(spool.budget) == 0
+    assert free(spool.budget) == COMING - MEMORY_OCTETS
     incoming.close()
 
 
-async def test_what_goes_to_the_spool_gives_its_memory_back_at_once_and_leaves_no_name(spool: Spool) -> None:
+async def test_what_goes_to_the_spool_gives_its_memory_back_at_once_and_leaves_no_name(tmp_path: Path) -> None:
+    pool = Offload("spool", 2)
+    spool = Spool(tmp_path / "spool", 400_000, pool)
     first, second = spool.incoming(10 * MEBI), spool.incoming(10 * MEBI)
-    await first.add(bytes(MEBI - 10))
+    await first.add(bytes(100_000 - 10))
     await second.add(b"x" * 10)
     await second.add(b"y")
     assert free(spool.budget) == 10
@@ -67,6 +73,18 @@ async def test_what_goes_to_the_spool_gives_its_memory_back_at_once_and_leaves_n
     first.close()
     assert await whole(second) == b"x" * 10 + b"y"
     second.close()
+    pool.close()
+
+
+async def test_large_content_is_not_in_memory_whatever_is_free(spool: Spool) -> None:
+    """A client that stalled in the middle of it held up to half of the budget."""
+    incoming = Spool(spool.folder, 100 * MEBI, spool.pool).incoming(10 * MEBI)
+    for _ in range(70):
+        await incoming.add(bytes(60_000))
+        assert incoming._memory.tell() <= MEMORY_OCTETS
+    assert incoming._memory.tell() < module.WRITE_OCTETS
+    assert incoming._reserved == 0
+    incoming.close()
 
 
 async def test_too_much_is_forgotten_as_it_comes_but_counted(spool: Spool) -> None:
@@ -78,7 +96,7 @@ async def test_too_much_is_forgotten_as_it_comes_but_counted(spool: Spool) -> No
     tracemalloc.stop()
     assert (incoming.is_too_big, incoming.size_bytes) == (True, 20_000_000)
     assert peak < 400_000
-    assert free(spool.budget) == MEBI
+    assert free(spool.budget) == COMING
 
 
 async def test_a_message_is_held_twice_at_most(spool: Spool) -> None:
@@ -110,7 +128,7 @@ async def test_spooled_content_waits_for_its_turn_in_order_and_the_largest_goes_
 
 async def test_who_waits_too_long_for_memory_is_deferred_and_the_queue_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "TURN_SECONDS", 0.05)
-    budget = Budget(200)
+    budget = Budget(133)
     async with budget.turn(100):
         with pytest.raises(StorageFull):
             async with budget.turn(50):
@@ -125,7 +143,7 @@ async def test_messages_that_gave_up_together_were_counted_as_if_they_had_had_th
 ) -> None:
     """Then more than the budget had its turn at once, and one larger than that none at all any more."""
     monkeypatch.setattr(module, "TURN_SECONDS", 0.05)
-    budget = Budget(200)
+    budget = Budget(133)
 
     async def wait(octets: int) -> None:
         async with budget.turn(octets):
@@ -145,7 +163,7 @@ async def test_a_spool_that_cannot_be_written_is_told_when_the_content_is_wanted
     with pytest.raises(StorageFull):
         await whole(incoming)
     incoming.close()
-    assert free(spool.budget) == MEBI
+    assert free(spool.budget) == COMING
 
 
 async def test_a_disk_that_fills_up_in_the_last_piece_is_told_too(
@@ -173,7 +191,7 @@ async def test_a_session_cancelled_while_a_thread_writes_closes_the_file_only_wh
 
     class Slow:
         async def __call__(self, function: object, *args: object) -> object:
-            result = await pool(function, *args)  # type: ignore[arg-type]
+            result: object = await pool(function, *args)  # type: ignore[arg-type]
             if function is module._write:
                 writing.set()
                 await go_on.wait()
