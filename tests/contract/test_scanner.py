@@ -226,6 +226,30 @@ async def test_at_most_four_scans_run_at_once(bench):
     assert len(scanner._pool._threads) <= clamav.SCANS_AT_ONCE
 
 
+async def test_small_mail_waited_behind_the_scans_of_large_mail(bench, tmp_path):
+    """Ten messages of 10 MB held every thread for seconds."""
+    small_is_clean = asyncio.Event()
+
+    async def behave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\0")
+        first = size = int.from_bytes(await reader.readexactly(4), "big")
+        if first > len(CLEAN):
+            await small_is_clean.wait()
+        while size:
+            await reader.readexactly(size)
+            size = int.from_bytes(await reader.readexactly(4), "big")
+        writer.write(b"stream: OK\0")
+        writer.close()
+
+    async with await asyncio.start_unix_server(behave, tmp_path / "clamd.sock"):
+        scanner = bench.scanner(f"unix:{tmp_path}/clamd.sock")
+        large = [asyncio.create_task(scanner.scan(bytes(clamav.LARGE_OCTETS))) for _ in range(10)]
+        await asyncio.sleep(0)
+        assert (await scanner.scan(CLEAN)).status is ScanStatus.CLEAN
+        small_is_clean.set()
+        assert {result.status for result in await asyncio.gather(*large)} == {ScanStatus.CLEAN}
+
+
 async def test_auto_finds_a_clamd_remembers_it_and_then_misses_it(bench, monkeypatch, tmp_path):
     with FakeClamd(fake_clamd.answer(b"stream: OK\0")) as fake:
         monkeypatch.setattr(clamd_address, "USUAL_SOCKETS", (f"{tmp_path}/none", str(fake.socket_path)))

@@ -26,6 +26,9 @@ from gateway.scan.scanners import _instream
 
 NAME = "clamav"
 SCANS_AT_ONCE = 4
+"""Of small content, and as many of large."""
+LARGE_OCTETS = 1 << 20
+"""From this size on a scan takes so long that small mail would wait for it: it has threads of its own."""
 PING_SECONDS = 5.0
 
 _LIMIT = re.compile(r"limit (exceeded|reached)|level exceeded|size exceeded", re.IGNORECASE)
@@ -46,6 +49,7 @@ class ClamAv:
         self._seen_marker = seen_marker
         self._seen = False
         self._pool = ThreadPoolExecutor(at_once, thread_name_prefix="clamd")
+        self._large_pool = ThreadPoolExecutor(at_once, thread_name_prefix="clamd-large")
 
     async def scan(self, content: bytes) -> ScannerResult:
         """What clamd says of `content`. Never raises for what clamd does or fails to do."""
@@ -53,7 +57,8 @@ class ClamAv:
         if where is None:
             return ScannerResult(ScanStatus.UNSCANNED, "down" if self._was_seen() else "scanner-off")
         try:
-            reply = await self._in_pool(self._timeout_seconds, lambda deadline: _scan(where, content, deadline))
+            pool = self._large_pool if len(content) >= LARGE_OCTETS else self._pool
+            reply = await _in_pool(pool, self._timeout_seconds, lambda deadline: _scan(where, content, deadline))
         except clamd.BufferTooLongError:
             result = ScannerResult(ScanStatus.UNSCANNABLE, "over-limit")
         except clamd.ResponseError as error:
@@ -76,20 +81,15 @@ class ClamAv:
             return False
         try:
             seconds = min(PING_SECONDS, self._timeout_seconds)
-            reply = await self._in_pool(seconds, lambda deadline: _instream.client(where, deadline).ping())
+            reply = await _in_pool(self._pool, seconds, lambda deadline: _instream.client(where, deadline).ping())
         except (OSError, clamd.ResponseError):
             return False
         return reply == "PONG"
 
     def close(self) -> None:
         """Take no more work; what is being scanned ends by its own deadline."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
-
-    async def _in_pool(self, seconds: float, function: Callable[[float], T]) -> T:
-        """Run `function(deadline)` in one of our own threads: clamd's slowness must not occupy anybody else's."""
-        async with asyncio.timeout(seconds):
-            deadline = time.monotonic() + seconds
-            return await asyncio.get_running_loop().run_in_executor(self._pool, function, deadline)
+        for pool in (self._pool, self._large_pool):
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def _where(self) -> UnixAddress | TcpAddress | None:
         if isinstance(self._address, Auto):
@@ -121,6 +121,13 @@ def make(address: str, timeout_seconds: float, seen_marker: Path) -> ClamAv:
     then on its absence means "down" instead of "there is none". Raises InvalidInput for an address of no known form.
     """
     return ClamAv(parse_address(address), timeout_seconds, seen_marker)
+
+
+async def _in_pool(pool: ThreadPoolExecutor, seconds: float, function: Callable[[float], T]) -> T:
+    """Run `function(deadline)` in one of our own threads: clamd's slowness must not occupy anybody else's."""
+    async with asyncio.timeout(seconds):
+        deadline = time.monotonic() + seconds
+        return await asyncio.get_running_loop().run_in_executor(pool, function, deadline)
 
 
 def _scan(where: UnixAddress | TcpAddress, content: bytes, deadline: float) -> tuple[str, str]:
