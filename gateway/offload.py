@@ -23,9 +23,16 @@ class Offload:
         self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix=name)
 
     async def __call__(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Raises MemoryError where no thread can be started for it, and what the function raises."""
         context = contextvars.copy_context()
         call = functools.partial(context.run, functools.partial(function, *args, **kwargs))
-        return await asyncio.get_running_loop().run_in_executor(self._pool, call)
+        try:
+            future = asyncio.get_running_loop().run_in_executor(self._pool, call)
+        except RuntimeError as error:
+            if "start new thread" not in str(error):
+                raise
+            raise MemoryError(str(error)) from error  # there is no room for its stack
+        return await future
 
     def close(self) -> None:
         """Wait for what is running; nothing new starts."""
