@@ -22,7 +22,9 @@ SESSIONS = Gauge("gateway_smtp_sessions", "Open SMTP sessions", multiprocess_mod
 CONTENT_BYTES = Gauge(
     "gateway_content_bytes", "Content held in memory against smtp.memory_budget_bytes", multiprocess_mode="livesum"
 )
-SPOOLED = Counter("gateway_spooled", "Messages whose content went to the spool: large ones, and all when memory is used up")
+SPOOLED = Counter(
+    "gateway_spooled", "Messages whose content went to the spool: large ones, and all when memory is used up"
+)
 DELIVERIES = Counter("gateway_deliveries", "Attempts to hand a notification on", ("result",))
 DNS_SECONDS = Histogram("gateway_dns_seconds", "Look-ups that asked a name server", ("result",), buckets=_SECONDS)
 SCANS = Counter("gateway_scans", "Messages scanned, by status and reason", ("status", "reason"))
