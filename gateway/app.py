@@ -116,7 +116,6 @@ def outbox_worker(line: Line) -> OutboxWorker:
         relays=relays_of(settings),
         gateway_domain=settings.domain,
         store_pool=line.store_pool,
-        cpu_pool=line.cpu_pool,
     )
 
 

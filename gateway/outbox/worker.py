@@ -54,7 +54,6 @@ class OutboxWorker:
         relays: Sequence[Relay],
         gateway_domain: str,
         store_pool: Offload,
-        cpu_pool: Offload,  # noqa: ARG002  app's; a batch is signed in the thread that rendered it
         before_seconds: float = BEFORE_SECONDS,
         after_seconds: float = AFTER_SECONDS,
     ) -> None:
