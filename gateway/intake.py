@@ -26,10 +26,10 @@ from gateway.core.reports import AuthReport, ScanReport
 from gateway.core.trace import Step, TransactionRecord, received, record_of
 from gateway.journey import Again, Journey
 from gateway.offload import INLINE_BYTES, Offload
-from gateway.parse import parse
 from gateway.policy.authorship import is_asked, whose
 from gateway.policy.challenges import why_not_learnt
 from gateway.policy.engine import Policy, decide
+from gateway.scan.files import Files, parse_and_see
 from gateway.store.blobs import INLINE_BYTES as ROW_BYTES
 from gateway.store.blobs import FileBlobs
 from gateway.store.committer import Committer
@@ -60,7 +60,7 @@ class Verifies(Protocol):
 
 
 class Scans(Protocol):
-    async def scan(self, content: bytes, message: ParsedMessage) -> ScanReport: ...
+    async def scan(self, content: bytes, message: ParsedMessage, files: Files) -> ScanReport: ...
 
 
 class Begun(Protocol):
@@ -138,7 +138,8 @@ class Intake:
         nothing is stored. Raises what the stages raise.
         """
         journey = Journey(envelope, "")
-        return await self._find_facts(journey, await self._parse(journey), policy)
+        message, files = await self._parse(journey)
+        return await self._find_facts(journey, message, files, policy)
 
     async def _guarded(self, journey: Journey, *, again: Again | None = None) -> Outcome:
         try:
@@ -176,10 +177,10 @@ class Intake:
             return await self._park(journey, Reason.ENDED_PROCESSES, "this content ended processes before", again=None)
         self._begun.mark(envelope.sha256)
         try:
-            message = await self._parse(journey)
+            message, files = await self._parse(journey)
             if message.received_count > RECEIVED_LIMIT and not again:
                 return await self._unkept(journey, Refused(Reason.MAIL_LOOP))
-            facts = await self._find_facts(journey, message)
+            facts = await self._find_facts(journey, message, files)
             if envelope.client and facts.auth.client_vouched and not again:
                 self._saw_forwarder(envelope.client.ip)
             decision = self._decide_again(journey, facts, again) if again else self._decide(journey, facts)
@@ -217,13 +218,15 @@ class Intake:
             return await self._unkept(journey, Refused(decision.reason, decision.text))
         return await self._unkept(journey, Deferred(decision.reason))
 
-    async def _find_facts(self, journey: Journey, message: ParsedMessage, policy: Policy | None = None) -> Facts:
+    async def _find_facts(
+        self, journey: Journey, message: ParsedMessage, files: Files, policy: Policy | None = None
+    ) -> Facts:
         """Everything a decision may read: whose the message is, what the checks found, what we remember."""
         envelope = journey.envelope
         with journey.in_stage("locate") as detail:
             place = locate(await self._account(envelope.account), envelope.recipients, message)
             detail |= {"account": place.account, "mailboxes": [m.address for m in place.mailboxes]}
-        scanning = asyncio.create_task(self._scan(journey, message))
+        scanning = asyncio.create_task(self._scan(journey, message, files))
         try:
             await asyncio.sleep(0)  # the scanner has the content before our own work on it begins
             auth = await self._verify(journey, message, place)
@@ -248,12 +251,16 @@ class Intake:
             detail |= {"passed_over": list(found.passed_over), "not_counted": list(found.not_counted)}
         return found.facts
 
-    async def _parse(self, journey: Journey) -> ParsedMessage:
+    async def _parse(self, journey: Journey) -> tuple[ParsedMessage, Files]:
+        """The message, and its files as they were seen while they were decoded."""
         content = journey.envelope.content
         with journey.in_stage("parse") as detail:
-            message = parse(content) if len(content) <= INLINE_BYTES else await self._cpu_pool(parse, content)
+            if len(content) <= INLINE_BYTES:
+                message, files = parse_and_see(content)
+            else:
+                message, files = await self._cpu_pool(parse_and_see, content)
             detail |= {"parts": len(message.parts), "defects": list(message.defects)}
-        return message
+        return message, files
 
     async def _account(self, name: str) -> AccountEntry:
         domain = self._directory.domain_of(name)
@@ -268,9 +275,9 @@ class Intake:
             detail |= {"outcome": auth.sender.value, "reason": auth.reason, **told(auth)}
         return auth
 
-    async def _scan(self, journey: Journey, message: ParsedMessage) -> ScanReport:
+    async def _scan(self, journey: Journey, message: ParsedMessage, files: Files) -> ScanReport:
         with journey.in_stage("scan") as detail:
-            scan = await self._scanner.scan(journey.envelope.content, message)
+            scan = await self._scanner.scan(journey.envelope.content, message, files)
             detail |= {"outcome": scan.status.value, "reason": scan.reason}
             metrics.scans(scan.status.value, scan.reason).inc()
             detail["findings"] = [{"scanner": f.scanner, "name": f.name, "where": f.where} for f in scan.findings]

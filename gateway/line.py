@@ -113,5 +113,4 @@ class Line:
         await asyncio.to_thread(self.committer.close)
         self.store_pool.close()
         self.cpu_pool.close()
-        self.scanner.close()
         self.begun.end()

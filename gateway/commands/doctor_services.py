@@ -33,14 +33,11 @@ async def scanner(settings: Settings) -> AsyncIterator[Finding]:
     marker = settings.data_dir / "clamd.seen"
     says = describe(settings.clamav.address, marker)
     scans = clamav.make(settings.clamav.address, settings.clamav.timeout_seconds, marker)
-    try:
-        found = await scans.scan(EICAR)
-        yield _of_test_virus(found, says)
-        if found.status is ScanStatus.INFECTED:
-            yield _of_size(await scans.scan(bytes(settings.smtp.max_message_bytes)), settings.smtp.max_message_bytes)
-            yield _of_limits(await scans.scan(_nested(EICAR)))
-    finally:
-        scans.close()
+    found = await scans.scan(EICAR)
+    yield _of_test_virus(found, says)
+    if found.status is ScanStatus.INFECTED:
+        yield _of_size(await scans.scan(bytes(settings.smtp.max_message_bytes)), settings.smtp.max_message_bytes)
+        yield _of_limits(await scans.scan(_nested(EICAR)))
 
 
 def _of_test_virus(found: ScannerResult, says: str) -> Finding:

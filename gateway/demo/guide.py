@@ -86,11 +86,7 @@ class Guide:
             self._deliver(number + 1, letters.answer(people, domain, acknowledged))
 
     def _scanner_answers(self) -> bool:
-        scanner = clamav.make(self._demo.clamav.address, 5, self._folder / "clamd.seen")
-        try:
-            return asyncio.run(scanner.ping())
-        finally:
-            scanner.close()
+        return asyncio.run(clamav.make(self._demo.clamav.address, 5, self._folder / "clamd.seen").ping())
 
     def _deliver(self, number: int, letter: Letter) -> None:
         say = self._console.print

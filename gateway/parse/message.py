@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from gateway.core.message import Address, ParsedMessage, Part
 from gateway.parse import automatic
 from gateway.parse.author import author, author_domains
@@ -25,13 +27,16 @@ _SINGLE = ("date", "from", "sender", "reply-to", "to", "cc", "message-id", "in-r
 _SPECIALS = frozenset('()<>@,:;"[]\\')
 
 
-def parse(content: bytes) -> ParsedMessage:
-    """The canonical reading of a message. Bad mail gives defects; raises only TooComplex (see `limits`)."""
+def parse(content: bytes, see: Callable[[int, bytes], None] | None = None) -> ParsedMessage:
+    """The canonical reading of a message. Bad mail gives defects; raises only TooComplex (see `limits`).
+
+    `see` is called with number and decoded octets of each attachment: whoever wants these too need not decode again.
+    """
     defects = Defects()
     header = read_message_header(content, defects)
     _note_duplicates(header, defects)
     tree = read_tree(content, header, defects)
-    parts, text, html, digest = _body(content, tree.leaves, defects)
+    parts, text, html, digest = _body(content, tree.leaves, defects, see)
     fields = tuple((f.name, decoded(f.value, defects)) for f in header.fields)
     from_author = author(header, defects)
     precedence = automatic.precedences(header)
@@ -73,7 +78,9 @@ def _note_duplicates(header: Header, defects: Defects) -> None:
             defects.add(f"duplicate-{name}")
 
 
-def _body(content: bytes, leaves: list[Leaf], defects: Defects) -> tuple[tuple[Part, ...], str, str | None, str]:
+def _body(
+    content: bytes, leaves: list[Leaf], defects: Defects, see: Callable[[int, bytes], None] | None
+) -> tuple[tuple[Part, ...], str, str | None, str]:
     """Parts, text, HTML and digest. Each leaf is decoded once; only what is shown is kept."""
     chosen = choose(leaves, defects)
     shown = {*chosen.text, *chosen.html}
@@ -86,6 +93,8 @@ def _body(content: bytes, leaves: list[Leaf], defects: Defects) -> tuple[tuple[P
         digest.add(octets)
         if index in shown:
             bodies[index] = octets
+        elif see:
+            see(index + 1, octets)
     text, html = texts(leaves, chosen, bodies, defects)
     lowered = html.lower() if html else ""
     parts = tuple(

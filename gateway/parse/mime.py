@@ -194,7 +194,7 @@ def _between_delimiters(walk: _Walk, boundary: bytes, start: int, end: int) -> l
     begin = -1
     closed = False
     false = 0
-    at = content.find(delimiter, start, end)
+    at = _next(content, delimiter, start, end)
     while at >= 0:
         behind = (
             _BEHIND_BOUNDARY.match(content, at + len(delimiter), end) if _at_line_start(content, at, start) else None
@@ -202,7 +202,7 @@ def _between_delimiters(walk: _Walk, boundary: bytes, start: int, end: int) -> l
         if behind is None:
             false += 1
             require("lines that resemble a delimiter", false, FALSE_DELIMITERS)
-            at = content.find(delimiter, at + len(delimiter), end)
+            at = _next(content, delimiter, at + len(delimiter), end)
             continue
         if begin >= 0:
             ranges.append((begin, _before_line_end(content, begin, at)))
@@ -211,11 +211,17 @@ def _between_delimiters(walk: _Walk, boundary: bytes, start: int, end: int) -> l
             walk.defects.add("ambiguous-boundary")
         closed = bool(behind[1])
         begin = -1 if closed else behind.end()
-        at = content.find(delimiter, behind.end(), end)
+        at = _next(content, delimiter, behind.end(), end)
     if begin >= 0:
         ranges.append((begin, end))
         walk.defects.add("no-close-delimiter")
     return ranges
+
+
+def _next(content: bytes, delimiter: bytes, start: int, end: int) -> int:
+    """Base64 has no hyphens at all, and one octet is looked for twenty times faster than several."""
+    hyphen = content.find(b"-", start, end)
+    return content.find(delimiter, hyphen, end) if hyphen >= 0 else -1
 
 
 def _at_line_start(content: bytes, at: int, start: int) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -11,9 +10,9 @@ from gateway import log
 from gateway.core.message import ParsedMessage, Part
 from gateway.core.ports import Scanner, ScannerResult
 from gateway.core.reports import Finding, PartReport, ScanReport, ScanStatus
-from gateway.offload import INLINE_BYTES, Offload
+from gateway.offload import Offload
 from gateway.parse import decode_part
-from gateway.scan import filetypes
+from gateway.scan.files import Files
 
 PARTS_SEARCHED = 50
 """How many attachments are scanned one by one to find the infected one; more than that and it is `message` alone."""
@@ -22,23 +21,21 @@ _log = log.get("scan")
 
 
 class ScanRunner:
-    """`offload` runs judging the files in a thread; content of at most 64 KB is judged on the spot."""
+    """`offload` runs in a thread what is decoded once more to find the infected file."""
 
     def __init__(self, scanners: Sequence[Scanner], offload: Offload) -> None:
         self._scanners = tuple(scanners)
         self._offload = offload
 
-    async def scan(self, content: bytes, message: ParsedMessage) -> ScanReport:
-        """All scanners over the whole raw message, and meanwhile each attachment by itself. Never raises for mail."""
-        attachments = [p for p in message.parts if p.is_attachment]
-        if attachments:
-            results, parts = await asyncio.gather(self._ask_all(content), self._judge(content, attachments))
-        else:
-            results, parts = await self._ask_all(content), ()
+    async def scan(self, content: bytes, message: ParsedMessage, files: Files) -> ScanReport:
+        """All scanners over the whole raw message, and what its files were seen to be. Never raises for mail."""
+        parts = files.reports(message)
+        results = await self._ask_all(content)
         status, reason = combined([result for _, result in results])
         findings = tuple(f for _, result in results for f in result.findings)
         if status is ScanStatus.INFECTED:
             guilty = [scanner for scanner, result in results if result.status is ScanStatus.INFECTED]
+            attachments = [p for p in message.parts if p.is_attachment]
             findings += await self._where(content, attachments, guilty)
         if _says_encrypted(results):
             parts = _at_least_one_encrypted(parts)
@@ -50,11 +47,6 @@ class ScanRunner:
             return [(self._scanners[0], await ask(self._scanners[0], content))]
         results = await asyncio.gather(*(ask(scanner, content) for scanner in self._scanners))
         return list(zip(self._scanners, results, strict=True))
-
-    async def _judge(self, content: bytes, attachments: list[Part]) -> tuple[PartReport, ...]:
-        if len(content) <= INLINE_BYTES:
-            return judge_parts(content, attachments)
-        return await self._offload(judge_parts, content, attachments)
 
     async def _where(self, content: bytes, attachments: list[Part], guilty: list[Scanner]) -> tuple[Finding, ...]:
         """The attachments that are infected when scanned by themselves; none when it is the message as a whole."""
@@ -99,30 +91,6 @@ def _gravity(result: ScannerResult) -> int:
         return 1
     order = (ScanStatus.CLEAN, None, ScanStatus.UNSCANNED, ScanStatus.UNSCANNABLE, ScanStatus.INFECTED)
     return order.index(result.status)
-
-
-def judge_parts(content: bytes, attachments: Sequence[Part]) -> tuple[PartReport, ...]:
-    """What each attachment is."""
-    return tuple(judge(part, decode_part(content, part)) for part in attachments)
-
-
-def judge(part: Part, data: bytes) -> PartReport:
-    """What one file is, by its content, its declared type and each of its names."""
-    looked = filetypes.look(data)
-    return PartReport(
-        n=part.n,
-        name=filetypes.shown(part.names[0]) if part.names else "",
-        declared_type=part.declared_type,
-        detected_type=looked.detected,
-        media_class=filetypes.media_class(looked.detected, part.declared_type, part.names),
-        types=filetypes.all_types(looked, part.declared_type, part.names),
-        size_bytes=len(data),
-        sha256=hashlib.sha256(data).hexdigest(),
-        inline=part.inline,
-        encrypted=looked.encrypted,
-        macros=looked.macros,
-        inner=looked.inner,
-    )
 
 
 def _says_encrypted(results: list[tuple[Scanner, ScannerResult]]) -> bool:

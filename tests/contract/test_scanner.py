@@ -37,15 +37,13 @@ EICAR_MAIL = (
 
 
 class Bench:
-    """Makes scanners and closes them."""
+    """Makes scanners."""
 
     def __init__(self, directory: Path) -> None:
         self.marker = directory / "clamd.seen"
-        self.made: list[ClamAv] = []
 
     def scanner(self, address: str, seconds: float = 20) -> ClamAv:
-        self.made.append(make(address, seconds, self.marker))
-        return self.made[-1]
+        return make(address, seconds, self.marker)
 
     async def scan(self, address: str, content: bytes = CLEAN, seconds: float = 20) -> ScannerResult:
         return await self.scanner(address, seconds).scan(content)
@@ -53,10 +51,7 @@ class Bench:
 
 @pytest.fixture
 def bench(tmp_path: Path):
-    bench = Bench(tmp_path)
-    yield bench
-    for scanner in bench.made:
-        scanner.close()
+    return Bench(tmp_path)
 
 
 @pytest.fixture
@@ -208,7 +203,7 @@ async def test_a_name_from_clamd_carries_no_control_characters(bench):
     assert result.findings[0].name.isprintable()
 
 
-async def test_waiting_for_a_free_thread_counts_against_the_timeout(bench):
+async def test_waiting_for_its_turn_counts_against_the_timeout(bench):
     with FakeClamd(fake_clamd.hang) as liar:
         scanner = bench.scanner(liar.address, seconds=0.3)
         began = time.monotonic()
@@ -217,13 +212,23 @@ async def test_waiting_for_a_free_thread_counts_against_the_timeout(bench):
     assert time.monotonic() - began < 2
 
 
-async def test_at_most_four_scans_run_at_once(bench):
-    with FakeClamd(fake_clamd.answer(b"stream: OK\0")) as fake:
-        scanner = bench.scanner(fake.address)
+async def test_at_most_four_scans_run_at_once(bench, tmp_path):
+    at_once = most = 0
+
+    async def behave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        await reader.readuntil(bytes(4))
+        at_once -= 1
+        writer.write(b"stream: OK\0")
+        writer.close()
+
+    async with await asyncio.start_unix_server(behave, tmp_path / "clamd.sock"):
+        scanner = bench.scanner(f"unix:{tmp_path}/clamd.sock")
         results = await asyncio.gather(*(scanner.scan(CLEAN) for _ in range(40)))
-        assert fake.connections == 40
     assert {r.status for r in results} == {ScanStatus.CLEAN}
-    assert len(scanner._pool._threads) <= clamav.SCANS_AT_ONCE
+    assert most == clamav.SCANS_AT_ONCE
 
 
 async def test_small_mail_waited_behind_the_scans_of_large_mail(bench, tmp_path):
@@ -287,3 +292,20 @@ async def test_off_is_off_and_loud(bench):
     assert (await bench.scan("off")) == ScannerResult(ScanStatus.UNSCANNED, "scanner-off")
     assert "NO VIRUS SCANNER" in describe("off")
     assert not await bench.scanner("off").ping()
+
+
+async def test_a_full_backlog_is_waited_for(bench, tmp_path):
+    """connect() on a Unix socket says EAGAIN then, which asyncio takes for a connection that is on its way."""
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as first:
+        listener.bind(f"{tmp_path}/clamd.sock")
+        listener.listen(0)
+        first.connect(f"{tmp_path}/clamd.sock")
+        assert (await bench.scan(f"unix:{tmp_path}/clamd.sock", seconds=0.1)).reason == "timeout"
+        scanning = asyncio.create_task(bench.scan(f"unix:{tmp_path}/clamd.sock"))
+        await asyncio.sleep(0.05)
+        listener.accept()[0].close()
+        accepted = await asyncio.to_thread(listener.accept)
+        with accepted[0] as clamd_side:
+            await asyncio.to_thread(clamd_side.recv, 4096)
+            clamd_side.sendall(b"stream: OK\0")
+            assert (await scanning).status is ScanStatus.CLEAN

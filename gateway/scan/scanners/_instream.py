@@ -1,15 +1,15 @@
-"""The package `clamd` with a conversation of ours: as shipped it loses bytes (`send`, not `sendall`), connects without
-a timeout, sends 1 KB chunks and dies of a broken pipe when clamd's size limit answers early.
+"""The protocol of the package `clamd` with a conversation of ours, on the event loop. As shipped it loses bytes (`send`,
+not `sendall`), connects without a timeout, sends 1 KB chunks, dies of a broken pipe when clamd's size limit answers
+early, and needs a thread for each scan: their wake-ups cost a small message more than the scan's own system calls.
 """
 
 from __future__ import annotations
 
-import selectors
+import asyncio
 import socket
 import struct
-import time
 from collections.abc import Iterator
-from typing import IO
+from typing import Any
 
 import clamd
 
@@ -17,154 +17,147 @@ from gateway.scan.clamd_address import TcpAddress, UnixAddress
 
 CHUNK_BYTES = 128 * 1024
 REPLY_LIMIT_BYTES = 4096
-_READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 _SIZE_LIMIT = "INSTREAM size limit exceeded"
+_BACKLOG_FULL_SECONDS = 0.01
 
 
 class NonsenseReply(clamd.ResponseError):  # type: ignore[misc] # the package is untyped
     """What came back is no reply of clamd's protocol."""
 
 
-class _Exchange:
-    """One request and its reply on a connected socket; the reply is read while the request is still being sent."""
+async def instream(address: UnixAddress | TcpAddress, content: bytes) -> tuple[str, str]:
+    """Scan `content`: the status clamd gave (OK, FOUND or ERROR), and what it named.
 
-    def __init__(self, sock: socket.socket, frames: Iterator[bytes], deadline: float) -> None:
-        self._socket = sock
-        self._frames = frames
-        self._deadline = deadline
-        self._unsent = memoryview(next(frames))
-        self._reply = bytearray()
+    Raises OSError, NonsenseReply, and `clamd.BufferTooLongError` over clamd's StreamMaxLength. Without end: give it one.
+    """
+    reply, complete = await _ask(address, _frames(content))
+    if reply.startswith(_SIZE_LIMIT):
+        raise clamd.BufferTooLongError(reply)
+    parsed = clamd.scan_response.match(reply)
+    if not parsed:
+        raise NonsenseReply(reply[:200])
+    name, status = parsed.group("virus", "status")
+    if status == "OK" and not complete:
+        raise NonsenseReply("clamd called the message clean before it had all of it")
+    return status, name or ""
 
-    @property
-    def complete(self) -> bool:
-        """All of the request was sent before the reply came."""
-        return not self._unsent
 
-    def run(self) -> str:
-        """The reply without its NUL. Raises TimeoutError, OSError, NonsenseReply."""
-        self._socket.setblocking(False)
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._socket, _READ | _WRITE)
-            while not self._reply.endswith(b"\0"):
-                for _, ready in selector.select(_left(self._deadline)):
-                    # Reading comes first: a reply that came early makes the rest of the sending pointless.
-                    if ready & _READ:
-                        self._read()
-                    elif not self._send():
-                        selector.modify(self._socket, _READ)
-        return self._reply[:-1].decode("utf-8", "replace").strip()
+async def ping(address: UnixAddress | TcpAddress) -> str:
+    """`PONG`. Raises OSError, NonsenseReply."""
+    return (await _ask(address, iter([b"zPING\0"])))[0]
 
-    def _send(self) -> bool:
-        """True while there is more to send."""
+
+async def version(address: UnixAddress | TcpAddress) -> str:
+    """Its version with that of its signatures: `ClamAV 1.4.3/27800/Sat Nov 21 09:24:11 2026`. Raises as `ping`."""
+    return (await _ask(address, iter([b"zVERSION\0"])))[0]
+
+
+async def _ask(address: UnixAddress | TcpAddress, frames: Iterator[bytes]) -> tuple[str, bool]:
+    """The reply without its NUL, and whether the whole request was sent before it came."""
+    with await _connect(address) as sock:
+        rest = _send_at_once(sock, next(frames))
+        second = next(frames, None)
+        if not rest and second is None:  # nearly every message: no second task for what is already on its way
+            return await _reply(sock), True
+        return await _send_and_read(sock, rest, second, frames)
+
+
+async def _connect(address: UnixAddress | TcpAddress) -> socket.socket:
+    if isinstance(address, UnixAddress):
+        return await _connected(socket.AF_UNIX, 0, address.path)
+    found = await asyncio.get_running_loop().getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+    for family, _, proto, _, where in found[:-1]:
         try:
-            sent = self._socket.send(self._unsent)
-        except (BrokenPipeError, ConnectionResetError):
-            # clamd closed its ear; why is in its last words (the size limit), so they are read before giving up.
-            return False
-        self._unsent = self._unsent[sent:] or memoryview(next(self._frames, b""))
-        return bool(self._unsent)
+            return await _connected(family, proto, where)
+        except OSError:
+            continue  # as `localhost` has two addresses; the last one's failure is told
+    family, _, proto, _, where = found[-1]
+    return await _connected(family, proto, where)
 
-    def _read(self) -> None:
-        chunk = self._socket.recv(REPLY_LIMIT_BYTES)
-        self._reply += chunk
-        if not chunk and not self._reply:
+
+async def _connected(family: int, proto: int, where: Any) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM, proto)
+    try:
+        sock.setblocking(False)
+        if family == socket.AF_UNIX:
+            await _connect_unix(sock, where)
+        else:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else the last frame waits 40 ms for an ACK
+            await asyncio.get_running_loop().sock_connect(sock, where)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+async def _connect_unix(sock: socket.socket, path: str) -> None:
+    """Not asyncio's: a full backlog says EAGAIN, and what it takes for a connection in progress is none."""
+    while True:
+        try:
+            return sock.connect(path)
+        except BlockingIOError:
+            await asyncio.sleep(_BACKLOG_FULL_SECONDS)
+
+
+def _send_at_once(sock: socket.socket, frame: bytes) -> memoryview:
+    """What the socket does not take now."""
+    try:
+        return memoryview(frame)[sock.send(frame) :]
+    except BlockingIOError:
+        return memoryview(frame)
+    except (BrokenPipeError, ConnectionResetError):
+        return memoryview(b"")  # why is in its last words
+
+
+async def _send_and_read(
+    sock: socket.socket, rest: memoryview, second: bytes | None, frames: Iterator[bytes]
+) -> tuple[str, bool]:
+    """Reading while sending: a reply that comes early makes the rest of the sending pointless."""
+    sending = asyncio.create_task(_send(sock, rest, second, frames))
+    try:
+        reply = await _reply(sock)
+        complete = sending.done() and sending.result()
+    finally:
+        sending.cancel()
+    return reply, complete
+
+
+async def _send(sock: socket.socket, rest: memoryview, second: bytes | None, frames: Iterator[bytes]) -> bool:
+    """False when clamd closed its ear; why is in its last words (the size limit)."""
+    loop = asyncio.get_running_loop()
+    try:
+        await loop.sock_sendall(sock, rest)
+        while second is not None:
+            await loop.sock_sendall(sock, second)
+            await asyncio.sleep(0)  # ten megabytes that clamd takes as fast as they come are others' turn too
+            second = next(frames, None)
+    except (BrokenPipeError, ConnectionResetError):
+        return False
+    return True
+
+
+async def _reply(sock: socket.socket) -> str:
+    loop = asyncio.get_running_loop()
+    reply = b""
+    while not reply.endswith(b"\0"):
+        chunk = await loop.sock_recv(sock, REPLY_LIMIT_BYTES)
+        reply += chunk
+        if not chunk and not reply:
             raise ConnectionResetError("clamd closed the connection without a reply")
-        if not chunk or len(self._reply) > REPLY_LIMIT_BYTES or b"\0" in self._reply[:-1]:
-            raise NonsenseReply(f"not one whole reply: {bytes(self._reply[:80])!r}")
+        if not chunk or len(reply) > REPLY_LIMIT_BYTES or b"\0" in reply[:-1]:
+            raise NonsenseReply(f"not one whole reply: {reply[:80]!r}")
+    return reply[:-1].decode("utf-8", "replace").strip()
 
 
-class _Conversation:
-    """Mixed into the package's classes: every request under one deadline, a `time.monotonic()` value."""
-
-    clamd_socket: socket.socket
-    deadline: float
-
-    def instream(self, buff: IO[bytes]) -> dict[str, tuple[str, str | None]]:
-        """Scan what `buff` holds: `{"stream": (status, name)}` as the package has it; status is OK, FOUND or ERROR.
-
-        Raises TimeoutError, OSError, NonsenseReply, and `clamd.BufferTooLongError` over clamd's StreamMaxLength.
-        """
-        reply, complete = self._ask(_frames(buff))
-        if reply.startswith(_SIZE_LIMIT):
-            raise clamd.BufferTooLongError(reply)
-        parsed = clamd.scan_response.match(reply)
-        if not parsed:
-            raise NonsenseReply(reply[:200])
-        name, virus, status = parsed.group("path", "virus", "status")
-        if status == "OK" and not complete:
-            raise NonsenseReply("clamd called the message clean before it had all of it")
-        return {name: (status, virus)}
-
-    def ping(self) -> str:
-        """`PONG`. Raises TimeoutError, OSError, NonsenseReply."""
-        return self._ask(iter([b"zPING\0"]))[0]
-
-    def _init_socket(self) -> None:
-        # Overridden because the package connects before it sets the timeout.
-        self.clamd_socket = self._connect(_left(self.deadline))
-
-    def _connect(self, timeout_seconds: float) -> socket.socket:
-        raise NotImplementedError
-
-    def _ask(self, frames: Iterator[bytes]) -> tuple[str, bool]:
-        """The reply, and whether the whole request was sent before it came."""
-        self._init_socket()
-        try:
-            exchange = _Exchange(self.clamd_socket, frames, self.deadline)
-            return exchange.run(), exchange.complete
-        finally:
-            self.clamd_socket.close()
-
-
-class UnixClamd(_Conversation, clamd.ClamdUnixSocket):  # type: ignore[misc] # the package is untyped
-    def __init__(self, address: UnixAddress, deadline: float) -> None:
-        super().__init__(path=address.path)
-        self.deadline = deadline
-
-    def _connect(self, timeout_seconds: float) -> socket.socket:
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            sock.settimeout(timeout_seconds)
-            sock.connect(self.unix_socket)
-        except BaseException:
-            sock.close()
-            raise
-        return sock
-
-
-class TcpClamd(_Conversation, clamd.ClamdNetworkSocket):  # type: ignore[misc] # the package is untyped
-    def __init__(self, address: TcpAddress, deadline: float) -> None:
-        super().__init__(host=address.host, port=address.port)
-        self.deadline = deadline
-
-    def _connect(self, timeout_seconds: float) -> socket.socket:
-        sock = socket.create_connection((self.host, self.port), timeout_seconds)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else the last frame waits 40 ms for an ACK
-        return sock
-
-
-def client(address: UnixAddress | TcpAddress, deadline: float) -> UnixClamd | TcpClamd:
-    """A client for one request that must be answered before `deadline` (`time.monotonic()`)."""
-    return UnixClamd(address, deadline) if isinstance(address, UnixAddress) else TcpClamd(address, deadline)
-
-
-def _left(deadline: float) -> float:
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise TimeoutError("clamd did not answer in time")
-    return left
-
-
-def _frames(buff: IO[bytes]) -> Iterator[bytes]:
+def _frames(content: bytes) -> Iterator[bytes]:
     """The request: `zINSTREAM`, then chunks that carry their length, then a length of zero. A small one is one frame,
     because every frame is a system call here and a wake-up there.
     """
     head = b"zINSTREAM\0"
-    while chunk := buff.read(CHUNK_BYTES):
-        frame = head + struct.pack("!L", len(chunk)) + chunk
+    for at in range(0, len(content), CHUNK_BYTES):
+        chunk = content[at : at + CHUNK_BYTES]
+        last = struct.pack("!L", 0) if at + CHUNK_BYTES >= len(content) else b""
+        yield head + struct.pack("!L", len(chunk)) + chunk + last
         head = b""
-        if len(chunk) < CHUNK_BYTES:
-            yield frame + struct.pack("!L", 0)
-            return
-        yield frame
-    yield head + struct.pack("!L", 0)
+    if not content:
+        yield head + struct.pack("!L", 0)

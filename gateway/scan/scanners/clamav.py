@@ -7,13 +7,8 @@ no retry cures. What a retry can cure (down, slow, talking nonsense) is `unscann
 from __future__ import annotations
 
 import asyncio
-import io
 import re
-import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
 
 import clamd
 
@@ -28,16 +23,15 @@ NAME = "clamav"
 SCANS_AT_ONCE = 4
 """Of small content, and as many of large."""
 LARGE_OCTETS = 1 << 20
-"""From this size on a scan takes so long that small mail would wait for it: it has threads of its own."""
+"""From this size on a scan takes so long that small mail would wait for it: it has a turn of its own."""
 PING_SECONDS = 5.0
 
 _LIMIT = re.compile(r"limit (exceeded|reached)|level exceeded|size exceeded", re.IGNORECASE)
-T = TypeVar("T")
 _log = log.get("scan")
 
 
 class ClamAv:
-    """A `Scanner`. `timeout_seconds` covers waiting for a free thread, connecting, sending and the answer."""
+    """A `Scanner`. `timeout_seconds` covers waiting for its turn, connecting, sending and the answer."""
 
     name = NAME
 
@@ -48,8 +42,8 @@ class ClamAv:
         self._timeout_seconds = timeout_seconds
         self._seen_marker = seen_marker
         self._seen = False
-        self._pool = ThreadPoolExecutor(at_once, thread_name_prefix="clamd")
-        self._large_pool = ThreadPoolExecutor(at_once, thread_name_prefix="clamd-large")
+        self._turns = asyncio.Semaphore(at_once)
+        self._large_turns = asyncio.Semaphore(at_once)
 
     async def scan(self, content: bytes) -> ScannerResult:
         """What clamd says of `content`. Never raises for what clamd does or fails to do."""
@@ -57,8 +51,8 @@ class ClamAv:
         if where is None:
             return ScannerResult(ScanStatus.UNSCANNED, "down" if self._was_seen() else "scanner-off")
         try:
-            pool = self._large_pool if len(content) >= LARGE_OCTETS else self._pool
-            reply = await _in_pool(pool, self._timeout_seconds, lambda deadline: _scan(where, content, deadline))
+            async with asyncio.timeout(self._timeout_seconds), self._turn(content):
+                status, name = await _instream.instream(where, content)
         except clamd.BufferTooLongError:
             result = ScannerResult(ScanStatus.UNSCANNABLE, "over-limit")
         except clamd.ResponseError as error:
@@ -70,7 +64,7 @@ class ClamAv:
             _log.warning("clamd is down", address=str(where), error=str(error))
             return ScannerResult(ScanStatus.UNSCANNED, "down")
         else:
-            result = _meaning(*reply)
+            result = _meaning(status, without_controls(name))
         self._remember()
         return result
 
@@ -80,16 +74,13 @@ class ClamAv:
         if where is None:
             return False
         try:
-            seconds = min(PING_SECONDS, self._timeout_seconds)
-            reply = await _in_pool(self._pool, seconds, lambda deadline: _instream.client(where, deadline).ping())
+            async with asyncio.timeout(min(PING_SECONDS, self._timeout_seconds)):
+                return await _instream.ping(where) == "PONG"
         except (OSError, clamd.ResponseError):
             return False
-        return reply == "PONG"
 
-    def close(self) -> None:
-        """Take no more work; what is being scanned ends by its own deadline."""
-        for pool in (self._pool, self._large_pool):
-            pool.shutdown(wait=False, cancel_futures=True)
+    def _turn(self, content: bytes) -> asyncio.Semaphore:
+        return self._large_turns if len(content) >= LARGE_OCTETS else self._turns
 
     def _where(self) -> UnixAddress | TcpAddress | None:
         if isinstance(self._address, Auto):
@@ -121,20 +112,6 @@ def make(address: str, timeout_seconds: float, seen_marker: Path) -> ClamAv:
     then on its absence means "down" instead of "there is none". Raises InvalidInput for an address of no known form.
     """
     return ClamAv(parse_address(address), timeout_seconds, seen_marker)
-
-
-async def _in_pool(pool: ThreadPoolExecutor, seconds: float, function: Callable[[float], T]) -> T:
-    """Run `function(deadline)` in one of our own threads: clamd's slowness must not occupy anybody else's."""
-    async with asyncio.timeout(seconds):
-        deadline = time.monotonic() + seconds
-        return await asyncio.get_running_loop().run_in_executor(pool, function, deadline)
-
-
-def _scan(where: UnixAddress | TcpAddress, content: bytes, deadline: float) -> tuple[str, str]:
-    """The status clamd gave (OK, FOUND, ERROR) and what it named."""
-    replies = _instream.client(where, deadline).instream(io.BytesIO(content))
-    status, name = next(iter(replies.values()))
-    return status, without_controls(name or "")
 
 
 def _meaning(status: str, name: str) -> ScannerResult:

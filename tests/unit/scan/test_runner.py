@@ -11,7 +11,9 @@ import pytest
 
 from gateway.core.ports import ScannerResult
 from gateway.core.reports import Finding, ScanStatus
-from gateway.parse import parse
+from gateway.parse import message, transfer
+from gateway.scan import runner
+from gateway.scan.files import parse_and_see
 from gateway.scan.runner import ScanRunner, combined
 from tests.unit.scan.filetypes import samples as make
 
@@ -50,7 +52,7 @@ def mail(*files: tuple[str, str, bytes]) -> bytes:
 
 
 async def report_of(content: bytes, *scanners: Says):
-    return await ScanRunner(scanners, thread).scan(content, parse(content))
+    return await ScanRunner(scanners, thread).scan(content, *parse_and_see(content))
 
 
 async def test_a_program_dressed_as_a_pdf_is_both():
@@ -76,18 +78,14 @@ async def test_a_document_declared_as_zip_is_no_zip():
     assert [p.types for p in report.parts] == [("docx",), ("docx", "zip")]
 
 
-async def test_large_mail_is_judged_in_a_thread():
-    threads = []
-
-    async def offload(function, *args):
-        threads.append(function)
-        return await asyncio.to_thread(function, *args)
-
-    for size in (100, 100_000):
-        content = mail(("image/png", "a.png", make.png() + bytes(size)))
-        report = await ScanRunner([], offload).scan(content, parse(content))
-        assert report.parts[0].detected_type == "png"
-    assert len(threads) == 1
+async def test_files_were_decoded_once_more_to_be_judged(monkeypatch):
+    content = mail(("image/png", "a.png", make.png()), ("application/pdf", "b.pdf", make.pdf()))
+    calls = []
+    monkeypatch.setattr(message, "decode", lambda *args: calls.append(args[1:]) or transfer.decode(*args))
+    monkeypatch.setattr(runner, "decode_part", lambda *_: pytest.fail("decoded again"))
+    report = await report_of(content, Says(ScanStatus.CLEAN))
+    assert [p.detected_type for p in report.parts] == ["png", "pdf"]
+    assert len(calls) == 3
 
 
 async def test_mail_without_files_has_no_part_reports():
