@@ -144,9 +144,29 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class InnerFile:
+    """Files inside a file that look alike to a policy: `count` of them, `path` is the first one's (`a.zip/b/setup.exe`, from
+    the leaf on, without what is invisible). `container` is the type of what they lie in (`zip`, `docx`, `tnef`, `eml`, ...);
+    the rest as in PartReport. A file that could only be listed (7z, rar) has no `detected_type`.
+    """
+
+    path: str
+    container: str
+    detected_type: str
+    media_class: str
+    types: tuple[str, ...]
+    encrypted: bool = False
+    macros: bool = False
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class PartReport:
     """What a leaf really is. `types` are short type names (`exe`, `pdf`, `jpeg`) by every reading: content, declared
     type and each name; `detected_type` is the one by content, empty when the content has no signature.
+
+    `inside` is what it contains at any depth, `unscannable` why not all of that could be judged (empty when it could);
+    `encrypted` and `macros` are true for what is inside, too.
     """
 
     n: int
@@ -160,12 +180,15 @@ class PartReport:
     inline: bool
     encrypted: bool = False
     macros: bool = False
-    inner: tuple[str, ...] = ()
+    inside: tuple[InnerFile, ...] = ()
+    unscannable: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ScanReport:
-    """`reason` belongs to unscannable and unscanned (`down`, `timeout`, `scanner-off`, `over-limit`, `encrypted`, ...)."""
+    """`reason` belongs to unscannable and unscanned (`down`, `timeout`, `scanner-off`, `over-limit`, `encrypted`, `archive`,
+    ...). `facts` are what scanners say beside it, by name (`rspamd.score`).
+    """
 
     status: ScanStatus
     reason: str = ""

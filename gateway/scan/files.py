@@ -57,5 +57,4 @@ def _report(part: Part, seen: _Seen) -> PartReport:
         inline=part.inline,
         encrypted=looked.encrypted,
         macros=looked.macros,
-        inner=looked.inner,
     )

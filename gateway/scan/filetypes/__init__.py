@@ -30,7 +30,6 @@ class Content:
     types: tuple[str, ...] = ()
     encrypted: bool = False
     macros: bool = False
-    inner: tuple[str, ...] = ()
 
     @property
     def detected(self) -> str:
@@ -106,7 +105,7 @@ def _by_signature(data: bytes) -> Content:
             continue
         if kind == "<zip>":
             archive = zipped.look(data)
-            return Content(archive.types, archive.encrypted, archive.macros, archive.inner)
+            return Content(archive.types, archive.encrypted, archive.macros)
         if kind == "<ole>":
             compound = ole.look(data)
             return Content(compound.types, compound.encrypted, compound.macros)
@@ -118,4 +117,4 @@ def _by_signature(data: bytes) -> Content:
 
 def _with_locks(found: Content, types: tuple[str, ...], data: bytes) -> Content:
     encrypted = found.encrypted or any(locks.locked(kind, data) for kind in types)
-    return Content(with_implied(types), encrypted, found.macros, found.inner)
+    return Content(with_implied(types), encrypted, found.macros)

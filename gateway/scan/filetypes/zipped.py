@@ -13,10 +13,9 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gateway.scan.filetypes.names import extension_of, shown
+from gateway.scan.filetypes.names import extension_of
 
 ENTRIES_READ = 10_000
-INNER_NAMES = 200
 _ENTRY_BYTES = 256 * 1024
 _END = struct.Struct("<4s4H2LH")
 _HEADER = struct.Struct("<4s6H3L5H2L")
@@ -84,12 +83,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Zip:
-    """`types`: the telling one first; `inner`: the names in the archive, at most INNER_NAMES."""
+    """`types`: the telling one first."""
 
     types: tuple[str, ...]
     encrypted: bool = False
     macros: bool = False
-    inner: tuple[str, ...] = ()
 
 
 def look(data: bytes) -> Zip:
@@ -99,19 +97,18 @@ def look(data: bytes) -> Zip:
         return Zip(("zip",))
     start, end = directory
     entries = list(_entries(data, start, end))
-    inner = tuple(shown(e.name[:255]) for e in entries[:INNER_NAMES])
     encrypted = any(e.flags & 0x41 or e.method == 99 for e in entries)  # 4.4.4 bits 0 and 6; 99 is AES
     if not entries or len(entries) >= ENTRIES_READ:
-        return Zip(("zip",), encrypted, inner=inner)
+        return Zip(("zip",), encrypted)
     by_name = {e.name.lower().replace("\\", "/").lstrip("/"): e for e in entries}
     program = _program(by_name)
     if program:
-        return Zip((program, "zip"), encrypted, inner=inner)
+        return Zip((program, "zip"), encrypted)
     document, locked, macros = _document(data, by_name)
     if not document:
-        return Zip(("zip",), encrypted, inner=inner)
+        return Zip(("zip",), encrypted)
     stowaways = any(extension_of(name[-100:]) in _NEVER_IN_DOCUMENTS for name in by_name)
-    return Zip((document, "zip") if stowaways else (document,), encrypted or locked, macros, inner)
+    return Zip((document, "zip") if stowaways else (document,), encrypted or locked, macros)
 
 
 def at_end(data: bytes) -> bool:
