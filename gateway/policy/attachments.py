@@ -9,10 +9,10 @@ from gateway.core.addresses import without_controls
 from gateway.core.decision import Disposition, Facts, PartDecision, PartDisposition
 from gateway.core.message import Part
 from gateway.core.outcome import Reason
-from gateway.core.reports import Finding, PartReport, ScanStatus
+from gateway.core.reports import Finding, InnerFile, PartReport, ScanStatus
 from gateway.policy.action import Verdict
 from gateway.policy.document import Attachments
-from gateway.policy.file_kinds import ZIP_IN_DISGUISE, class_of, spelled
+from gateway.policy.file_kinds import BUNDLES, ZIP_IN_DISGUISE, class_of, spelled
 from gateway.policy.strictness import LENIENT_TO_STRICT, Settings, stricter
 
 _HELD = {"hold", "quarantine", "reject", "defer"}
@@ -60,7 +60,7 @@ def judge_parts(facts: Facts, settings: Settings, unproven: tuple[str, str] | No
     parts = {p.n: p for p in facts.message.parts}
     leaves = [PartJudgement(parts.get(n), reports.get(n)) for n in sorted(parts.keys() | reports.keys())]
     named = _named_encrypted(facts)
-    judged = [_judge(leaf, settings.attachments, encrypted=_is_encrypted(leaf, named)) for leaf in leaves]
+    judged = [_judge(leaf, settings, encrypted=_is_encrypted(leaf, named)) for leaf in leaves]
     if unproven:
         places = _places(facts.scan.findings) if facts.scan.status is ScanStatus.INFECTED else None
         judged = [_unproven(j, unproven, places) for j in judged]
@@ -83,23 +83,25 @@ def _refusal(judgement: PartJudgement) -> str:
     return f"the attachment {shown} ({judgement.reason}) is not taken here"
 
 
-def _judge(leaf: PartJudgement, wanted: Attachments, *, encrypted: bool) -> PartJudgement:
+def _judge(leaf: PartJudgement, settings: Settings, *, encrypted: bool) -> PartJudgement:
     if not leaf.is_file:
         return leaf
     if leaf.report is None:  # a file nobody looked at is not let through on its name alone
         return leaf.or_stricter("hold", "not examined")
-    judged = leaf
-    refused = refused_type(leaf.report, wanted)
+    wanted, report, judged = settings.attachments, leaf.report, leaf
+    refused = refused_type(report, wanted) or refused_inside(report, wanted)
     if refused:
         judged = judged.or_stricter(wanted.violation, refused)
+    if report.unscannable:
+        judged = judged.or_stricter(settings.virus.unscannable, f"not seen to its end: {report.unscannable}")
     if encrypted:
         judged = judged.or_stricter(wanted.encrypted, "encrypted")
-    if leaf.report.macros:
+    if report.macros:
         judged = judged.or_stricter(wanted.macros, "macros")
     return judged
 
 
-def refused_type(report: PartReport, wanted: Attachments) -> str:
+def refused_type(report: PartReport | InnerFile, wanted: Attachments) -> str:
     """The type for which a file is not taken, empty when it is.
 
     The class goes by content first, and its list of allowed types must have it. Then every other reading (declared type,
@@ -107,15 +109,37 @@ def refused_type(report: PartReport, wanted: Attachments) -> str:
     """
     types = tuple(spelled(t) for t in report.types)
     detected = spelled(report.detected_type)
-    denied = {spelled(t) for t in wanted.deny} | (ZIP_IN_DISGUISE if "zip" in wanted.deny else frozenset())
+    denied = _denied(wanted)
     for short in types:
         if short in denied and (report.media_class == "other" or short != detected):
             return short
     if report.media_class != "other":
         readings = (detected,) if detected else types
         if not any(t in getattr(wanted.allow, report.media_class) for t in readings):
-            return detected or "/".join(types) or report.declared_type
+            return detected or "/".join(types) or getattr(report, "declared_type", "")
     return next((t for t in types if t != detected and not _is_taken(t, wanted)), "")
+
+
+def refused_inside(report: PartReport, wanted: Attachments) -> str:
+    """Why a file is not taken for what lies in it, empty when it is. What is in an archive, an attached message or a
+    winmail.dat is judged as if it were attached itself; what a document is made of only where it is a denied type:
+    pictures of every kind belong to documents, and their own parts are called `.bin`.
+    """
+    for inner in report.inside:
+        short = refused_type(inner, wanted) if inner.container in BUNDLES else _denied_in_document(inner, wanted)
+        if short:
+            return f"{short} inside it: {without_controls(inner.path)[:120]}"
+    return ""
+
+
+def _denied_in_document(inner: InnerFile, wanted: Attachments) -> str:
+    denied = _denied(wanted) - {"bin"}
+    return next((t for t in map(spelled, inner.types) if t in denied), "")
+
+
+def _denied(wanted: Attachments) -> frozenset[str]:
+    denied = frozenset(spelled(t) for t in wanted.deny)
+    return denied | ZIP_IN_DISGUISE if "zip" in denied else denied
 
 
 def _is_taken(short: str, wanted: Attachments) -> bool:

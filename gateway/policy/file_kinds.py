@@ -42,6 +42,11 @@ MEDIA = {
 ZIP_IN_DISGUISE = frozenset({"jar", "apk"})
 """Archives of programs: zip by another name. OOXML, ODF and EPUB have types of their own and are documents."""
 
+BUNDLES = frozenset(
+    "zip tar gz bz2 xz zst 7z rar cab iso jar apk appx lha arj tnef eml mht msg".split()  # noqa: SIM905 - reads better
+)
+"""Types that only carry other files, for people to take out; every other type with files in it is a document."""
+
 
 def spelled(name: str) -> str:
     """One spelling for each type: `JPG` and `.jpg` are `jpeg`; every camera's own format is `raw`."""

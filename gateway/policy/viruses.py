@@ -13,6 +13,8 @@ from gateway.policy.document import Virus
 
 SCANNER_OFF = "scanner-off"
 _ENCRYPTED = "encrypted"
+ARCHIVE = "archive"
+"""Not all of what lies in a file could be judged: such files are judged one by one, by their own report."""
 
 
 def wanted_by_scan(facts: Facts, virus: Virus) -> str:
@@ -39,7 +41,8 @@ def verdict_of_scan(facts: Facts, wanted: str) -> Verdict | None:
 
 def unproven_files(facts: Facts, wanted: str) -> tuple[str, str] | None:
     """The table's answer as far as it concerns the files: a disposition, and why."""
-    return None if wanted in ("accept", "defer") else (wanted, _text(facts))
+    by_themselves = facts.scan.status is ScanStatus.UNSCANNABLE and facts.scan.reason == ARCHIVE
+    return None if by_themselves or wanted in ("accept", "defer") else (wanted, _text(facts))
 
 
 def _after_deferring(facts: Facts, virus: Virus) -> str:

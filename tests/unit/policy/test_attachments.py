@@ -4,7 +4,7 @@ import pytest
 
 from gateway.core.decision import Disposition, PartDisposition
 from gateway.core.outcome import Reason
-from gateway.core.reports import Finding, Path, ScanStatus
+from gateway.core.reports import Finding, InnerFile, Path, ScanStatus
 
 from .shapes import file, judged, leaf
 
@@ -220,3 +220,52 @@ def test_what_a_scanner_calls_encrypted_is_judged_by_that_key_alone():
     assert dispositions("attachments: {encrypted: strip}", second, *files) == [KEPT, STRIPPED, KEPT]
     seen = file(1, "a.7z", "7z", encrypted=True)
     assert dispositions("", whole, seen, *files[1:]) == [HELD, KEPT, KEPT]
+
+
+def inner(path, *types, container="zip", media="other", detected="", **more):
+    return InnerFile(path, container, detected, media, types, **more)
+
+
+def test_what_lies_in_an_archive_is_judged_as_if_it_were_attached():
+    allowed = "attachments: {deny: [exe]}"
+    report = file(1, "a.zip", "zip", detected="zip", inside=(inner("a.zip/b/x.exe", "exe", detected="exe"),))
+    assert one(report, allowed) == (STRIPPED, "exe inside it: a.zip/b/x.exe")
+    picture = inner("a.zip/x.svg", "svg", media="image", detected="svg")
+    assert one(file(1, "a.zip", "zip", inside=(picture,)), allowed) == (STRIPPED, "svg inside it: a.zip/x.svg")
+    good = inner("a.zip/x.jpg", "jpeg", media="image", detected="jpeg")
+    assert one(file(1, "a.zip", "zip", inside=(good,)), allowed) == (KEPT, "")
+
+
+def test_what_a_document_is_made_of_is_no_attachment():
+    own = (
+        inner("a.docx/word/media/image1.emf", "emf", container="docx", media="image", detected="emf"),
+        inner("a.docx/word/vbaProject.bin", "bin", container="docx", detected="ole"),
+    )
+    assert one(file(1, "a.docx", "docx", detected="docx", inside=own)) == (KEPT, "")
+
+
+@pytest.mark.parametrize("container", ["docx", "ole", "odt"])
+def test_a_program_in_a_document_is_found(container):
+    program = inner("a.docx/embeddings/1/x.exe", "exe", container=container)
+    report = file(1, "a.docx", "docx", detected="docx", inside=(program,))
+    assert one(report) == (STRIPPED, "exe inside it: a.docx/embeddings/1/x.exe")
+
+
+def test_an_archive_in_an_attached_message_is_an_archive():
+    report = file(1, "fwd.eml", "eml", detected="eml", inside=(inner("fwd.eml/a.zip", "zip", container="eml"),))
+    assert one(report) == (STRIPPED, "zip inside it: fwd.eml/a.zip")
+
+
+@pytest.mark.parametrize(("says", "wanted"), [("hold", HELD), ("accept", KEPT)])
+def test_a_file_that_cannot_be_seen_to_its_end_waits_alone(says, wanted):
+    bomb = file(1, "a.7z", "7z", detected="7z", unscannable="more than 100 times its size")
+    found = parts(f"virus: {{unscannable: {says}}}", bomb, file(2, "b.pdf", "pdf"), status=ScanStatus.UNSCANNABLE,
+                  scan_reason="archive")  # fmt: skip
+    assert [disposition for disposition, _ in found] == [wanted, KEPT]
+
+
+def test_a_name_inside_is_a_strangers_text():
+    report = file(1, "a.zip", "7z", inside=(inner("a\x1b[31m.exe" + "x" * 500, "exe"),))
+    reason = one(report)[1]
+    assert reason.isprintable()
+    assert len(reason) < 160
