@@ -60,7 +60,7 @@ class Verifies(Protocol):
 
 
 class Scans(Protocol):
-    async def scan(self, content: bytes, message: ParsedMessage, files: Files) -> ScanReport: ...
+    async def scan(self, content: bytes, message: ParsedMessage, files: Files, envelope: Envelope) -> ScanReport: ...
 
 
 class Begun(Protocol):
@@ -277,10 +277,11 @@ class Intake:
 
     async def _scan(self, journey: Journey, message: ParsedMessage, files: Files) -> ScanReport:
         with journey.in_stage("scan") as detail:
-            scan = await self._scanner.scan(journey.envelope.content, message, files)
+            scan = await self._scanner.scan(journey.envelope.content, message, files, journey.envelope)
             detail |= {"outcome": scan.status.value, "reason": scan.reason}
             metrics.scans(scan.status.value, scan.reason).inc()
             detail["findings"] = [{"scanner": f.scanner, "name": f.name, "where": f.where} for f in scan.findings]
+            detail["facts"] = dict(scan.facts)
         return scan
 
     def _decide(self, journey: Journey, facts: Facts, *, released: bool = False, opened: bool = False) -> Decision:

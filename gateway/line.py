@@ -16,8 +16,8 @@ from gateway.policy.engine import Policy, compile_policy
 from gateway.policy.loader import load
 from gateway.registry import plugins_of
 from gateway.resolver import DnsResolver
+from gateway.scan.configured import configured
 from gateway.scan.runner import ScanRunner
-from gateway.scan.scanners import clamav
 from gateway.smtp.replies import final_reply
 from gateway.store.begun import BegunMarks
 from gateway.store.blobs import FileBlobs
@@ -74,16 +74,14 @@ class Line:
         self.resolver = DnsResolver(
             settings.dns.nameservers or None, settings.dns.port, settings.dns.timeout_seconds, settings.dns.zone_file
         )
-        self.scanner = clamav.make(
-            settings.clamav.address, settings.clamav.timeout_seconds, settings.data_dir / "clamd.seen"
-        )
+        self.scanning = ScanRunner(configured(settings), self.cpu_pool)
         self.intake = Intake(
             authserv_id=settings.hostname,
             directory=self.directory,
             verifier=Verifier(
                 self.resolver, settings.auth.budget_seconds, self.cpu_pool, settings.auth.trusted_arc_sealers
             ),
-            scanner=ScanRunner([self.scanner], self.cpu_pool),
+            scanner=self.scanning,
             recall=Recall(ground.store, ground.tokens),
             policy_of=self.policies,
             reply_line=lambda outcome, trace: str(final_reply(outcome, trace)),
@@ -111,6 +109,7 @@ class Line:
 
     async def __aexit__(self, *_exc: object) -> None:
         await asyncio.to_thread(self.committer.close)
+        await self.scanning.close()
         self.store_pool.close()
         self.cpu_pool.close()
         self.begun.end()

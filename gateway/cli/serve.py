@@ -76,7 +76,7 @@ def announce(settings: Settings, roles: tuple[str, ...]) -> Iterator[str]:
     """A line per listener, and loudly what is missing. Raises InvalidInput for a certificate, relay, scanner or zone
     file that is wrong in itself: what stops a worker is told before there is one.
     """
-    from gateway.scan.clamd_address import describe
+    from gateway.scan.configured import descriptions
 
     yield f"gateway {settings.hostname}, process {os.getpid()}, data in {settings.data_dir}"
     if "smtp" in roles:
@@ -89,7 +89,7 @@ def announce(settings: Settings, roles: tuple[str, ...]) -> Iterator[str]:
 
         ZoneFile(settings.dns.zone_file)
         yield f"DNS: the names in {settings.dns.zone_file} are answered from it, without asking a name server"
-    yield describe(settings.clamav.address, settings.data_dir / "clamd.seen")
+    yield from descriptions(settings)
     yield from relay_lines(settings)
 
 

@@ -11,6 +11,7 @@ from gateway.policy import actions, conditions, strategies
 from gateway.policy.document import all_actions, all_conditions
 from gateway.registry import modules_of, plugins_of
 from gateway.scan import scanners
+from gateway.scan.configured import kinds
 from gateway.verify import checks
 
 
@@ -30,9 +31,10 @@ def components() -> list[Component]:
     plugins_of(strategies, "STRATEGY", Strategy)  # type: ignore[type-abstract]  # the same
     all_conditions()
     all_actions()
+    kinds()
     return [
         *_of("check", checks, "CHECK"),
-        *(Component("scanner", m.NAME, m.__name__, _about(m)) for m in modules_of(scanners).values()),
+        *_of("scanner", scanners, "SCANNER"),
         *_of("condition", conditions, "CONDITION"),
         *_of("action", actions, "ACTION"),
         *_of("strategy", strategies, "STRATEGY"),

@@ -48,7 +48,7 @@ def _of_test_virus(found: ScannerResult, says: str) -> Finding:
     if found.status is ScanStatus.CLEAN:
         return failed("clamd", "answers, but calls the test virus clean; run freshclam, and look at clamd's log")
     cure = "start clamd, or correct clamav.address; policies say what becomes of mail until then"
-    return failed("clamd", f"{found.reason or found.status.value}. {says} {cure}")
+    return failed("clamd", f"{found.reason or found.status}. {says} {cure}")
 
 
 def _of_size(found: ScannerResult, size_bytes: int) -> Finding:

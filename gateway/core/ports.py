@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from gateway.core.envelope import Envelope
-from gateway.core.message import ParsedMessage
+from gateway.core.envelope import Client, Envelope
+from gateway.core.message import ParsedMessage, Part
 from gateway.core.place import Place
 from gateway.core.reports import AuthResult, Finding, ScanStatus
 
@@ -50,21 +50,39 @@ class AuthCheck(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class ScannerResult:
-    """What one scanner says of the whole message."""
+class Mail:
+    """What is known of the content a scanner gets. `client` is None where nobody connected, `reverse_path` for the null one
+    and where nothing is known of it; `parts` are the leaves to decode, none where the content is a file by itself.
+    """
 
-    status: ScanStatus
+    trace_id: str = ""
+    client: Client | None = None
+    reverse_path: str | None = None
+    recipients: tuple[str, ...] = ()
+    parts: tuple[Part, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ScannerResult:
+    """What one scanner says of the whole message. `status` is None from one that judges no viruses; `facts` are what else it
+    says, by name (`<scanner>.<what>`).
+    """
+
+    status: ScanStatus | None
     reason: str = ""
     findings: tuple[Finding, ...] = ()
     facts: tuple[tuple[str, float | str], ...] = ()
 
 
 class Scanner(Protocol):
-    """One scanner (`scan/scanners/<name>.py`). Raising means unscanned."""
+    """One scanner (`scan/scanners/<name>.py`). Raising means unscanned: `TimeoutError` timeout, `OSError` down, anything else
+    protocol. One that judges no viruses says `judges = False`: then only its facts count, and that it raised is the fact
+    `<name>.state` (`timeout`, `down` or `protocol`). One that holds connections or threads has `async def close(self) -> None`.
+    """
 
     name: str
 
-    async def scan(self, content: bytes) -> ScannerResult: ...
+    async def scan(self, content: bytes, mail: Mail) -> ScannerResult: ...
 
 
 @dataclass(frozen=True, slots=True)

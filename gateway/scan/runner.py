@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from gateway import log
+from gateway.core.envelope import Envelope
 from gateway.core.message import ParsedMessage, Part
-from gateway.core.ports import Scanner, ScannerResult
+from gateway.core.ports import Mail, Scanner, ScannerResult
 from gateway.core.reports import Finding, PartReport, ScanReport, ScanStatus
 from gateway.offload import Offload
 from gateway.parse import decode_part
@@ -16,6 +17,8 @@ from gateway.scan.files import Files
 
 PARTS_SEARCHED = 50
 """How many attachments are scanned one by one to find the infected one; more than that and it is `message` alone."""
+
+SCANNER_OFF = "scanner-off"
 
 _log = log.get("scan")
 
@@ -27,14 +30,16 @@ class ScanRunner:
         self._scanners = tuple(scanners)
         self._offload = offload
 
-    async def scan(self, content: bytes, message: ParsedMessage, files: Files) -> ScanReport:
+    async def scan(
+        self, content: bytes, message: ParsedMessage, files: Files, envelope: Envelope | None = None
+    ) -> ScanReport:
         """All scanners over the whole raw message, and what its files were seen to be. Never raises for mail."""
         parts = files.reports(message)
-        results = await self._ask_all(content)
+        results = await self._ask_all(content, _mail(message, envelope))
         status, reason = combined([result for _, result in results])
         findings = tuple(f for _, result in results for f in result.findings)
         if status is ScanStatus.INFECTED:
-            guilty = [scanner for scanner, result in results if result.status is ScanStatus.INFECTED]
+            guilty = [scanner for scanner, result in results if _says_infected_but_not_where(result)]
             attachments = [p for p in message.parts if p.is_attachment]
             findings += await self._where(content, attachments, guilty)
         if _says_encrypted(results):
@@ -42,55 +47,85 @@ class ScanRunner:
         facts = tuple(fact for _, result in results for fact in result.facts)
         return ScanReport(status, reason, findings, facts, parts)
 
-    async def _ask_all(self, content: bytes) -> list[tuple[Scanner, ScannerResult]]:
+    async def close(self) -> None:
+        """Nothing is scanned any more; scanners give back what they hold."""
+        for scanner in self._scanners:
+            if close := getattr(scanner, "close", None):
+                await close()
+
+    async def _ask_all(self, content: bytes, mail: Mail) -> list[tuple[Scanner, ScannerResult]]:
         if len(self._scanners) == 1:  # a task for each would cost more than it gives
-            return [(self._scanners[0], await ask(self._scanners[0], content))]
-        results = await asyncio.gather(*(ask(scanner, content) for scanner in self._scanners))
+            return [(self._scanners[0], await ask(self._scanners[0], content, mail))]
+        results = await asyncio.gather(*(ask(scanner, content, mail) for scanner in self._scanners))
         return list(zip(self._scanners, results, strict=True))
 
     async def _where(self, content: bytes, attachments: list[Part], guilty: list[Scanner]) -> tuple[Finding, ...]:
         """The attachments that are infected when scanned by themselves; none when it is the message as a whole."""
         found: list[Finding] = []
-        for part in attachments[:PARTS_SEARCHED]:
+        for part in attachments[:PARTS_SEARCHED] if guilty else ():
             data = await self._offload(decode_part, content, part)
             for scanner in guilty:
-                result = await ask(scanner, data)
+                result = await ask(scanner, data, Mail())
                 if result.status is ScanStatus.INFECTED:
                     found += [replace(f, where=str(part.n)) for f in result.findings]
         return tuple(found)
 
 
-async def ask(scanner: Scanner, content: bytes) -> ScannerResult:
-    """One scanner's result; one that raises has not scanned."""
+def _mail(message: ParsedMessage, envelope: Envelope | None) -> Mail:
+    if envelope is None:
+        return Mail(parts=message.parts)
+    return Mail(envelope.trace_id, envelope.client, envelope.reverse_path, envelope.recipients, message.parts)
+
+
+def _says_infected_but_not_where(result: ScannerResult) -> bool:
+    return result.status is ScanStatus.INFECTED and all(f.where == "message" for f in result.findings)
+
+
+async def ask(scanner: Scanner, content: bytes, mail: Mail) -> ScannerResult:
+    """One scanner's result; one that raises has not scanned, or has no facts where it judges no viruses."""
     try:
-        return await scanner.scan(content)
+        result = await scanner.scan(content, mail)
     except TimeoutError:
-        return ScannerResult(ScanStatus.UNSCANNED, "timeout")
+        _log.warning("scanner is too slow", scanner=scanner.name)
+        return _silent(scanner, "timeout")
     except OSError as error:
         _log.warning("scanner is down", scanner=scanner.name, error=str(error))
-        return ScannerResult(ScanStatus.UNSCANNED, "down")
+        return _silent(scanner, "down")
     except Exception:  # noqa: BLE001 - see below
         # The port's promise: raising means unscanned. A scanner's bug must neither pass mail as clean nor park it.
         _log.exception("scanner failed", scanner=scanner.name)
-        return ScannerResult(ScanStatus.UNSCANNED, "protocol")
+        return _silent(scanner, "protocol")
+    if not _judges(scanner):
+        return ScannerResult(None, facts=result.facts)
+    return _silent(scanner, "protocol") if result.status is None else result
+
+
+def _judges(scanner: Scanner) -> bool:
+    return bool(getattr(scanner, "judges", True))
+
+
+def _silent(scanner: Scanner, reason: str) -> ScannerResult:
+    if _judges(scanner):
+        return ScannerResult(ScanStatus.UNSCANNED, reason)
+    return ScannerResult(None, facts=((f"{scanner.name}.state", reason),))
 
 
 def combined(results: Sequence[ScannerResult]) -> tuple[ScanStatus, str]:
-    """The gravest state of all scanners with its reason; without any scanner, unscanned (`scanner-off`)."""
-    if not results:
-        return ScanStatus.UNSCANNED, "scanner-off"
-    worst = max(results, key=_gravity)
-    return worst.status, worst.reason
+    """The gravest state of all scanners with its reason. One that is off says nothing where another judges; where none
+    does, the message is unscanned (`scanner-off`).
+    """
+    said = [(r.status, r.reason) for r in results if r.status is not None and r.reason != SCANNER_OFF]
+    return max(said, key=_gravity, default=(ScanStatus.UNSCANNED, SCANNER_OFF))
 
 
-def _gravity(result: ScannerResult) -> int:
+def _gravity(said: tuple[ScanStatus, str]) -> int:
     """By the port: infected, unscannable, unscanned, clean. `encrypted` weighs less than not scanned at all, because policies
     judge it by the encrypted files alone and would let the rest of a message pass that another scanner never saw.
     """
-    if result.status is ScanStatus.UNSCANNABLE and result.reason == "encrypted":
+    if said == (ScanStatus.UNSCANNABLE, "encrypted"):
         return 1
     order = (ScanStatus.CLEAN, None, ScanStatus.UNSCANNED, ScanStatus.UNSCANNABLE, ScanStatus.INFECTED)
-    return order.index(result.status)
+    return order.index(said[0])
 
 
 def _says_encrypted(results: list[tuple[Scanner, ScannerResult]]) -> bool:

@@ -90,6 +90,14 @@ async def test_over_the_stream_limit_is_unscannable_and_no_broken_pipe(clamd, be
         assert (result.status, result.reason) == (ScanStatus.UNSCANNABLE, "over-limit")
 
 
+async def test_the_message_after_one_over_the_stream_limit_was_down(clamd, bench):
+    """Its connection got the number of the one before, which was still in the selector."""
+    for address in addresses(clamd) * 3:
+        scanner = bench.scanner(address)
+        assert (await scanner.scan(bytes(40 << 20))).reason == "over-limit"
+        assert await scanner.scan(os.urandom(9000)) == ScannerResult(ScanStatus.CLEAN)
+
+
 async def test_limits_inside_clamd_are_unscannable_not_infected(bench):
     server = small_limits()
     try:

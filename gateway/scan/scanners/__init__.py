@@ -1,1 +1,1 @@
-"""One virus or spam scanner a file; each offers `make(…)`, which returns a `gateway.core.ports.Scanner`."""
+"""One virus or spam scanner a file; each offers `SCANNER`, a `gateway.scan.configured.ScannerKind`."""

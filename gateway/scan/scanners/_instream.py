@@ -119,6 +119,8 @@ async def _send_and_read(
         complete = sending.done() and sending.result()
     finally:
         sending.cancel()
+        # only then is the socket out of the selector: closed before, its number would be met there by the next connection
+        await asyncio.gather(sending, return_exceptions=True)
     return reply, complete
 
 

@@ -9,15 +9,26 @@ from __future__ import annotations
 import asyncio
 import re
 from pathlib import Path
+from typing import Any
 
 import clamd
 
 from gateway import log
 from gateway.core.addresses import without_controls
-from gateway.core.ports import ScannerResult
+from gateway.core.ports import Mail, Scanner, ScannerResult
 from gateway.core.reports import Finding, ScanStatus
-from gateway.scan.clamd_address import Auto, ClamdAddress, Off, TcpAddress, UnixAddress, parse_address, usual_socket
+from gateway.scan.clamd_address import (
+    Auto,
+    ClamdAddress,
+    Off,
+    TcpAddress,
+    UnixAddress,
+    describe,
+    parse_address,
+    usual_socket,
+)
 from gateway.scan.scanners import _instream
+from gateway.settings import Settings
 
 NAME = "clamav"
 SCANS_AT_ONCE = 4
@@ -45,8 +56,9 @@ class ClamAv:
         self._turns = asyncio.Semaphore(at_once)
         self._large_turns = asyncio.Semaphore(at_once)
 
-    async def scan(self, content: bytes) -> ScannerResult:
-        """What clamd says of `content`. Never raises for what clamd does or fails to do."""
+    async def scan(self, content: bytes, mail: Mail | None = None) -> ScannerResult:
+        """What clamd says of `content`, whoever sent it. Never raises for what clamd does or fails to do."""
+        del mail  # a virus is one, whoever sends it to whom
         where = self._where()
         if where is None:
             return ScannerResult(ScanStatus.UNSCANNED, "down" if self._was_seen() else "scanner-off")
@@ -112,6 +124,23 @@ def make(address: str, timeout_seconds: float, seen_marker: Path) -> ClamAv:
     then on its absence means "down" instead of "there is none". Raises InvalidInput for an address of no known form.
     """
     return ClamAv(parse_address(address), timeout_seconds, seen_marker)
+
+
+class _Found:
+    name = NAME
+
+    def make(self, settings: Settings) -> Scanner:
+        return make(settings.clamav.address, settings.clamav.timeout_seconds, _marker(settings))
+
+    def describe(self, settings: Settings) -> str:
+        return describe(settings.clamav.address, _marker(settings))
+
+
+def _marker(settings: Settings) -> Path:
+    return settings.data_dir / "clamd.seen"
+
+
+SCANNER: Any = _Found()
 
 
 def _meaning(status: str, name: str) -> ScannerResult:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.core.ports import ScannerResult
+from gateway.core.ports import Mail, ScannerResult
 from gateway.core.reports import Finding, ScanStatus
 from gateway.parse import message, transfer
 from gateway.scan import runner
@@ -29,7 +29,7 @@ class Says:
         self.result = ScannerResult(status, reason, (Finding("says", "X"),) if status is ScanStatus.INFECTED else ())
         self.infected_when, self.raises = infected_when, raises
 
-    async def scan(self, content: bytes) -> ScannerResult:
+    async def scan(self, content: bytes, mail: Mail) -> ScannerResult:
         if self.raises:
             raise self.raises
         return self.result if self.infected_when in content else ScannerResult(ScanStatus.CLEAN)
