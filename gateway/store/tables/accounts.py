@@ -18,7 +18,8 @@ def _unique_while_there(name: str, *names: str) -> Index:
 
 class Account(SQLModel, table=True):
     """`acknowledged` counts the acknowledgements of the clock hour that began at `acknowledged_hour`. `arc_sealers` count for
-    this account beside those of the configuration.
+    this account beside those of the configuration. `admins` are addresses that are told what waits for them, last at
+    `digest_at`; what waits in quarantine is gone after `quarantine_days`.
     """
 
     __tablename__ = "account"
@@ -38,6 +39,9 @@ class Account(SQLModel, table=True):
     arc_sealers: list[str] = Field(
         default_factory=list, sa_type=JSON, sa_column_kwargs={"server_default": text("'[]'")}
     )
+    admins: list[str] = Field(default_factory=list, sa_type=JSON, sa_column_kwargs={"server_default": text("'[]'")})
+    quarantine_days: int = Field(default=30, sa_column_kwargs={"server_default": "30"})
+    digest_at: datetime | None = moment(default=None, nullable=True)
     dkim_selector: str = ""
     dkim_key: bytes = b""
     created_at: datetime = moment()
