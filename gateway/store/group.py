@@ -16,6 +16,7 @@ from gateway.core.decision import Facts
 from gateway.core.message import Address
 from gateway.core.outcome import Reason
 from gateway.core.ports import Strategy
+from gateway.core.reports import ScanReport, ScanStatus
 from gateway.core.trace import Step, TransactionRecord, record_of
 from gateway.store.assignment import Staff, load_staff, start_of_day, strategies_of
 from gateway.store.directory import SYSTEM
@@ -407,6 +408,11 @@ def _hour(at: datetime) -> datetime:
     return at.replace(minute=0, second=0, microsecond=0)
 
 
+def awaits_scan(scan: ScanReport) -> bool:
+    """Whether a scanner that was away is to be asked again; one that is switched off never comes back by itself."""
+    return scan.status is ScanStatus.UNSCANNED and scan.reason != "scanner-off"
+
+
 def _message_row(filing: Filing) -> Row:
     envelope, facts, decision = filing.envelope, filing.facts, filing.decision
     message = facts.message if facts else None
@@ -434,4 +440,5 @@ def _message_row(filing: Filing) -> Row:
         "facts": dump_facts(facts) if facts else None,
         "decision": dump_decision(decision) if decision else None,
         "policy_version": decision.policy_version if decision else 0,
+        "awaits_scan": awaits_scan(facts.scan) if facts else False,
     }

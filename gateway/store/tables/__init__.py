@@ -13,6 +13,7 @@ from gateway.store.tables.accounts import (
     Team,
 )
 from gateway.store.tables.forwarders import ChallengeRow, Confirmation, ForwarderRow
+from gateway.store.tables.jobs import JobRow
 from gateway.store.tables.mail import Deferral, Event, MessageRow, Receipt, Transaction, Twin
 from gateway.store.tables.tickets import Outbox, Participant, Ticket
 
@@ -28,6 +29,7 @@ __all__ = [
     "Domain",
     "Event",
     "ForwarderRow",
+    "JobRow",
     "MailboxRow",
     "Membership",
     "MessageRow",

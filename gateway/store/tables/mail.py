@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Index, LargeBinary
+from sqlalchemy import JSON, Index, LargeBinary, text
 from sqlmodel import Field, SQLModel
 
 from gateway.store.tables.columns import moment
@@ -15,7 +15,7 @@ class MessageRow(SQLModel, table=True):
     """A kept message in exactly one visible state (`disposition`).
 
     `content` is the raw message where it is small, NULL where it lies in the blob store. `facts` and `decision` are
-    versioned JSON; parked messages have none.
+    versioned JSON; parked messages have none. `awaits_scan`: the scanner was away when it came, and is asked again.
     """
 
     __tablename__ = "message"
@@ -23,6 +23,13 @@ class MessageRow(SQLModel, table=True):
         Index("message_by_trace", "trace_id"),
         Index("message_by_ticket", "account_id", "ticket_id"),
         Index("message_by_disposition", "account_id", "disposition", "id"),
+        Index(
+            "message_by_awaited_scan",
+            "account_id",
+            "id",
+            sqlite_where=text("awaits_scan = 1"),
+            postgresql_where=text("awaits_scan"),
+        ),
     )
     account_id: str = Field(primary_key=True)
     id: str = Field(primary_key=True)
@@ -48,6 +55,7 @@ class MessageRow(SQLModel, table=True):
     facts: str | None = None
     decision: str | None = None
     policy_version: int = 0
+    awaits_scan: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
 
 
 class Receipt(SQLModel, table=True):
