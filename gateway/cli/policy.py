@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,11 +10,13 @@ import typer
 
 from gateway.cli import show
 from gateway.cli.desk import at_account, on_the_line
-from gateway.cli.options import AccountName, AsJson, read_bytes, read_text, whoami
+from gateway.cli.options import AccountName, AsJson, moment_since, read_bytes, read_text, whoami
+from gateway.cli.progress import progress
 from gateway.core.errors import InvalidInput
 
 if TYPE_CHECKING:
     from gateway.commands.judge import Judgement
+    from gateway.commands.publish import FaresWorse
     from gateway.line import Line
     from gateway.policy.document import PolicyDocument
     from gateway.policy.problems import PolicyError
@@ -75,21 +78,74 @@ def publish(
     yes: Annotated[bool, typer.Option("--yes", help="Publish even if mail would fare worse than before.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check a policy and make it the live one, as a new version that never changes."""
+    """Check a policy, try it on the mail of the last 7 days, and make it the live one: a new version that never changes.
+
+    Where mail that was ticketed would be refused, ignored or quarantined it shows which, and publishes only with --yes.
+    """
+    from gateway.commands.publish import FaresWorse
     from gateway.commands.publish import publish as make_live
     from gateway.policy.problems import PolicyError
 
-    del yes  # asked for by the replay of past mail, which comes with a later version
     text = read_text(file)
-    with at_account(ctx, account) as desk:
+    with at_account(ctx, account) as desk, progress() as on_progress:
         try:
-            version = make_live(desk.store, desk.account_id, text, note=note, author=whoami())
+            version = make_live(
+                desk.store, desk.account_id, text,
+                note=note, author=whoami(), agreed=yes, on_progress=on_progress,
+            )  # fmt: skip
         except PolicyError as error:
             raise _told(file, error) from None
+        except FaresWorse as error:
+            raise _worse(error, as_json=as_json) from None
     if as_json:
         show.document({"account": desk.account, "version": version})
     else:
         show.say(f"Version {version} is the policy of {desk.account} now; running processes see it within 2 seconds.")
+
+
+def _worse(error: FaresWorse, *, as_json: bool) -> typer.Exit:
+    from gateway.cli.replay_page import json_of, replay_lines
+
+    told = json_of(error.found)
+    if as_json:
+        show.document({"version": None, "replay": told})
+    else:
+        show.page(replay_lines(told | {"groups": [g for g in told["groups"] if g["worse"]]}))
+    show.complain(str(error))
+    return typer.Exit(1)
+
+
+@app.command()
+def replay(
+    ctx: typer.Context,
+    file: PolicyFile,
+    since: Annotated[
+        datetime,
+        typer.Option("--since", metavar="AGO", parser=moment_since, help="Mail since: 12h, 30d, a date."),
+    ] = "30d",  # type: ignore[assignment]  # the parser reads it
+    account: AccountName = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a policy would have done otherwise with past mail, by the facts of the day it came.
+
+    Sends, stores and publishes nothing. Mail that was refused is not kept, so it cannot be replayed.
+    """
+    from gateway.cli.replay_page import json_of, replay_lines
+    from gateway.commands.publish import check as read
+    from gateway.commands.replay import replay as run
+    from gateway.policy.problems import PolicyError
+
+    text = read_text(file)
+    with at_account(ctx, account) as desk, progress() as on_progress:
+        try:
+            read(desk.store, desk.account_id, text)
+        except PolicyError as error:
+            raise _told(file, error) from None
+        told = json_of(run(desk.store, desk.account_id, text, since, on_progress))
+    if as_json:
+        show.document(told)
+    else:
+        show.page(replay_lines(told))
 
 
 @app.command()

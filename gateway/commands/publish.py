@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import timedelta
+
+from gateway.commands.replay import Replay, replay
+from gateway.core.clock import now
+from gateway.core.errors import InvalidInput
 from gateway.policy.document import PolicyDocument
 from gateway.policy.loader import load
 from gateway.policy.values import Known
 from gateway.store import changes, policies
 from gateway.store.engine import Store
+
+REPLAYED = timedelta(days=7)
+"""How much past mail a new version is tried on before it is live."""
+
+
+class FaresWorse(InvalidInput):
+    """Mail that was ticketed would get no ticket under the new version; `found` tells which. Nothing was published."""
+
+    def __init__(self, found: Replay) -> None:
+        super().__init__(
+            f"{len(found.worse)} of {found.compared} messages of the last {REPLAYED.days} days were ticketed and would be "
+            "refused, ignored or quarantined; nothing is published. If that is meant, publish with --yes"
+        )
+        self.found = found
 
 
 def check(store: Store, account_id: str, text: str) -> PolicyDocument:
@@ -15,9 +35,25 @@ def check(store: Store, account_id: str, text: str) -> PolicyDocument:
     return load(text, Known(teams=teams, mailboxes=mailboxes, agents=agents))
 
 
-def publish(store: Store, account_id: str, text: str, *, note: str = "", author: str = "") -> int:
-    """Make it the next immutable version and the live one; returns its number. Raises PolicyError."""
+def publish(
+    store: Store,
+    account_id: str,
+    text: str,
+    *,
+    note: str = "",
+    author: str = "",
+    agreed: bool = False,
+    on_progress: Callable[[int, int], None] = lambda _done, _all: None,
+) -> int:
+    """Make it the next immutable version and the live one; returns its number. Tried on the mail of the last days first.
+
+    Raises PolicyError, and FaresWorse unless `agreed`.
+    """
     check(store, account_id, text)
+    if not agreed:
+        found = replay(store, account_id, text, now() - REPLAYED, on_progress)
+        if found.worse:
+            raise FaresWorse(found)
     return changes.publish_policy(store, account_id, text, note=note, author=author)
 
 

@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from gateway.core.addresses import canonical
 from gateway.core.decision import Decision, Facts
@@ -46,6 +46,17 @@ def load_decision(text: str) -> dict[str, Any]:
     """The decision as plain JSON: it is shown, never executed again."""
     document: dict[str, Any] = json.loads(text)["decision"]
     return document
+
+
+def decision_of(text: str) -> Decision:
+    """The decision as a value, to be held against another one; never executed again. Raises UnreadableFacts."""
+    document = json.loads(text)
+    if document["version"] != VERSION:
+        raise UnreadableFacts(f"a decision of version {document['version']}, this release reads {VERSION}")
+    try:
+        return _decision.validate_python(document["decision"], strict=False)
+    except ValidationError as error:
+        raise UnreadableFacts(f"a decision this release cannot read: {error.errors()[0]['msg']}") from None
 
 
 def _condensed(facts: Facts) -> Facts:

@@ -104,3 +104,31 @@ def test_a_bad_policy_is_not_tested(cli: Cli) -> None:
     done = cli("policy", "test", cli.write("p.yaml", BAD), str(cli.folder / "0.eml"), code=1)
 
     assert "line 3, column 18" in done.err
+
+
+def test_replay_shows_in_groups_what_would_change(cli: Cli) -> None:
+    file = cli.write("new.yaml", POLICY.replace("tag: [vip]", "tag: [pump]"))
+
+    done = cli("policy", "replay", file, "--since", "1d")
+    found = cli("policy", "replay", file, "--json").json
+
+    assert f"1 of {found['compared']} past messages would be decided otherwise; 1 were kept unread" in done.out
+    assert "carol@customer.test" in done.out
+    assert (found["changed"], found["worse"]) == (1, 0)
+    assert found["groups"][0]["differences"] == [{"what": "tag", "before": "vip", "after": "pump"}]
+
+
+def test_a_policy_that_takes_tickets_away_is_published_only_when_agreed_to(cli: Cli) -> None:
+    file = cli.write("new.yaml", "rules: [{name: all, then: [ignore]}]")
+
+    refused = cli("policy", "publish", file, code=1)
+    assert "--yes" in refused.err
+    assert "a new ticket → ignored (ignored-by-rule)" in refused.out
+    assert cli("policy", "publish", file, "--json", code=1).json["replay"]["worse"] == 1
+    assert [v["version"] for v in cli("policy", "versions", "--json").json] == [1]
+
+    assert cli("policy", "publish", file, "--yes", "--json").json["version"] == 2
+
+
+def test_replay_of_the_same_policy_changes_nothing(cli: Cli) -> None:
+    assert "Nothing would change: 2 past messages" in cli("policy", "replay", cli.write("p.yaml", POLICY)).out

@@ -1,0 +1,66 @@
+"""What `policy replay` shows, and `publish` where mail would fare worse: decisions that change, in groups, with examples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from gateway.cli.show import Line, Words, blank, field, heading, moment
+from gateway.commands.replay import Changed, Group, Replay
+
+Json = dict[str, Any]
+EXAMPLES = 3
+
+
+def json_of(found: Replay) -> Json:
+    return {
+        "compared": found.compared,
+        "unread": found.unread,
+        "changed": len(found.changed),
+        "worse": len(found.worse),
+        "groups": [_group(group) for group in found.groups()],
+    }
+
+
+def _group(group: Group) -> Json:
+    return {
+        "count": len(group.messages),
+        "worse": group.messages[0].worse,
+        "differences": [{"what": d.what, "before": d.before, "after": d.after} for d in group.differences],
+        "messages": [_message(changed) for changed in group.messages],
+    }
+
+
+def _message(changed: Changed) -> Json:
+    message = changed.message
+    return {
+        "message": message.id,
+        "trace": message.trace,
+        "received_at": message.received_at.isoformat().replace("+00:00", "Z"),
+        "author": message.author,
+        "subject": message.subject,
+    }
+
+
+def replay_lines(told: Json, *, examples: int = EXAMPLES) -> Iterator[Line]:
+    """One group after the other, those whose mail fares worse first; `told` is `json_of`'s."""
+    yield heading(_sum_of(told))
+    for group in told["groups"]:
+        yield blank()
+        yield field(f"{group['count']} ×", Words("fares worse", "red") if group["worse"] else Words("otherwise"))
+        for difference in group["differences"]:
+            before, after = difference["before"] or "(nothing)", difference["after"] or "(nothing)"
+            yield field("", Words(difference["what"], "cyan"), f": {before} → ", Words(after, "bold"))
+        for message in group["messages"][:examples]:
+            when = moment(message["received_at"])
+            yield field("", Words(f"{when}  {message['trace']}  {message['author']}  {message['subject']}", "dim"))
+        if len(group["messages"]) > examples:
+            yield field("", Words(f"and {len(group['messages']) - examples} more; --json has all", "dim"))
+
+
+def _sum_of(told: Json) -> str:
+    unread = f"; {told['unread']} were kept unread and cannot be compared" if told["unread"] else ""
+    if not told["changed"]:
+        return f"Nothing would change: {told['compared']} past messages are decided as they were{unread}"
+    worse = f", {told['worse']} of them would get no ticket any more" if told["worse"] else ""
+    return f"{told['changed']} of {told['compared']} past messages would be decided otherwise{worse}{unread}"

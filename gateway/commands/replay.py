@@ -1,0 +1,122 @@
+"""Past mail through another policy: what it would have done otherwise. Nothing is sent, stored or changed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from gateway.core.decision import Decision, Disposition, Facts
+from gateway.policy.differences import Difference, differences, fares_worse
+from gateway.policy.engine import Policy, compile_policy, decide
+from gateway.policy.loader import load
+from gateway.store.engine import Store
+from gateway.store.facts import UnreadableFacts, decision_of, load_facts
+from gateway.store.history import PastMessage, count_of_history, history
+from gateway.store.policies import policy_text
+
+OnProgress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """One message that the candidate decides otherwise; `worse`: it was ticketed and would not be."""
+
+    message: PastMessage
+    differences: tuple[Difference, ...]
+    worse: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Messages that differ alike, the newest first."""
+
+    differences: tuple[Difference, ...]
+    messages: tuple[Changed, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """`unread` messages have no facts: they were parked before anything was known of them, or a newer release wrote them."""
+
+    compared: int
+    unread: int
+    changed: tuple[Changed, ...]
+
+    @property
+    def worse(self) -> tuple[Changed, ...]:
+        return tuple(c for c in self.changed if c.worse)
+
+    def groups(self) -> list[Group]:
+        """The largest first; those whose mail fares worse before all others."""
+        counted = Counter(c.differences for c in self.changed)
+        worse = {c.differences for c in self.changed if c.worse}
+        order = sorted(counted, key=lambda d: (d not in worse, -counted[d]))
+        return [Group(d, tuple(c for c in reversed(self.changed) if c.differences == d)) for d in order]
+
+
+def replay(
+    store: Store,
+    account_id: str,
+    text: str,
+    since: datetime,
+    on_progress: OnProgress = lambda _done, _all: None,
+) -> Replay:
+    """Every kept message since then through `text`, with the facts as they were; against what was decided when it came.
+
+    What a person did since (a release, a file let go) is no difference. Raises PolicyError, StoreUnavailable.
+    """
+    candidate = compile_policy(load(text), 0)
+    lived = _Lived(store, account_id)
+    total = count_of_history(store, account_id, since)
+    changed: list[Changed] = []
+    compared = unread = done = 0
+    for page in history(store, account_id, since):
+        for message in page:
+            found = _facts_and_decision(message)
+            if found is None:
+                unread += 1
+                continue
+            compared += 1
+            changed += _compared(message, *found, candidate, lived)
+        done += len(page)
+        on_progress(done, max(total, done))
+    return Replay(compared, unread, tuple(changed))
+
+
+class _Lived:
+    """The policies that decided then, compiled when one is needed."""
+
+    def __init__(self, store: Store, account_id: str) -> None:
+        self._store, self._account_id = store, account_id
+        self._compiled: dict[int, Policy] = {}
+
+    def __call__(self, version: int) -> Policy:
+        if version not in self._compiled:
+            self._compiled[version] = compile_policy(load(policy_text(self._store, self._account_id, version)), version)
+        return self._compiled[version]
+
+
+def _facts_and_decision(message: PastMessage) -> tuple[Facts, Decision] | None:
+    if message.facts is None or message.decision is None:
+        return None
+    try:
+        return load_facts(message.facts), decision_of(message.decision)
+    except UnreadableFacts:
+        return None
+
+
+def _compared(
+    message: PastMessage, facts: Facts, before: Decision, candidate: Policy, lived: _Lived
+) -> Iterator[Changed]:
+    after = decide(facts, candidate)
+    found = differences(before, after)
+    if not found:
+        return
+    if before.disposition is Disposition.ACCEPT and after.disposition is not Disposition.ACCEPT:
+        # as that day's policy alone would have it: perhaps a person let the message go, and its fate is not the rules'
+        before = decide(facts, lived(message.policy_version))
+        found = differences(before, after)
+    if found:
+        yield Changed(message, found, fares_worse(before, after))

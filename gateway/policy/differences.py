@@ -1,0 +1,94 @@
+"""What two decisions on one message do differently, in words that people compare: what a replay and a shadow tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gateway.core.decision import (
+    Acknowledge,
+    Assign,
+    Decision,
+    Disposition,
+    Effect,
+    Notify,
+    PartDisposition,
+    Route,
+    Set,
+    Tag,
+    TicketChoice,
+)
+
+_AS_TICKET = {
+    TicketChoice.NEW: "a new ticket",
+    TicketChoice.JOIN: "joins its ticket",
+    TicketChoice.NOTE: "a note on its ticket",
+    TicketChoice.NONE: "no ticket",
+}
+_KEPT_AS = {
+    Disposition.IGNORE: "ignored",
+    Disposition.QUARANTINE: "quarantined",
+    Disposition.REJECT: "refused",
+    Disposition.DEFER: "deferred",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """`what` is a thing that is decided (`message`, `team`, `tag`, `file 2`, ...); empty where one of the two has none."""
+
+    what: str
+    before: str
+    after: str
+
+
+def differences(before: Decision, after: Decision) -> tuple[Difference, ...]:
+    """Everything that would go another way. Rules that matched and versions are no difference in themselves."""
+    first, second = dict(_fate(before)), dict(_fate(after))
+    names = dict.fromkeys((*first, *second))
+    return tuple(
+        Difference(n, first.get(n, ""), second.get(n, "")) for n in names if first.get(n, "") != second.get(n, "")
+    )
+
+
+def fares_worse(before: Decision, after: Decision) -> bool:
+    """What opened or joined a ticket would not any more: refused, deferred, ignored or quarantined."""
+    return before.disposition is Disposition.ACCEPT and after.disposition is not Disposition.ACCEPT
+
+
+def _fate(decision: Decision) -> Iterator[tuple[str, str]]:
+    if decision.disposition is Disposition.ACCEPT:
+        yield "message", _AS_TICKET[decision.ticket]
+    else:
+        yield "message", f"{_KEPT_AS[decision.disposition]} ({decision.reason.value})"
+    yield from _joined(named for effect in decision.effects for named in _named(effect))
+    for part in decision.parts:
+        if part.disposition is not PartDisposition.KEPT:
+            yield f"file {part.n}", f"{part.disposition.value} ({part.reason})"
+
+
+def _joined(named: Iterator[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Effects that add up are one thing: their order says nothing."""
+    found: dict[str, list[str]] = {}
+    for name, value in named:
+        found.setdefault(name, []).append(value)
+    for name, values in found.items():
+        yield name, ", ".join(sorted(values))
+
+
+def _named(effect: Effect) -> Iterator[tuple[str, str]]:
+    match effect:
+        case Route(team=team):
+            yield "team", f"{team}, unassigned"
+        case Assign(agent=str(agent)):
+            yield "team", f"assigned to {agent}"
+        case Assign(teams=teams, strategy=strategy):
+            yield "team", f"{' or '.join(teams)}, by {strategy}"
+        case Set(field=name, value=value):
+            yield name, value
+        case Tag(tag=tag):
+            yield "tag", tag
+        case Notify(to=to, only=only):
+            yield ("told instead of the usual" if only else "told"), ", ".join(sorted(to))
+        case Acknowledge(template=template):
+            yield "confirmation", template or "the usual one"
