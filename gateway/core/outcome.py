@@ -30,6 +30,7 @@ class Reason(StrEnum):
     REJECTED_BY_RULE = "rejected-by-rule"
     QUARANTINED_BY_RULE = "quarantined-by-rule"
     UNSCANNABLE = "unscannable"
+    AMBIGUOUS = "ambiguous"
     INDETERMINATE = "indeterminate"
     MAIL_LOOP = "mail-loop"
     # parked

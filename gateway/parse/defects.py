@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from gateway.core.ambiguity import AMBIGUOUS
+
 MOST = 50
-"""Defects kept of one message: a bomb of broken parts must not become a bomb of defects."""
+"""Defects kept of one message: a bomb of broken parts must not become a bomb of defects. Those that make it ambiguous
+are always kept: they are few, and a message must not hide one behind fifty others.
+"""
 
 
 class Defects:
@@ -15,7 +19,7 @@ class Defects:
         self._seen: dict[str, None] = {}
 
     def add(self, defect: str) -> None:
-        if len(self._seen) < MOST:
+        if len(self._seen) < MOST or defect in AMBIGUOUS:
             self._seen[defect] = None
 
     def found(self) -> tuple[str, ...]:

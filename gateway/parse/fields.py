@@ -6,11 +6,23 @@ import re
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from gateway.core.ambiguity import HEADER
 from gateway.parse.defects import Defects
 from gateway.parse.limits import FIELDS, HEADER_BYTES, require
 
 _NAME = re.compile(rb"[!-9;-~]++[ \t]*+:")
 _NAME_ALONE = re.compile(rb"[!-9;-~]++[ \t]*+\r?\n[ \t]++:")
+DECISIVE = re.compile(
+    rb"content-(?:disposition[ \t]*+:"
+    rb"|type[ \t]*+:\s*+(?!text/(?:plain|html)(?:;\s*+charset=[^;\s]++)?[ \t]*+(?:[\r\n]|\Z))"
+    rb"|transfer-encoding[ \t]*+:\s*+(?![78]bit))",
+    re.IGNORECASE,
+)
+"""The beginning of a field that decides what files there are; text in no encoding, without a name, is none."""
+DECISIVE_LINE = re.compile(rb"[\r\n][ \t]*+" + DECISIVE.pattern, re.IGNORECASE)
+_EMPTY_LINE = re.compile(rb"\n\r?\n")
+_NEAR = 4096
+"""Octets behind a header cut short by a line that is no field, in which more of the header is looked for."""
 
 
 class Field(NamedTuple):
@@ -23,10 +35,13 @@ class Field(NamedTuple):
 
 @dataclass(slots=True)
 class Header:
-    """The fields, and where in the content the body begins."""
+    """The fields, and where in the content the body begins. `doubtful`: some programs take a blank line before it, or a
+    folded line of nothing but blanks in it, for its end.
+    """
 
     fields: list[Field]
     body: int
+    doubtful: bool = False
     _by_name: dict[str, list[bytes]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -51,7 +66,9 @@ def read_message_header(content: bytes, defects: Defects) -> Header:
         defects.add("blank-lines-before-header")
     if content.startswith((b"From ", b">From "), start) and not _NAME.match(content, start):
         start = (content.find(b"\n", start) + 1) or len(content)
-    return read_header(content, start, len(content), defects)
+    header = read_header(content, start, len(content), defects)
+    header.doubtful |= content.startswith((b"\r", b"\n"))
+    return header
 
 
 def read_header(content: bytes, start: int, end: int, defects: Defects) -> Header:
@@ -63,6 +80,7 @@ def read_header(content: bytes, start: int, end: int, defects: Defects) -> Heade
     fields: list[Field] = []
     lines: list[bytes] = []
     odd = False
+    doubtful = hidden = False
     at = start
     while at < end:
         newline = content.find(b"\n", at, end)
@@ -73,6 +91,7 @@ def read_header(content: bytes, start: int, end: int, defects: Defects) -> Heade
             break
         if line[0] in b" \t" and lines:
             lines.append(line)
+            doubtful = doubtful or not line.strip()
         elif _NAME.match(line, 0, HEADER_BYTES) or _NAME_ALONE.match(content, at, min(end, at + HEADER_BYTES)):
             _keep(fields, lines, odd=odd)
             lines = [line]
@@ -81,13 +100,24 @@ def read_header(content: bytes, start: int, end: int, defects: Defects) -> Heade
             lines = []
             odd = True
             defects.add("malformed-header-line")
+            hidden |= hides_fields(content, at, after)
         else:
             defects.add("no-blank-line-behind-header" if fields or lines else "no-header")
+            hidden = hidden or hides_fields(content, at, end)
             break
         at = after
         require("header bytes", at - start, HEADER_BYTES)
     _keep(fields, lines, odd=odd)
-    return Header(fields, at)
+    if hidden:
+        defects.add(HEADER)
+    return Header(fields, at, doubtful)
+
+
+def hides_fields(content: bytes, at: int, end: int) -> bool:
+    """Whether fields that decide what files there are stand before the next empty line, where we read no header."""
+    stop = min(end, at + _NEAR)
+    empty = _EMPTY_LINE.search(content, at, stop)
+    return bool(DECISIVE_LINE.search(b"\n" + content[at : empty.end() if empty else stop]))
 
 
 def _keep(fields: list[Field], lines: list[bytes], *, odd: bool) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from gateway.core.message import Address, ParsedMessage, Part
 from gateway.parse import automatic
+from gateway.parse.ambiguous_body import note_ambiguous_body
 from gateway.parse.author import author, author_domains
 from gateway.parse.body import choose, texts
 from gateway.parse.charsets import header_octets_text
@@ -90,6 +91,7 @@ def _body(
         octets, sound = decode(content, leaf.encoding, leaf.start, leaf.end)
         if not sound:
             defects.add(f"bad-{leaf.encoding}")
+        note_ambiguous_body(content, leaf, octets, sound=sound, defects=defects)
         digest.add(octets)
         if index in shown:
             bodies[index] = octets

@@ -9,15 +9,26 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from gateway.core import ambiguity
+from gateway.parse.boundaries import may_be_delimiter, note_boundary
 from gateway.parse.defects import Defects
-from gateway.parse.fields import Header, read_header
+from gateway.parse.fields import DECISIVE, DECISIVE_LINE, Header, hides_fields, read_header
 from gateway.parse.limits import BOUNDARY_OCTETS, DEPTH, FALSE_DELIMITERS, PART_HEADER_BYTES, PARTS, require
 from gateway.parse.parameters import Parameters, read_parameters
-from gateway.parse.transfer import ENCODINGS, IDENTITY, encoding_of
+from gateway.parse.transfer import ENCODINGS, IDENTITY, encoding_of, is_misspelt, is_plain_token
 
 _TYPE = re.compile(r"[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+*-]+")
 _BEHIND_BOUNDARY = re.compile(rb"(--)?[ \t]*+(?:\r?\n|\r?\Z)")
-_BOUNDARY = re.compile(r"[A-Za-z0-9'()+_,./:=? #$%&*;@\[\]^`{|}~!<>-]*[^ ]")
+_STRAYS = 1000
+"""Lines looked at closely: each costs as much as a short header. More of them are not looked at, and ambiguous."""
+_ONCE = {
+    "content-type": ambiguity.CONTENT_TYPE,
+    "content-transfer-encoding": ambiguity.TRANSFER_ENCODING,
+    "content-disposition": ambiguity.DISPOSITION,
+}
+_UNENCODED = frozenset({"message/rfc822", "message/partial", "message/external-body"})
+"""RFC 2046 section 5.2 allows these no encoding but 7bit, 8bit and binary. message/global may have one (RFC 6532)."""
+_COMPOSITE = re.compile(r"(?:multipart|message)\s*+/")
 
 
 @dataclass(slots=True)
@@ -69,6 +80,9 @@ class _Walk:
     leaves: list[Leaf] = field(default_factory=list)
     parts: int = 1
     header_bytes: int = 0
+    doubtful: bool = False
+    strays: set[int] = field(default_factory=set)
+    """Where lines stand that a program may take for a delimiter, and that have not been one so far."""
 
 
 def read_tree(content: bytes, header: Header, defects: Defects) -> Tree:
@@ -81,11 +95,16 @@ def read_tree(content: bytes, header: Header, defects: Defects) -> Tree:
         walk.header_bytes += part_header.body - place.start
         require("header bytes of body parts", walk.header_bytes, PART_HEADER_BYTES)
         _read_part(walk, part_header, place)
+    if walk.strays:
+        defects.add(ambiguity.BOUNDARY)
+    if walk.doubtful and any(map(_is_file, walk.leaves)):
+        defects.add(ambiguity.HEADER)
     return Tree(root, walk.leaves)
 
 
 def _read_part(walk: _Walk, header: Header, place: _Range) -> str:
     """Adds a leaf, or the parts of a multipart to the stack; gives the part's type."""
+    walk.doubtful |= header.doubtful
     fields = _content_fields(header, walk.defects)
     content_type = read_parameters(fields.get("content-type", b""), walk.defects)
     kind = _type_of(content_type, place.parent, walk.defects)
@@ -111,39 +130,64 @@ def _read_part(walk: _Walk, header: Header, place: _Range) -> str:
     return kind
 
 
+def _is_file(leaf: Leaf) -> bool:
+    return leaf.disposition.value == "attachment" or leaf.type not in ("text/plain", "text/html")
+
+
 def _content_fields(header: Header, defects: Defects) -> dict[str, bytes]:
     """The Content-* fields; of several the first counts, and differing ones are ambiguous: programs choose differently."""
     found: dict[str, bytes] = {}
     for one in header.fields:
         name = one.name.lower()
+        if one.odd and _hides_a_file(name, one.value):
+            defects.add(ambiguity.HEADER)
         if not name.startswith("content-"):
             continue
         if name not in found:
             found[name] = one.value
-        elif name in ("content-type", "content-transfer-encoding") and found[name].strip() != one.value.strip():
-            defects.add(f"ambiguous-{name}")
+        elif name in _ONCE and found[name].split() != one.value.split():
+            defects.add(_ONCE[name])
         else:
             defects.add(f"duplicate-{name}")
     return found
+
+
+def _hides_a_file(name: str, value: bytes) -> bool:
+    """Whether a field that not every program sees, or not the same way, decides what files there are."""
+    cut = b"\r" in value or b"\0" in value
+    return (name in _ONCE and (cut or bool(DECISIVE.match(name.encode() + b":" + value)))) or (
+        cut and bool(DECISIVE.search(value))
+    )
 
 
 def _type_of(content_type: Parameters, parent: str, defects: Defects) -> str:
     words = content_type.value.split()
     if words and _TYPE.fullmatch(words[0]):
         if len(words) > 1:  # a missing semicolon: `text/html charset=utf-8`
-            defects.add("malformed-content-type")
+            _note_malformed(content_type, defects)
         return words[0]
-    if content_type.value:
-        defects.add("malformed-content-type")
+    if content_type.value or content_type.plain:
+        _note_malformed(content_type, defects)
     return "message/rfc822" if parent == "multipart/digest" else "text/plain"
 
 
+def _note_malformed(content_type: Parameters, defects: Defects) -> None:
+    """What may be a multipart to others is ambiguous; what is text in any reading is not."""
+    composite = _COMPOSITE.search("".join(content_type.value.split())) or "boundary" in content_type.plain
+    defects.add(ambiguity.CONTENT_TYPE if composite else "malformed-content-type")
+
+
 def _encoding(fields: dict[str, bytes], kind: str, defects: Defects) -> str:
-    encoding = encoding_of(fields.get("content-transfer-encoding", b"").decode("ascii", "replace"))
-    if encoding not in ENCODINGS:
-        defects.add("unknown-transfer-encoding")
+    written = fields.get("content-transfer-encoding", b"").decode("ascii", "replace")
+    encoding = encoding_of(written)
+    if encoding not in ENCODINGS or is_misspelt(written):
+        defects.add(ambiguity.UNKNOWN_ENCODING)
+    elif not is_plain_token(written):
+        defects.add(ambiguity.TRANSFER_ENCODING)
     elif encoding not in IDENTITY and kind.startswith("multipart/"):
-        defects.add("encoded-multipart")  # RFC 2045 section 6.4 forbids it; the parts are read as they stand
+        defects.add(ambiguity.ENCODED_MULTIPART)  # the parts are read as they stand
+    elif encoding not in IDENTITY and kind in _UNENCODED:
+        defects.add(ambiguity.ENCODED_MESSAGE)
     return encoding
 
 
@@ -153,6 +197,8 @@ def _descend(walk: _Walk, kind: str, content_type: Parameters, start: int, place
     ranges = _between_delimiters(walk, boundary, start, place.end) if boundary else []
     if not ranges:
         walk.defects.add("multipart-without-parts")
+        if DECISIVE_LINE.search(walk.content, max(start - 1, 0), place.end):
+            walk.defects.add(ambiguity.UNREAD_PARTS)
         return False
     require("multipart depth", place.depth + 1, DEPTH)
     walk.parts += len(ranges)
@@ -168,19 +214,11 @@ def _descend(walk: _Walk, kind: str, content_type: Parameters, start: int, place
 
 
 def _boundary(content_type: Parameters, defects: Defects) -> bytes:
-    """The boundary, or nothing. Every form that mail programs read differently is a defect (RFC 2231, several, blanks)."""
+    """The boundary, or nothing."""
+    note_boundary(content_type, defects)
     boundary = content_type.token("boundary")
     if not boundary or not boundary.strip():
-        defects.add("ambiguous-boundary")
         return b""
-    written = content_type.plain.get("boundary", [])
-    if (
-        "boundary" in content_type.extended
-        or len(set(written)) > 1
-        or not _BOUNDARY.fullmatch(boundary)
-        or "=?" in boundary
-    ):
-        defects.add("ambiguous-boundary")
     octets = boundary.rstrip().encode("utf-8", "replace")
     require("boundary octets", len(octets), BOUNDARY_OCTETS)
     return octets
@@ -193,7 +231,7 @@ def _between_delimiters(walk: _Walk, boundary: bytes, start: int, end: int) -> l
     ranges: list[tuple[int, int]] = []
     begin = -1
     closed = False
-    false = 0
+    close = false = 0
     at = _next(content, delimiter, start, end)
     while at >= 0:
         behind = (
@@ -202,19 +240,25 @@ def _between_delimiters(walk: _Walk, boundary: bytes, start: int, end: int) -> l
         if behind is None:
             false += 1
             require("lines that resemble a delimiter", false, FALSE_DELIMITERS)
+            if len(walk.strays) > _STRAYS or may_be_delimiter(content, at, at + len(delimiter), end):
+                walk.strays.add(at)
             at = _next(content, delimiter, at + len(delimiter), end)
             continue
         if begin >= 0:
             ranges.append((begin, _before_line_end(content, begin, at)))
             require("body parts", walk.parts + len(ranges), PARTS)
         elif closed:
-            walk.defects.add("ambiguous-boundary")
+            walk.defects.add(ambiguity.BOUNDARY)
+        walk.strays.discard(at)
         closed = bool(behind[1])
         begin = -1 if closed else behind.end()
+        close = behind.end()
         at = _next(content, delimiter, behind.end(), end)
     if begin >= 0:
         ranges.append((begin, end))
         walk.defects.add("no-close-delimiter")
+    elif closed and hides_fields(content, close, end):
+        walk.defects.add(ambiguity.BOUNDARY)  # a part to who does not take the line above it for the end
     return ranges
 
 

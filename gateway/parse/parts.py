@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
+
 from gateway.core.addresses import without_controls
+from gateway.core.ambiguity import FILE_NAME
 from gateway.core.message import Part
 from gateway.parse.charsets import header_octets_text
 from gateway.parse.defects import Defects
 from gateway.parse.mime import Leaf
 
 _MOST_NAMES = 10
+_EXTENSION = re.compile(r"(?=.*[a-z])[a-z0-9_+-]{1,12}")
+_UNSEEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+_SYNONYMS = {"jpeg": "jpg", "jpe": "jpg", "jfif": "jpg", "htm": "html", "tiff": "tif", "mpeg": "mpg", "text": "txt"}
 
 
 def part_of(number: int, leaf: Leaf, *, is_text: bool, html: str, defects: Defects) -> Part:
@@ -33,16 +40,23 @@ def part_of(number: int, leaf: Leaf, *, is_text: bool, html: str, defects: Defec
 
 
 def file_names(leaf: Leaf, defects: Defects) -> tuple[str, ...]:
-    """Every name a mail program may give the file. Names with differing extensions are a disguise (`a.pdf`, `a.exe`)."""
+    """Every name a mail program may give the file. Names with differing extensions are a disguise (`a.pdf`, `a.exe`).
+
+    A name without an extension is none: `name="report"` beside `filename="report.pdf"` is written by honest programs.
+    """
     found = leaf.disposition.texts("filename", defects) + leaf.content_type.texts("name", defects)
     names = tuple(dict.fromkeys(found))[:_MOST_NAMES]
-    if len({_extension(name) for name in names}) > 1:
-        defects.add("ambiguous-file-name")
+    misread = leaf.disposition.misread.get("filename", []) + leaf.content_type.misread.get("name", [])
+    if (len(found) > 1 or misread) and len({_extension(name) for name in (*found, *misread)} - {""}) > 1:
+        defects.add(FILE_NAME)
     return names
 
 
 def _extension(name: str) -> str:
-    return name.rpartition(".")[2].strip().lower() if "." in name else ""
+    """What programs would choose a viewer by; a date (`12.03.2026 Letter`) or a sentence has none."""
+    plain = name if name.isascii() else _UNSEEN.sub("", unicodedata.normalize("NFKC", name))
+    extension = plain.rstrip(". \t").rpartition(".")[2].strip().lower() if "." in plain else ""
+    return _SYNONYMS.get(extension, extension) if _EXTENSION.fullmatch(extension) else ""
 
 
 def _content_id(octets: bytes | None, defects: Defects) -> str | None:

@@ -7,6 +7,8 @@ import io
 import re
 from collections.abc import Iterator
 
+from gateway.parse.charsets import codec_for
+
 IDENTITY = frozenset({"7bit", "8bit", "binary"})
 ENCODINGS = IDENTITY | {"base64", "quoted-printable", "x-uuencode"}
 _SYNONYMS = {
@@ -20,6 +22,11 @@ _SYNONYMS = {
     "quotedprintable": "quoted-printable",
     "x-base64": "base64",
 }
+_SLIPS = frozenset({"7bits", "8bits", "none", "plain", "text", "text/plain", "text/html"})
+"""Written by programs that mean no encoding. Like a charset's name they are nothing that anybody would decode."""
+_MISSPELT = frozenset({"quoted_printable", "quotedprintable", "x-base64"})
+"""Decoded by some programs, shown as they stand by others."""
+_TOKEN_ALONE = re.compile(r"\s*+(?:[^\s;()]++\s*+;?\s*+(?:\([^()]*+\)\s*+)?)?")
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _NOT_BASE64 = bytes(set(range(256)) - set(_BASE64))
 _BLANKS = b" \t\r\n"
@@ -38,8 +45,24 @@ them, waiting for a twentieth of a second.
 
 def encoding_of(token: str) -> str:
     """The name of a transfer encoding as RFC 2045 spells it; what is unknown comes back as it is, in lower case."""
-    name = next(iter(re.split(r"[\s;(]", token.strip().lower(), maxsplit=1)))
-    return _SYNONYMS.get(name, name)
+    name = _first_word(token)
+    if name in ENCODINGS:
+        return name
+    return "8bit" if name in _SLIPS or codec_for(name) else _SYNONYMS.get(name, name)
+
+
+def is_misspelt(token: str) -> bool:
+    """Whether not every program knows that this means base64 or quoted-printable."""
+    return _first_word(token) in _MISSPELT
+
+
+def _first_word(token: str) -> str:
+    return next(iter(re.split(r"[\s;(]", token.strip().lower(), maxsplit=1)))
+
+
+def is_plain_token(written: str) -> bool:
+    """Whether nothing but a comment stands beside the token: `base64 7bit` and `(x) base64` are read differently."""
+    return bool(_TOKEN_ALONE.fullmatch(written))
 
 
 def decode(octets: bytes, encoding: str, start: int = 0, end: int | None = None) -> tuple[bytes, bool]:

@@ -17,6 +17,7 @@ from gateway.policy.strictness import LENIENT_TO_STRICT, Settings, stricter
 
 _HELD = {"hold", "quarantine", "reject", "defer"}
 """For a file, waiting is all these can mean: what becomes of the message is said by the verdict."""
+_FRAGMENT = "a fragment of a message"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +81,18 @@ def _refusal(judgement: PartJudgement) -> str:
     """ASCII and one line: it goes into an SMTP reply."""
     name = without_controls(judgement.report.name if judgement.report else "")[:80]
     shown = name.encode("ascii", "replace").decode() or "without a name"
+    if judgement.reason == _FRAGMENT:
+        return f"the attachment {shown} is {_FRAGMENT}"
     return f"the attachment {shown} ({judgement.reason}) is not taken here"
 
 
 def _judge(leaf: PartJudgement, settings: Settings, *, encrypted: bool) -> PartJudgement:
     if not leaf.is_file:
         return leaf
+    judged = _by_structure(leaf)
     if leaf.report is None:  # a file nobody looked at is not let through on its name alone
-        return leaf.or_stricter("hold", "not examined")
-    wanted, report, judged = settings.attachments, leaf.report, leaf
+        return judged.or_stricter("hold", "not examined")
+    wanted, report = settings.attachments, leaf.report
     refused = refused_type(report, wanted) or refused_inside(report, wanted)
     if refused:
         judged = judged.or_stricter(wanted.violation, refused)
@@ -99,6 +103,17 @@ def _judge(leaf: PartJudgement, settings: Settings, *, encrypted: bool) -> PartJ
     if report.macros:
         judged = judged.or_stricter(wanted.macros, "macros")
     return judged
+
+
+def _by_structure(leaf: PartJudgement) -> PartJudgement:
+    """RFC 2046 section 5.2: what is whole only elsewhere cannot be judged here; it is neither put together nor fetched."""
+    found = leaf.part or leaf.report
+    kind = found.declared_type if found else ""
+    if kind == "message/partial":
+        return leaf.or_stricter("reject", _FRAGMENT)
+    if kind == "message/external-body":
+        return leaf.or_stricter("hold", "its content lies elsewhere")
+    return leaf
 
 
 def refused_type(report: PartReport | InnerFile, wanted: Attachments) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from gateway.core.addresses import canonical
+from gateway.core.ambiguity import ambiguity_of
 from gateway.core.decision import Acknowledge, Decision, Disposition, Effect, Facts, Kind, TicketChoice
 from gateway.core.outcome import Reason
 from gateway.core.place import Place
@@ -110,6 +111,7 @@ def verdicts_before_rules(
     if not exempt:
         yield from _if_any(_unproven_sender(facts, settings))
         yield from _if_any(_blocked(reading, policy))
+    yield from _if_any(_ambiguous(facts))
     yield from _if_any(verdict_of_parts(parts))
     if not exempt:
         yield from _if_any(_not_taken(reading, settings))
@@ -157,6 +159,12 @@ def _blocked(reading: Reading, policy: Policy) -> Verdict | None:
     if any(clause.holds(reading) for clause in policy.block):
         return Verdict(Disposition.REJECT, Reason.BLOCKED, "this message is not taken here")
     return None
+
+
+def _ambiguous(facts: Facts) -> Verdict | None:
+    """Structure that programs read differently is not guessed at: what we scan need not be what a reader opens."""
+    found = ambiguity_of(facts.message.defects)
+    return Verdict(Disposition.QUARANTINE, Reason.AMBIGUOUS, found) if found else None
 
 
 def _not_taken(reading: Reading, settings: Settings) -> Verdict | None:

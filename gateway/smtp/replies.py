@@ -61,6 +61,7 @@ TABLE: dict[Reason, tuple[int, str, str]] = {
     Reason.INDETERMINATE: (451, "4.4.3", "the author's domain could not be asked, please try again later"),
     Reason.VIRUS: (550, "5.7.1", "a virus was found in this message"),
     Reason.UNSCANNABLE: (550, "5.7.1", "this message cannot be scanned for viruses"),
+    Reason.AMBIGUOUS: _ACCEPTED,
     Reason.ATTACHMENT: (550, "5.6.1", "an attachment of this message is not taken here"),
     Reason.BLOCKED: (550, "5.7.1", "mail like this is not taken here"),
     Reason.REJECTED_BY_RULE: (550, "5.7.1", "the recipient's rules do not take this message"),

@@ -57,7 +57,7 @@ LONG_RUSSIAN = "Здравствуйте! Прошу прислать счёт �
         ("utf-8", LONG_RUSSIAN.encode("koi8-r"), LONG_RUSSIAN, ("bad-charset",)),
         ("x-unheard-of", "Grüße".encode(), "Grüße", ("unknown-charset",)),
         ("zlib", b"abc", "abc", ("unknown-charset",)),
-        ("a\0b", b"abc", "abc", ("unknown-charset",)),
+        ("a\0b", b"abc", "abc", ("ambiguous-header", "unknown-charset")),
         ("utf-7", b"+2AA-x", "x", ()),
         ("", "Grüße".encode(), "Grüße", ()),
         ("", b"caf\xe9", "café", ()),
