@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
@@ -66,6 +67,7 @@ def _rate(value: str) -> str:
 
 HostPort = Annotated[str, Field(min_length=1)]
 StringList = Annotated[tuple[str, ...], BeforeValidator(_comma_list)]
+PathList = Annotated[tuple[Path, ...], BeforeValidator(_comma_list)]
 
 
 class _Section(BaseModel):
@@ -153,6 +155,35 @@ class ClamavSettings(_Section):
         raise ValueError(f"{value!r}: write `auto`, `off`, unix:PATH or tcp://host:port")
 
 
+class RspamdSettings(_Section):
+    url: str = ""
+    password: str = ""
+    timeout_seconds: float = Field(default=5.0, gt=0, le=60)
+
+    @field_validator("url")
+    @classmethod
+    def _url(cls, value: str) -> str:
+        if value and not _is_origin(value):
+            raise ValueError(f"{value!r}: write http://host:port of rspamd's normal worker, or leave it empty for none")
+        return value.rstrip("/")
+
+
+def _is_origin(value: str) -> bool:
+    """`http://host:port` with nothing behind it, or `https`."""
+    try:
+        url = urlsplit(value)
+        _ = url.port
+    except ValueError:
+        return False
+    bare = not (url.query or url.fragment or url.username) and url.path in ("", "/")
+    return url.scheme in ("http", "https") and bool(url.hostname) and bare
+
+
+class YaraSettings(_Section):
+    rules: PathList = ()
+    timeout_seconds: int = Field(default=10, ge=1, le=600)
+
+
 class RelaySettings(_Section):
     url: StringList = ()
 
@@ -186,6 +217,8 @@ class Settings(_Section):
     dns: DnsSettings = DnsSettings()
     auth: AuthSettings = AuthSettings()
     clamav: ClamavSettings = ClamavSettings()
+    yara: YaraSettings = YaraSettings()
+    rspamd: RspamdSettings = RspamdSettings()
     relay: RelaySettings = RelaySettings()
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
@@ -349,6 +382,9 @@ def _absolute(settings: Settings, base: Path) -> Settings:
                 }
             ),
             "dns": settings.dns.model_copy(update={"zone_file": place(settings.dns.zone_file)}),
+            "yara": settings.yara.model_copy(
+                update={"rules": tuple((base / rules.expanduser()).resolve() for rules in settings.yara.rules)}
+            ),
             "relay": RelaySettings(url=relays),
         }
     )

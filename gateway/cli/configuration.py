@@ -29,6 +29,7 @@ def check_config(
         return
     if as_json:
         values["relay"]["url"] = [without_password(u) for u in settings.relay.url]
+        values["rspamd"]["password"] = "***" if settings.rspamd.password else ""
         values["database_url"] = without_password(settings.database_url)
         show.document({"settings": values, "says": lines})
         return

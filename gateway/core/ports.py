@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from gateway.core.envelope import Client, Envelope
-from gateway.core.message import ParsedMessage, Part
+from gateway.core.message import ParsedMessage
 from gateway.core.place import Place
 from gateway.core.reports import AuthResult, Finding, ScanStatus
 
@@ -51,15 +51,14 @@ class AuthCheck(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """What is known of the content a scanner gets. `client` is None where nobody connected, `reverse_path` for the null one
-    and where nothing is known of it; `parts` are the leaves to decode, none where the content is a file by itself.
+    """What is known of the transaction whose content a scanner gets; nothing is where it is a file by itself. `client` is
+    None where nobody connected, too, and `reverse_path` for the null one.
     """
 
     trace_id: str = ""
     client: Client | None = None
     reverse_path: str | None = None
     recipients: tuple[str, ...] = ()
-    parts: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

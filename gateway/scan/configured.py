@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cache
 from typing import Protocol
 
@@ -21,10 +20,6 @@ class ScannerKind(Protocol):
         """In a running event loop; None where the settings do not ask for it. Raises InvalidInput for what cannot work."""
         ...
 
-    def describe(self, settings: Settings) -> str:
-        """One sentence for the start, empty where there is nothing to tell. Raises InvalidInput as `make` does."""
-        ...
-
 
 @cache
 def kinds() -> dict[str, ScannerKind]:
@@ -36,8 +31,3 @@ def configured(settings: Settings) -> tuple[Scanner, ...]:
     """Those the settings ask for. Raises InvalidInput."""
     made = (kind.make(settings) for kind in kinds().values())
     return tuple(scanner for scanner in made if scanner)
-
-
-def descriptions(settings: Settings) -> Iterator[str]:
-    """What scans here, a sentence each, for the start. Raises InvalidInput for what would stop it."""
-    yield from (said for said in (kind.describe(settings) for kind in kinds().values()) if said)

@@ -35,7 +35,7 @@ class ScanRunner:
     ) -> ScanReport:
         """All scanners over the whole raw message, and what its files were seen to be. Never raises for mail."""
         parts = files.reports(message)
-        results = await self._ask_all(content, _mail(message, envelope))
+        results = await self._ask_all(content, _mail(envelope))
         status, reason = combined([result for _, result in results])
         findings = tuple(f for _, result in results for f in result.findings)
         if status is ScanStatus.INFECTED:
@@ -71,10 +71,10 @@ class ScanRunner:
         return tuple(found)
 
 
-def _mail(message: ParsedMessage, envelope: Envelope | None) -> Mail:
+def _mail(envelope: Envelope | None) -> Mail:
     if envelope is None:
-        return Mail(parts=message.parts)
-    return Mail(envelope.trace_id, envelope.client, envelope.reverse_path, envelope.recipients, message.parts)
+        return Mail()
+    return Mail(envelope.trace_id, envelope.client, envelope.reverse_path, envelope.recipients)
 
 
 def _says_infected_but_not_where(result: ScannerResult) -> bool:

@@ -23,7 +23,6 @@ from gateway.scan.clamd_address import (
     Off,
     TcpAddress,
     UnixAddress,
-    describe,
     parse_address,
     usual_socket,
 )
@@ -91,6 +90,17 @@ class ClamAv:
         except (OSError, clamd.ResponseError):
             return False
 
+    async def version(self) -> str:
+        """Its own with that of its signatures, empty where it does not answer."""
+        where = self._where()
+        if where is None:
+            return ""
+        try:
+            async with asyncio.timeout(min(PING_SECONDS, self._timeout_seconds)):
+                return without_controls(await _instream.version(where))
+        except (OSError, clamd.ResponseError):
+            return ""
+
     def _turn(self, content: bytes) -> asyncio.Semaphore:
         return self._large_turns if len(content) >= LARGE_OCTETS else self._turns
 
@@ -130,14 +140,7 @@ class _Found:
     name = NAME
 
     def make(self, settings: Settings) -> Scanner:
-        return make(settings.clamav.address, settings.clamav.timeout_seconds, _marker(settings))
-
-    def describe(self, settings: Settings) -> str:
-        return describe(settings.clamav.address, _marker(settings))
-
-
-def _marker(settings: Settings) -> Path:
-    return settings.data_dir / "clamd.seen"
+        return make(settings.clamav.address, settings.clamav.timeout_seconds, settings.data_dir / "clamd.seen")
 
 
 SCANNER: Any = _Found()
