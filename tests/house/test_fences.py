@@ -27,6 +27,7 @@ LOOPS = {
     "intake.py": 2,  # the line: whatever breaks on a message parks it; and where parking breaks too, 451
     "smtp/session.py": 1,  # a command: a bug is 451, never told
     "store/committer.py": 2,  # the thread outlives any member of a group; where it dies all the same, the process does too
+    "jobs/runner.py": 1,  # a round, and each job: one bad job stops no other
     "outbox/worker.py": 2,  # the round, and one row: a bad row stops nobody's mail
     "outbox/preparing.py": 1,  # one row of a batch that is rendered together
     "outbox/record.py": 1,  # one row of a batch that is recorded together
@@ -35,7 +36,8 @@ LOOPS = {
 
 GUARDS = {
     "cli/receive.py": 1,  # any exit code but 75 makes the mail server bounce
-    "scan/filetypes/ole.py": 1,  # olefile on made-up files
+    "scan/filetypes/compound.py": 1,  # olefile on made-up files
+    "scan/inside/walk.py": 1,  # a reader's bug on one container; the rest of the message's is still looked at
     "scan/runner.py": 1,  # a scanner's bug is unscanned, neither clean nor parked
     "verify/checks/dkim.py": 1,  # dkimpy on one hostile signature
     "verify/spf.py": 1,  # pyspf on hostile records

@@ -6,12 +6,11 @@ eight bytes.
 
 from __future__ import annotations
 
-import contextlib
-import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-import olefile
+from gateway.scan.filetypes.compound import BrokenCompound, opened
+from gateway.scan.filetypes.compound import Compound as CompoundFile
 
 _BY_STREAM = (
     ("worddocument", "doc"),
@@ -29,6 +28,7 @@ _INSTALLERS = {
 }
 _MACRO_STORAGES = frozenset({"macros", "_vba_project_cur", "_vba_project", "vba"})
 _STREAM_LIMIT_BYTES = 1024 * 1024
+_WHOLE = 1 << 40
 # [MS-PPT] 2.4.11: VBAInfoContainer holding a VBAInfoAtom; fHasMacros stands four bytes behind.
 _PPT_MACROS = bytes.fromhex("1f00ff0314000000" + "020000040c000000")
 
@@ -43,30 +43,36 @@ class Compound:
 def look(data: bytes) -> Compound:
     """What the compound file `data` is; `ole` when its streams name no known kind or it is broken."""
     try:
-        with contextlib.closing(olefile.OleFileIO(io.BytesIO(data))) as ole:
-            return _look_into(ole)
-    except Exception:  # noqa: BLE001 - olefile raises IndexError, struct.error and others on made-up files
+        with opened(data) as file:
+            return _look_into(file)
+    except BrokenCompound:
         return _look_at_bytes(data)
 
 
-def _look_into(ole: olefile.OleFileIO) -> Compound:
-    paths = [tuple(p.lower() for p in path) for path in ole.listdir(streams=True, storages=True)]
+def kind_of(streams: Iterable[str]) -> str:
+    """The type that the names at the top of a compound file (or of a storage in one) tell, else empty."""
+    names = {name.lower() for name in streams}
+    return next((kind for stream, kind in _BY_STREAM if stream in names), "")
+
+
+def _look_into(file: CompoundFile) -> Compound:
+    paths = [tuple(p.lower() for p in path) for path in (*file.storages, *(s.path for s in file.streams))]
     top = {path[0] for path in paths}
-    installer = _INSTALLERS.get(str(ole.root.clsid).upper())
+    installer = _INSTALLERS.get(file.class_id)
     if installer:
         return Compound((installer,))
-    kind = next((kind for stream, kind in _BY_STREAM if stream in top), "")
+    kind = kind_of(top)
     macros = any(part in _MACRO_STORAGES for path in paths for part in path)
     if "encryptedpackage" in top:
         return Compound((kind or "ole",), encrypted=True, macros=macros)
     if kind == "doc":
-        return Compound(("doc",), _word_encrypted(_head(ole, "WordDocument")), macros)
+        return Compound(("doc",), _word_encrypted(_head(file, "WordDocument")), macros)
     if kind == "xls":
         name = "Workbook" if "workbook" in top else "Book"
-        encrypted, sheets = _excel(_head(ole, name))
+        encrypted, sheets = _excel(_head(file, name))
         return Compound(("xls",), encrypted, macros or sheets)
     if kind == "ppt":
-        document = ole.openstream("PowerPoint Document").read()
+        document = _head(file, "PowerPoint Document", most=_WHOLE)
         return Compound(("ppt",), "encryptedsummary" in top, macros or _ppt_macros(document))
     return Compound((kind or "ole",), macros=macros)
 
@@ -82,8 +88,11 @@ def _look_at_bytes(data: bytes) -> Compound:
     )
 
 
-def _head(ole: olefile.OleFileIO, name: str) -> bytes:
-    return bytes(ole.openstream(name).read(_STREAM_LIMIT_BYTES))
+def _head(file: CompoundFile, name: str, most: int = _STREAM_LIMIT_BYTES) -> bytes:
+    stream = file.find(name)
+    if stream is None:  # a storage by that name
+        raise BrokenCompound
+    return file.read(stream, most)
 
 
 def _word_encrypted(stream: bytes) -> bool:
