@@ -8,7 +8,7 @@ import gc
 import os
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,12 +21,15 @@ from gateway.settings import Settings
 from gateway.smtp.client_table import ClientTable
 from gateway.smtp.clients import Clients
 from gateway.smtp.server import SmtpServer
+from gateway.store.jobs import release_all
 from gateway.store.outbox import release_leases
 from gateway.web.figures import LoopLag
 from gateway.web.readiness import Check, greeting_of
 
 if TYPE_CHECKING:
     from gateway.certificates import Certificates
+    from gateway.commands.late_scan import Bench
+    from gateway.jobs.job import Job
     from gateway.notify.courier import Relay
     from gateway.outbox.worker import OutboxWorker
     from gateway.web.server import WebServer
@@ -131,6 +134,37 @@ def web_server(line: Line, lag: LoopLag, listeners: dict[str, Check]) -> WebServ
     return WebServer(ground.store, ground.blobs, checks, lag, listeners)
 
 
+def bench_of(line: Line) -> Bench:
+    """What scans stored messages, on an open line. In a running event loop. Raises InvalidInput."""
+    from gateway.commands.late_scan import Bench
+    from gateway.scan.again import ScansAgain
+
+    return Bench(line, ScansAgain.of(line.ground.settings, line.cpu_pool), line.policies)
+
+
+def found_jobs() -> Mapping[str, Job]:
+    from gateway.jobs.job import all_jobs
+
+    return all_jobs()
+
+
+class Working:
+    """Jobs at work, from now on."""
+
+    def __init__(self, line: Line, jobs: Mapping[str, Job]) -> None:
+        from gateway.jobs.runner import JobRunner
+
+        self._bench = bench_of(line)
+        self._runner = JobRunner(self._bench, jobs)
+        self._task = asyncio.create_task(self._runner.run())
+
+    async def end(self) -> None:
+        """When what ran has been cut, and is due again."""
+        await self._runner.stop()
+        await self._task
+        await self._bench.scans.close()
+
+
 @dataclass(frozen=True, slots=True)
 class Sending:
     """An outbox at work."""
@@ -145,7 +179,7 @@ class Sending:
 
 
 class Worker:
-    """One process that serves: SMTP sessions, the outbox, the web. What one role alone needs is imported for that role:
+    """One process that serves: SMTP sessions, outbox, web, jobs. What one role alone needs is imported for that role:
     the web's libraries are a fifth of a start and of a worker's memory.
     """
 
@@ -179,6 +213,7 @@ class Worker:
             outbox = await self._begin_outbox(line, bell)
             lag = LoopLag()
             web = await self._begin_web(line, lag, smtp, http)
+            jobs = await self._begin_jobs(line)
             watchers = [lag.watch(), life.show(), self._watch_changes(line, outbox)]
             if certificates:
                 watchers.append(_watch_certificates(certificates))
@@ -189,7 +224,7 @@ class Worker:
             self._log.info("ready", smtp=[_name(s) for s in smtp], http=[_name(s) for s in http])
             await self._stop.wait()
             drained = await server.drain(self._settings.shutdown_grace_seconds)
-            await asyncio.gather(*(role.end() for role in (outbox, web) if role))
+            await asyncio.gather(*(role.end() for role in (outbox, web, jobs) if role))
             await _cancel(tasks)
         ground.close()
         return drained
@@ -209,6 +244,14 @@ class Worker:
             await line.store_pool(release_leases, line.ground.store)
         asyncio.get_running_loop().add_reader(bell.heard, bell.wake, outbox)
         return Sending(outbox, asyncio.create_task(outbox.run()))
+
+    async def _begin_jobs(self, line: Line) -> Working | None:
+        if "jobs" not in self._roles:
+            return None
+        jobs = await asyncio.to_thread(found_jobs)
+        if self._settings.is_sqlite:  # as with the outbox
+            await line.store_pool(release_all, line.ground.store)
+        return Working(line, jobs)
 
     async def _begin_web(
         self, line: Line, lag: LoopLag, smtp: Sequence[socket.socket], http: Sequence[socket.socket]

@@ -43,6 +43,7 @@ CERTIFICATE_EXPIRES_SECONDS = Gauge(
     ("setting",),  # a gauge without labels would say 0 for every worker that has no certificate
     multiprocess_mode="livemin",
 )
+JOB_RUNS = Counter("gateway_job_runs", "Runs of jobs by how they ended: done, failed or cut", ("job", "result"))
 PARKED = Gauge("gateway_parked", "Messages that wait for a person", multiprocess_mode="livemostrecent")
 
 

@@ -34,6 +34,7 @@ from gateway.cli import (
     quarantine,
     receive,
     reprocess,
+    rescan,
     serve,
     team,
     ticket,
@@ -114,6 +115,7 @@ app.add_typer(parked.app, name="parked", rich_help_panel=MAIL)
 app.add_typer(outbox.app, name="outbox", rich_help_panel=MAIL)
 app.command(rich_help_panel=MAIL)(receive.receive)
 app.command(rich_help_panel=MAIL)(reprocess.reprocess)
+app.command(rich_help_panel=MAIL)(rescan.rescan)
 app.command(rich_help_panel=OPERATE)(where.where)
 app.command(rich_help_panel=OPERATE)(log.log)
 app.command(rich_help_panel=OPERATE)(trace.trace)

@@ -15,8 +15,8 @@ from gateway.cli.show import say
 if TYPE_CHECKING:
     from gateway.settings import Settings
 
-DEFAULT_ROLES = ("smtp", "outbox", "web")
-NOT_YET = ("pull", "jobs")
+DEFAULT_ROLES = ("smtp", "outbox", "web", "jobs")
+NOT_YET = ("pull",)
 
 
 def _roles(text: str) -> tuple[str, ...]:

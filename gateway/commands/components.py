@@ -17,7 +17,7 @@ from gateway.verify import checks
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """`kind` is check, scanner, condition, action, strategy or notification; `where` the file or folder it is in."""
+    """`kind` is check, scanner, condition, action, strategy, notification or job; `where` the file or folder it is in."""
 
     kind: str
     name: str
@@ -33,16 +33,17 @@ def components() -> list[Component]:
     all_actions()
     kinds()
     return [
-        *_of("check", checks, "CHECK"),
-        *_of("scanner", scanners, "SCANNER"),
-        *_of("condition", conditions, "CONDITION"),
-        *_of("action", actions, "ACTION"),
-        *_of("strategy", strategies, "STRATEGY"),
+        *plugins_as("check", checks, "CHECK"),
+        *plugins_as("scanner", scanners, "SCANNER"),
+        *plugins_as("condition", conditions, "CONDITION"),
+        *plugins_as("action", actions, "ACTION"),
+        *plugins_as("strategy", strategies, "STRATEGY"),
         *_notifications(),
     ]
 
 
-def _of(kind: str, package: ModuleType, attribute: str) -> list[Component]:
+def plugins_as(kind: str, package: ModuleType, attribute: str) -> list[Component]:
+    """What the files of `package` offer as `attribute`, by name."""
     modules = modules_of(package).values()
     found = [Component(kind, str(getattr(m, attribute).name), m.__name__, _about(m)) for m in modules]
     return sorted(found, key=lambda component: component.name)

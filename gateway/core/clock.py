@@ -36,3 +36,8 @@ def new_id() -> str:
     value = (value & ~(0xF << 76)) | (0x7 << 76)
     value = (value & ~(0x3 << 62)) | (0x2 << 62)
     return f"{value:032x}"
+
+
+def first_id_of(at: datetime) -> str:
+    """No id of this millisecond or later sorts before it."""
+    return f"{max(0, int(at.timestamp() * 1000)) & ((1 << 48) - 1):012x}"

@@ -16,6 +16,7 @@ class NoticeKind(StrEnum):
     NEW_TICKET = "new-ticket"
     ASSIGNED = "assigned"
     CUSTOMER_ANSWERED = "customer-answered"
+    FILE_INFECTED = "file-infected"
 
     @property
     def to_customer(self) -> bool:

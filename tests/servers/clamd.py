@@ -68,6 +68,36 @@ class ClamdServer:
     def resume(self) -> None:
         self._signal(signal.SIGCONT)
 
+    def learn(self, name: str, pattern: bytes) -> None:
+        """A signature more, as an update brings it: `pattern` anywhere in a file. Loaded when this returns."""
+        with (self.directory / "database" / "learnt.ndb").open("a") as file:
+            file.write(f"{name}:0:*:{pattern.hex()}\n")
+        self._reload()
+
+    def forget(self) -> None:
+        """What it learnt."""
+        learnt = self.directory / "database" / "learnt.ndb"
+        if learnt.exists():
+            learnt.unlink()
+            self._reload()
+
+    def _reload(self) -> None:
+        """RELOAD answers before the new signatures are in use; the log tells when they are."""
+        log = self.directory / "clamd.log"
+        before = log.read_bytes().count(b"Database correctly reloaded")
+        self._ask(b"zRELOAD\0")
+        deadline = time.monotonic() + 20
+        while log.read_bytes().count(b"Database correctly reloaded") == before:
+            assert time.monotonic() < deadline, "clamd did not reload"
+            time.sleep(0.02)
+
+    def _ask(self, command: bytes) -> bytes:
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(5)
+            sock.connect(str(self.socket_path))
+            sock.sendall(command)
+            return sock.recv(256)
+
     def remove(self) -> None:
         self.stop()
         shutil.rmtree(self.directory)
@@ -105,11 +135,7 @@ class ClamdServer:
 
     def _answers(self) -> bool:
         try:
-            with socket.socket(socket.AF_UNIX) as sock:
-                sock.settimeout(5)
-                sock.connect(str(self.socket_path))
-                sock.sendall(b"zPING\0")
-                return sock.recv(16) == b"PONG\0"
+            return self._ask(b"zPING\0") == b"PONG\0"
         except OSError:
             return False
 

@@ -1,0 +1,1 @@
+"""One job a file; each offers `JOB`, a `gateway.jobs.job.Job`."""

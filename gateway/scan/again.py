@@ -1,0 +1,109 @@
+"""Stored content before the scanners once more: a file by itself, or a message that was not scanned when it came."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from gateway.core.envelope import Envelope
+from gateway.core.errors import GatewayError
+from gateway.core.message import ParsedMessage, Part
+from gateway.core.ports import Mail, Scanner
+from gateway.core.reports import Finding, PartReport, ScanReport, ScanStatus
+from gateway.offload import Offload
+from gateway.parse import decode_part
+from gateway.scan.configured import configured
+from gateway.scan.files import Files
+from gateway.scan.runner import ScanRunner, ask, combined
+from gateway.settings import Settings
+
+
+class ScannerAway(GatewayError):
+    """No scanner is there to ask; the text says which is down, or that there is none."""
+
+
+@runtime_checkable
+class _Answers(Protocol):
+    async def ping(self) -> bool: ...
+
+
+@runtime_checkable
+class _HasVersion(Protocol):
+    name: str
+
+    async def version(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class FileScan:
+    """What the scanners say of one file; `findings` name what is in it."""
+
+    status: ScanStatus
+    reason: str = ""
+    findings: tuple[Finding, ...] = ()
+
+
+class ScansAgain:
+    """Scanners of its own, with turns of their own: live mail never waits in our process for what is old."""
+
+    def __init__(self, scanners: Sequence[Scanner], offload: Offload) -> None:
+        self._made = tuple(scanners)
+        self._scanners = tuple(s for s in scanners if getattr(s, "judges", True))
+        self._offload = offload
+        self._runner = ScanRunner(self._scanners, offload)
+
+    @classmethod
+    def of(cls, settings: Settings, offload: Offload) -> ScansAgain:
+        """In a running event loop. Raises InvalidInput."""
+        return cls(configured(settings), offload)
+
+    async def version(self) -> str:
+        """Of all signatures together, empty where no scanner tells: another text means that they were updated."""
+        told = [(s.name, await s.version()) for s in self._scanners if isinstance(s, _HasVersion)]
+        return "; ".join(f"{name} {version}" for name, version in told if version)
+
+    async def require(self) -> None:
+        """Raises ScannerAway unless one answers now."""
+        if not self._scanners:
+            raise ScannerAway("no virus scanner is configured: set clamav.address")
+        # one that cannot be asked beforehand is asked by scanning
+        if not any([not isinstance(s, _Answers) or await s.ping() for s in self._scanners]):
+            names = ", ".join(s.name for s in self._scanners)
+            raise ScannerAway(f"no virus scanner answers ({names}); `gateway doctor` says why")
+
+    async def file(self, octets: bytes) -> FileScan:
+        """Raises ScannerAway when the scanner is down; one that answers and could not scan this says `unscanned`."""
+        results = [await ask(scanner, octets, Mail()) for scanner in self._scanners]
+        status, reason = combined(results)
+        if status is ScanStatus.UNSCANNED:
+            await self.require()
+        guilty = (r for r in results if r.status is ScanStatus.INFECTED)
+        return FileScan(status, reason, tuple(f for r in guilty for f in r.findings))
+
+    async def part(self, content: bytes, part: Part) -> FileScan:
+        """One file of a raw message, as `file`."""
+        return await self.file(await self._offload(decode_part, content, part))
+
+    async def message(self, envelope: Envelope, message: ParsedMessage, before: ScanReport) -> ScanReport:
+        """The whole message, with what its files were seen to be when it came. Raises ScannerAway."""
+        report = await self._runner.scan(envelope.content, message, _SeenBefore(before.parts), envelope)
+        if report.status is ScanStatus.UNSCANNED:
+            await self.require()
+        return report
+
+    async def close(self) -> None:
+        """Scanners give back what they hold."""
+        await ScanRunner(self._made, self._offload).close()
+
+
+class _SeenBefore(Files):
+    __slots__ = ("_reports",)
+
+    def __init__(self, reports: tuple[PartReport, ...]) -> None:
+        super().__init__()
+        self._reports = reports
+
+    def reports(self, message: ParsedMessage) -> tuple[PartReport, ...]:
+        del message  # these are its reports already
+        return self._reports
