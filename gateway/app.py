@@ -131,7 +131,7 @@ def web_server(line: Line, lag: LoopLag, listeners: dict[str, Check]) -> WebServ
 
     ground = line.ground
     checks = MailboxChecks(ground.store, ground.tokens, Templates(templates_folder()), ground.settings)
-    return WebServer(ground.store, ground.blobs, checks, lag, listeners)
+    return WebServer(line, checks, lag, listeners)
 
 
 def bench_of(line: Line) -> Bench:

@@ -18,6 +18,7 @@ import typer.core
 from gateway.cli import (
     account,
     agent,
+    attachment,
     audit,
     components,
     configuration,
@@ -110,6 +111,7 @@ app.add_typer(policy.app, name="policy", rich_help_panel=SET_UP)
 app.add_typer(key.app, name="key", rich_help_panel=SET_UP)
 app.add_typer(ticket.app, name="ticket", rich_help_panel=MAIL)
 app.add_typer(message.app, name="message", rich_help_panel=MAIL)
+app.add_typer(attachment.app, name="attachment", rich_help_panel=MAIL)
 app.add_typer(quarantine.app, name="quarantine", rich_help_panel=MAIL)
 app.add_typer(parked.app, name="parked", rich_help_panel=MAIL)
 app.add_typer(outbox.app, name="outbox", rich_help_panel=MAIL)

@@ -52,6 +52,21 @@ def _envelope_lines(message: Json) -> Iterator[Line]:
         yield field("mailbox", f"{message['mailbox']}{ticket}")
 
 
+def quarantine_lines(message: Json) -> Iterator[Line]:
+    """The page of `quarantine show`: why it waits and until when, then the message, its header fields before its text."""
+    yield heading("In quarantine", Words(f"  since {moment(message['since'])}, until {moment(message['expires_at'])}"))
+    for why in message["why"]:
+        yield field("because", why)
+    if message["infected"]:
+        yield field("infected", Words(message["infected"], "red"), "; it is never released")
+    yield blank()
+    yield from message_lines({**message, "text": "", "text_new": ""})
+    yield blank()
+    for header in message["headers"]:
+        yield field(header["name"], header["value"], width=max(26, len(header["name"]) + 1))
+    yield from text_lines(message["text"], indent=4)
+
+
 def person(who: Json | None) -> str:
     """`Carol <carol@customer.example>`."""
     if not who or not who["address"]:
@@ -93,9 +108,16 @@ def attachment_lines(attachments: Sequence[Json], *, indent: int) -> Iterator[Li
         what = str(part["declared_type"])
         if part["detected_type"]:
             what += f", really {part['detected_type']}"
-        fate = (Words("  "), state(part["disposition"]), *_reason(part["reason"]))
+        fate = (Words("  "), state(part["disposition"]), *_reason(part["reason"]), *_let_go(part.get("released")))
         about = Words(f"  {size(part['size_bytes'])}, {what}", "dim")
         yield Line((Words(f"file {part['n']}", "dim"),), (Words(name), about, *fate), indent, width=14)
+
+
+def _let_go(released: Json | None) -> tuple[Words, ...]:
+    """Who released a file that was held."""
+    if not released:
+        return ()
+    return (Words(f", released by {released['by']} {moment(released['at'])}; it was held: {released['reason']}"),)
 
 
 def _reason(reason: str) -> tuple[Words, ...]:

@@ -6,7 +6,8 @@ import typer
 
 from gateway.cli import show
 from gateway.cli.desk import at_account, on_the_line
-from gateway.cli.message import MessageId, print_list, print_one
+from gateway.cli.message import MessageId
+from gateway.cli.message_page import person, quarantine_lines
 from gateway.cli.options import AccountName, AsJson, DispositionName, whoami
 from gateway.cli.results import report
 
@@ -16,18 +17,34 @@ app = typer.Typer(no_args_is_help=True, help="Quarantine: messages that wait for
 @app.command("list")
 def list_(ctx: typer.Context, account: AccountName = None, as_json: AsJson = False) -> None:
     """What is in quarantine, newest first."""
-    print_list(ctx, account, DispositionName.QUARANTINED, as_json=as_json)
+    from gateway.store import queries
+
+    with at_account(ctx, account) as desk:
+        found = queries.messages(desk.store, desk.account_id, disposition=DispositionName.QUARANTINED.value)
+    if as_json:
+        show.document(found)
+        return
+    rows = [(m["id"], show.moment(m["received_at"]), person(m["author"]), m["subject"], m["reason"]) for m in found]
+    show.table(("message", "since", "author", "subject", "reason"), rows, empty="No message is quarantined.")
 
 
 @app.command("show")
 def show_(ctx: typer.Context, message_id: MessageId, account: AccountName = None, as_json: AsJson = False) -> None:
-    """One message in quarantine, and why it is there."""
-    print_one(ctx, account, message_id, DispositionName.QUARANTINED, as_json=as_json)
+    """One message in quarantine, safe to look at: why it is there, who wrote it, its header fields, files and text."""
+    from gateway.store.quarantine import quarantined_message
+
+    with at_account(ctx, account) as desk:
+        found = quarantined_message(desk.store, desk.account_id, message_id)
+    if as_json:
+        show.document(found)
+    else:
+        show.page(quarantine_lines(found))
 
 
 @app.command()
 def release(ctx: typer.Context, message_id: MessageId, account: AccountName = None, as_json: AsJson = False) -> None:
     """Let a message go on: it opens or joins its ticket, and the usual notices leave."""
+    by = whoami()
     with at_account(ctx, account) as desk:
         settings, account_id = desk.settings, desk.account_id
     from gateway.commands.release import release as let_go
@@ -35,7 +52,7 @@ def release(ctx: typer.Context, message_id: MessageId, account: AccountName = No
     from gateway.line import Line
 
     async def work(line: Line) -> Outcome:
-        return await let_go(line, account_id, message_id)
+        return await let_go(line, account_id, message_id, by=by)
 
     report(on_the_line(settings, work), as_json=as_json)
 

@@ -215,4 +215,6 @@ _TOLD: dict[str, Callable[[Json, Json, Detail], Told]] = {
     "note": _by_hand,
     "outbox": _by_hand,
     "erase": _by_hand,
+    "file": _by_hand,
+    "release": _by_hand,
 }

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from gateway.core.message import Part
 from gateway.parse.message import parse
+from gateway.parse.references_in_html import referenced
 from gateway.parse.sanitise import sanitised
 from gateway.parse.transfer import decode
 
-__all__ = ["decode_part", "parse", "sanitised"]
+__all__ = ["decode_part", "parse", "referenced", "sanitised"]
 
 
 def decode_part(content: bytes, part: Part) -> bytes:

@@ -74,6 +74,8 @@ def _account(row: Any, domains: list[str]) -> Json:
         "next_number": row.next_number,
         "policy_version": row.policy_version,
         "arc_sealers": row.arc_sealers,
+        "quarantine_days": row.quarantine_days,
+        "admins": row.admins,
         "dkim_selector": row.dkim_selector,
         "created_at": _time(row.created_at),
     }

@@ -59,7 +59,7 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class _Key:
+class Key:
     """What a list is sorted by, and whose cursor is whose."""
 
     kind: str
@@ -67,8 +67,8 @@ class _Key:
     is_number: bool = False
 
 
-_TICKETS, _POLICIES = _Key("ticket", _t.number, is_number=True), _Key("policy", _v.version, is_number=True)
-_MESSAGES, _OUTBOX = _Key("message", _m.id), _Key("outbox", _o.id)
+_TICKETS, _POLICIES = Key("ticket", _t.number, is_number=True), Key("policy", _v.version, is_number=True)
+MESSAGES, _OUTBOX = Key("message", _m.id), Key("outbox", _o.id)
 
 
 def _cursor(kind: str, position: object) -> str:
@@ -82,7 +82,7 @@ def _decoded(cursor: str) -> str:
         return ""
 
 
-def _position(key: _Key, cursor: str) -> int | str:
+def _position(key: Key, cursor: str) -> int | str:
     """Raises BadCursor."""
     found = _CURSOR.fullmatch(_decoded(cursor))
     position = found["number" if key.is_number else "id"] if found and found["kind"] == key.kind else None
@@ -91,7 +91,7 @@ def _position(key: _Key, cursor: str) -> int | str:
     return int(position) if key.is_number else position
 
 
-def _rows(connection: Connection, query: Select[Any], key: _Key, wanted: Wanted) -> tuple[list[Row[Any]], str | None]:
+def rows_of(connection: Connection, query: Select[Any], key: Key, wanted: Wanted) -> tuple[list[Row[Any]], str | None]:
     """The page's rows, and the cursor behind them. Raises BadCursor."""
     if wanted.cursor is not None:
         query = query.where(key.column < _position(key, wanted.cursor))
@@ -114,7 +114,7 @@ def tickets(store: Store, account: str, wanted: Wanted, *, state: str | None = N
     if state:
         query = query.where(_t.state == state)
     with store.read() as connection:
-        rows, cursor = _rows(connection, query, _TICKETS, wanted)
+        rows, cursor = rows_of(connection, query, _TICKETS, wanted)
         return Page(queries.ticket_objects(connection, account, rows), cursor)
 
 
@@ -124,7 +124,7 @@ def messages(store: Store, account: str, wanted: Wanted, *, disposition: str | N
     if disposition:
         query = query.where(_m.disposition == disposition)
     with store.read() as connection:
-        rows, cursor = _rows(connection, query, _MESSAGES, wanted)
+        rows, cursor = rows_of(connection, query, MESSAGES, wanted)
     return Page([queries.message_object(r) for r in rows], cursor)
 
 
@@ -169,7 +169,7 @@ def outbox(store: Store, account: str, wanted: Wanted) -> Page:
         .where(_o.account_id == account)
     )
     with store.read() as connection:
-        rows, cursor = _rows(connection, query, _OUTBOX, wanted)
+        rows, cursor = rows_of(connection, query, _OUTBOX, wanted)
     return Page([queries.outbox_object(r, r.number) for r in rows], cursor)
 
 
@@ -177,7 +177,7 @@ def policies(store: Store, account: str, wanted: Wanted) -> Page:
     """Published versions without their text. Raises BadCursor."""
     with store.read() as connection:
         live = _live(connection, account)
-        rows, cursor = _rows(connection, select(*_v).where(_v.account_id == account), _POLICIES, wanted)
+        rows, cursor = rows_of(connection, select(*_v).where(_v.account_id == account), _POLICIES, wanted)
     return Page([_policy(r, live) for r in rows], cursor)
 
 

@@ -274,6 +274,7 @@ def _attachments(facts: Facts, decision: Mapping[str, Any]) -> list[Json]:
                 "inline": part.inline,
                 "disposition": fate["disposition"],
                 "reason": fate["reason"],
+                "released": fate.get("released"),
             }
         )
     return shown

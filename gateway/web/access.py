@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BaseModel
 
 from gateway.commands.check_mailbox import MailboxChecks
+from gateway.commands.line import OpenLine
 from gateway.offload import Offload
 from gateway.store.blobs import FileBlobs
 from gateway.store.engine import Store
@@ -34,6 +35,8 @@ class Parts:
     blobs: FileBlobs
     pool: Offload
     checks: MailboxChecks
+    line: OpenLine | None = None
+    """For what goes the line again; None where this process has none."""
 
     async def answer(
         self, shape: type[BaseModel], query: Callable[P, object], *args: P.args, **kwargs: P.kwargs
@@ -78,7 +81,9 @@ Member = Annotated[Caller, Depends(authorised)]
 
 
 async def administering(caller: Member) -> Caller:
-    """The caller, whose key must be of the scope `admin`: this sends mail, or changes whom we trust. Raises Problem."""
+    """The caller, whose key must be of the scope `admin`: this sends mail, changes whom we trust, or lets go what was held
+    back. Raises Problem.
+    """
     if caller.scope != "admin":
         raise Problem(403, "this needs a key of scope admin: gateway key add --scope admin")
     return caller

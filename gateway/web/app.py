@@ -7,11 +7,12 @@ from fastapi.routing import APIRoute
 
 from gateway import __version__
 from gateway.commands.check_mailbox import MailboxChecks
+from gateway.commands.line import OpenLine
 from gateway.offload import Offload
 from gateway.store.blobs import FileBlobs
 from gateway.store.engine import Store
 from gateway.web.access import API, Parts
-from gateway.web.api import accounts, mailboxes, messages, outbox, policies, tickets, traces
+from gateway.web.api import accounts, mailboxes, messages, outbox, policies, quarantine, tickets, traces
 from gateway.web.figures import Figures, LoopLag
 from gateway.web.health import health_router
 from gateway.web.middleware import EveryAnswer
@@ -25,6 +26,7 @@ ROUTERS = (
     mailboxes.router,
     tickets.router,
     messages.router,
+    quarantine.router,
     traces.router,
     outbox.router,
     policies.router,
@@ -40,8 +42,9 @@ def make_app(
     readiness: Readiness,
     figures: Figures,
     lag: LoopLag,
+    line: OpenLine | None = None,
 ) -> FastAPI:
-    """All routes. `pool` runs the API's look-ups and is the web's own."""
+    """All routes. `pool` runs the API's look-ups and is the web's own; `line` takes what is released from quarantine."""
     app = FastAPI(
         title="Mail gateway",
         version=__version__,
@@ -51,7 +54,7 @@ def make_app(
         redirect_slashes=False,  # a redirect would name whatever host the client claims to have asked
         generate_unique_id_function=_operation,
     )
-    app.state.parts = Parts(store, blobs, pool, checks)
+    app.state.parts = Parts(store, blobs, pool, checks, line)
     app.add_middleware(EveryAnswer)
     add_handlers(app)
     app.include_router(health_router(readiness, figures, lag))

@@ -119,7 +119,8 @@ async def _bad_cursor(_request: Request, error: Exception) -> Response:
 
 
 async def _withheld(_request: Request, error: Exception) -> Response:
-    return problem_response(403, f"this file is not given out: {error}")
+    assert isinstance(error, Withheld)
+    return problem_response(403, f"this {error.what} is not given out: {error}")
 
 
 async def _unreadable(_request: Request, _error: Exception) -> Response:

@@ -16,11 +16,17 @@ _k, _a = columns(ApiKey), columns(Account)
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The account a key belongs to, and what it may do (`read`, `write`, `admin`)."""
+    """The account a key belongs to, what it may do (`read`, `write`, `admin`), and which key it is."""
 
     account_id: str
     account: str
     scope: str
+    key_id: str
+
+    @property
+    def by(self) -> str:
+        """For the record of what was done with it."""
+        return f"API key {self.key_id}"
 
 
 def key_digest(key: str) -> str:
@@ -34,10 +40,10 @@ def caller_of(store: Store, authorization: str | None) -> Caller | None:
     if scheme.lower() != "bearer" or not key.strip():
         return None
     query = (
-        select(_a.id, _a.name, _k.scope)
+        select(_a.id, _a.name, _k.scope, _k.id.label("key_id"))
         .join_from(ApiKey, Account, _k.account_id == _a.id)
         .where(_k.digest == key_digest(key.strip()), _k.revoked_at.is_(None))
     )
     with store.read() as connection:
         row = connection.execute(query).first()
-    return Caller(row.id, row.name, row.scope) if row else None
+    return Caller(row.id, row.name, row.scope, row.key_id) if row else None

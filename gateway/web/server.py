@@ -10,11 +10,10 @@ from collections.abc import Mapping, Sequence
 import uvicorn
 
 from gateway.commands.check_mailbox import MailboxChecks
+from gateway.commands.line import OpenLine
 from gateway.core.errors import Surroundings
 from gateway.offload import Offload
 from gateway.store.backlog import reachable
-from gateway.store.blobs import FileBlobs
-from gateway.store.engine import Store
 from gateway.web.app import make_app
 from gateway.web.figures import Figures, LoopLag
 from gateway.web.readiness import Check, Readiness
@@ -29,21 +28,20 @@ class WebServer:
     up mail.
     """
 
-    def __init__(
-        self, store: Store, blobs: FileBlobs, checks: MailboxChecks, lag: LoopLag, listeners: Mapping[str, Check]
-    ) -> None:
-        """`listeners`: those that readiness asks besides the database."""
-        self._store = store
+    def __init__(self, line: OpenLine, checks: MailboxChecks, lag: LoopLag, listeners: Mapping[str, Check]) -> None:
+        """`line`: what is released goes it again. `listeners`: those that readiness asks besides the database."""
+        store = self._store = line.store
         self._pools = pool, watching = Offload("web", 2), Offload("watch", 1)
         self._watching = watching
         app = make_app(
             store=store,
-            blobs=blobs,
+            blobs=line.blobs,
             pool=pool,
             checks=checks,
             readiness=Readiness({"database": self._database, **listeners}),
             figures=Figures(store, watching),
             lag=lag,
+            line=line,
         )
         config = uvicorn.Config(
             app,

@@ -41,6 +41,8 @@ class Account(BaseModel):
         list[str],
         Field(description="Domains whose ARC seals count, beside those the operator trusts for all accounts."),
     ]
+    quarantine_days: Annotated[int, Field(description="Days after which quarantined messages expire.")]
+    admins: Annotated[list[str], Field(description="Addresses that get the daily digest of what is held back.")]
     dkim_selector: str
     created_at: Moment
 
@@ -112,6 +114,12 @@ class Scan(BaseModel):
     findings: list[Finding]
 
 
+class FileRelease(BaseModel):
+    by: str
+    at: Moment
+    reason: Annotated[str, Field(description="Why it was held.")]
+
+
 class Attachment(BaseModel):
     n: Annotated[int, Field(description="Its number among the message's parts, for `/attachments/{n}`.")]
     name: str
@@ -122,6 +130,7 @@ class Attachment(BaseModel):
     inline: bool
     disposition: Annotated[str, _one_of("kept", "stripped", "held")]
     reason: str
+    released: Annotated[FileRelease | None, Field(description="Who let it go, where it was held before.")]
 
 
 class ConditionSeen(BaseModel):
@@ -165,6 +174,52 @@ class MessageSummary(BaseModel):
     authentication_results: Annotated[str, Field(description="RFC 8601, without the field's name.")]
     text: str
     text_new: Annotated[str, Field(description="The text without quotes.")]
+
+
+class HeaderField(BaseModel):
+    name: str
+    value: str
+
+
+class QuarantinedSummary(BaseModel):
+    id: str
+    trace: str
+    since: Annotated[Moment, Field(description="When it came.")]
+    expires_at: Annotated[Moment, Field(description="Then its content goes, unless it is released before.")]
+    mailbox: str | None
+    reverse_path: str | None
+    recipients: list[str]
+    author: MessageAuthor
+    subject: str
+    reason: str
+    infected: Annotated[str, Field(description="What scanners found in it; it is never released then. Else empty.")]
+    size_bytes: int
+
+
+class Quarantined(QuarantinedSummary):
+    sha256: str
+    message_id: str
+    why: Annotated[list[str], Field(description="In sentences: what was found, and the rule that matched.")]
+    auth: Auth
+    scan: Scan
+    attachments: list[Attachment]
+    rules: list[RuleHit]
+    headers: Annotated[list[HeaderField], Field(description="Decoded, in order, the first of them.")]
+    text: Annotated[str, Field(description="Plain text without controls, cut; never HTML. To be shown as text only.")]
+    text_is_cut: bool
+
+
+class Released(BaseModel):
+    outcome: Annotated[str, _one_of("accepted", "parked")]
+    reason: str
+    message: str
+    ticket: int | None
+
+
+class Deleted(BaseModel):
+    message: str
+    disposition: Annotated[str, _one_of("erased")]
+    by: str
 
 
 class Message(MessageSummary):

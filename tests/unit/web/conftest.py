@@ -20,6 +20,7 @@ from gateway.commands import accounts
 from gateway.commands.check_mailbox import MailboxChecks
 from gateway.commands.publish import publish
 from gateway.ground import Ground, open_ground, prepare
+from gateway.line import Line
 from gateway.notify.folder import templates_folder
 from gateway.notify.render import Templates
 from gateway.offload import Offload
@@ -44,10 +45,16 @@ rules:
 """
 EXE = b"MZ" + b"\0" * 58 + b"\x80\0\0\0" + b"\0" * 64 + b"PE\0\0"
 PDF = b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n1 0 obj<<>>endobj\ntrailer<<>>\n%%EOF\n" + bytes(range(256))
+PNG = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
+    "1f15c4890000000d49444154789c6360000002000001e221bc330000000049454e44ae426082"
+)
 
 
 def with_files(n: str) -> bytes:
-    """HTML and text, a PDF with a hostile name, a program that calls itself a PDF."""
+    """HTML and text, a PDF with a hostile name, a program that calls itself a PDF, a picture that the HTML shows and one
+    that it does not.
+    """
     message = EmailMessage()
     message["From"], message["To"], message["Subject"] = (
         "Carol <carol@customer.test>",
@@ -56,9 +63,14 @@ def with_files(n: str) -> bytes:
     )
     message["Message-ID"] = f"<{n}@customer.test>"
     message.set_content("See the files.\n")
-    message.add_alternative("<p onclick='x()'>See the <b>files</b>.<script>x()</script></p>", subtype="html")
+    html = "<p onclick='x()'>See the <b>files</b>.<script>x()</script><img src=\"cid:logo%2F1@customer.test\"></p>"
+    message.add_alternative(html, subtype="html")
     message.add_attachment(PDF, maintype="application", subtype="pdf", filename="Jahresübersicht “2026”.pdf")
     message.add_attachment(EXE, maintype="application", subtype="pdf", filename="setup.pdf")
+    message.add_attachment(PNG, maintype="image", subtype="png", disposition="inline", cid="<logo/1@customer.test>")
+    message.add_attachment(PNG, maintype="image", subtype="png", disposition="inline", cid="<unseen@customer.test>")
+    for level, part in enumerate(p for p in message.walk() if p.is_multipart()):
+        part.set_boundary(f"=_{n}_{level}")
     return message.as_bytes().replace(b"\n", b"\r\n")
 
 
@@ -187,7 +199,14 @@ def _application(world: World, checks: dict[str, Check]) -> tuple[FastAPI, LoopL
     ground = world.ground
     checks = MailboxChecks(store, ground.tokens, Templates(templates_folder()), ground.settings)
     made = make_app(
-        store=store, blobs=ground.blobs, pool=pool, checks=checks, readiness=readiness, figures=figures, lag=lag
+        store=store,
+        blobs=ground.blobs,
+        pool=pool,
+        checks=checks,
+        readiness=readiness,
+        figures=figures,
+        lag=lag,
+        line=Line(ground),
     )
     return made, lag, pool
 

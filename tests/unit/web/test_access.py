@@ -9,17 +9,25 @@ from gateway.store import changes
 from gateway.web import access
 from tests.unit.web.conftest import Api, problem
 
-FILLED = {"address": "support@acme.test", "number": "1", "n": "3", "version": "1"}
+FILLED = {"address": "support@acme.test", "number": "1", "n": "3", "version": "1", "content_id": "logo/1@customer.test"}
 
 
 def concrete(path: str, api: Api, account: str) -> str:
     """A documented path with something real of acme's in it."""
-    things = FILLED | {"message_id": api.world.messages["files"], "trace_id": api.world.traces["files"]}
+    message = "quarantined" if "/quarantine/" in path else "files"
+    things = FILLED | {"message_id": api.world.messages[message], "trace_id": api.world.traces["files"]}
     return path.format(account=account, **things)
 
 
 def documented(api: Api) -> list[str]:
-    return [p for p in api.app.openapi()["paths"] if "{account}" in p]
+    """Paths that can be read."""
+    return [p for p, methods in api.app.openapi()["paths"].items() if "{account}" in p and "get" in methods]
+
+
+def orders(api: Api) -> list[tuple[str, str]]:
+    """What changes something: method and path."""
+    paths = api.app.openapi()["paths"].items()
+    return [(method.upper(), p) for p, methods in paths for method in methods if method != "get"]
 
 
 async def test_every_route_answers_a_key_of_its_account(api: Api) -> None:
@@ -36,6 +44,21 @@ async def test_every_route_of_another_account_looks_like_one_that_never_was(api:
         problem(foreign, 404)
         assert foreign.content == absent.content, path
         assert foreign.headers == absent.headers, path
+
+
+async def test_only_a_key_of_scope_admin_may_change_anything(api: Api) -> None:
+    for scope in ("read", "write"):
+        key = api.world.new_key("acme", scope)[1]
+        for method, path in orders(api):
+            told = problem(await api(concrete(path, api, "acme"), method=method, key=key), 403)
+            assert "scope admin" in told["detail"], path
+
+
+async def test_nothing_of_another_account_can_be_changed(api: Api) -> None:
+    key = api.world.new_key("globex", "admin")[1]
+    for method, path in orders(api):
+        for account in ("acme", "globex"):
+            problem(await api(concrete(path, api, account), method=method, key=key), 404)
 
 
 async def test_things_of_another_account_are_as_absent_as_what_never_was(api: Api) -> None:
@@ -59,15 +82,17 @@ async def test_things_of_another_account_are_as_absent_as_what_never_was(api: Ap
 async def test_every_route_of_the_api_is_documented_and_below_an_account(api: Api) -> None:
     """Whatever is served below the API without being documented would escape the tests above."""
     paths = set(api.app.openapi()["paths"])
-    served = {route.path for router in api.app.routes for route in getattr(router, "_effective_candidates", [router])}
+    served = {
+        route.path_format for router in api.app.routes for route in getattr(router, "_effective_candidates", [router])
+    }
     below = {p for p in served if p.startswith(access.API)} - {f"{access.API}/openapi.json"}
     assert below == paths
     assert {p for p in paths if not p.startswith(access.ACCOUNT)} == {f"{access.API}/accounts"}
 
 
 async def test_without_a_key_every_route_asks_for_one(api: Api) -> None:
-    for path in api.app.openapi()["paths"]:
-        answer = await api.http.get(concrete(path, api, "acme"))
+    for method, path in [("GET", p) for p in documented(api)] + orders(api):
+        answer = await api.http.request(method, concrete(path, api, "acme"))
         problem(answer, 401)
         assert answer.headers["www-authenticate"] == "Bearer"
 

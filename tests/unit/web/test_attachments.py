@@ -7,17 +7,21 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import select, update
+from sqlalchemy import delete, insert, select, update
 
-from gateway.store.tables import MessageRow
+from gateway.core.clock import now
+from gateway.core.trace import Step
+from gateway.store.group import event_row
+from gateway.store.tables import Event, MessageRow
 from gateway.store.tables.columns import columns
+from gateway.web import downloads
 from gateway.web.downloads import content_disposition
-from tests.unit.web.conftest import PDF, Api, World, problem
+from tests.unit.web.conftest import EXE, MAIL, PDF, PNG, Api, World, problem
 
 _m = columns(MessageRow)
 
@@ -73,7 +77,56 @@ async def test_no_file_of_an_infected_message_is_given_out(api: Api) -> None:
         assert detail == "this file is not given out: the message is infected: Eicar-Test"
 
 
-@pytest.mark.parametrize("n", [1, 2, 5, 2**31 - 1])
+async def test_a_large_file_is_given_out_whole_in_pieces(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(downloads, "PIECE_OCTETS", 7)
+    pieces = [p async for p in downloads._pieces(PDF)]
+    assert (b"".join(pieces), max(map(len, pieces))) == (PDF, 7)
+    answer = await api(path(api, "files", 3))
+    assert answer.content == PDF
+    assert answer.headers["content-length"] == str(len(PDF))
+
+
+INLINE = "logo/1@customer.test"
+
+
+def inline(api: Api, name: str, content_id: str) -> str:
+    return f"messages/{api.world.messages[name]}/inline/{quote(content_id, safe='')}"
+
+
+async def test_a_picture_that_the_text_shows_is_given_out_as_what_it_is(api: Api) -> None:
+    answer = await api(inline(api, "files", INLINE))
+    assert answer.content == PNG
+    assert answer.headers["content-type"] == "image/png"
+    assert answer.headers["content-disposition"] == 'inline; filename="image"'
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["content-security-policy"] == "default-src 'none'; sandbox"
+
+
+@pytest.mark.parametrize(
+    "content_id", ["unseen@customer.test", "nothing@customer.test", "x" * 1001, "logo", "/", "%00"]
+)
+async def test_a_picture_that_the_shown_text_does_not_name_is_not_there(api: Api, content_id: str) -> None:
+    problem(await api(inline(api, "files", content_id)), 404)
+
+
+@pytest.mark.parametrize("kind", ["svg", "html", "pdf", "tiff", "exe", ""])
+async def test_what_is_no_harmless_image_by_its_content_is_never_shown(api: Api, kind: str) -> None:
+    """Whatever its declared type: an SVG runs scripts."""
+    facts = stored(api.world, "files", "facts")
+    next(p for p in facts["facts"]["scan"]["parts"] if p["n"] == 5)["detected_type"] = kind
+    with changed(api.world, "files", facts=json.dumps(facts)):
+        problem(await api(inline(api, "files", INLINE)), 404)
+
+
+async def test_a_picture_that_is_held_or_infected_is_not_shown(api: Api) -> None:
+    decision = stored(api.world, "files", "decision")
+    next(p for p in decision["decision"]["parts"] if p["n"] == 5)["disposition"] = "held"
+    with changed(api.world, "files", decision=json.dumps(decision)):
+        problem(await api(inline(api, "files", INLINE)), 403)
+    problem(await api(inline(api, "infected", INLINE)), 403)
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 2**31 - 1])
 async def test_texts_and_what_is_not_there_are_no_files(api: Api, n: int) -> None:
     problem(await api(path(api, "files", n)), 404)
 
@@ -106,6 +159,126 @@ async def test_octets_that_are_not_those_that_were_scanned_are_withheld(api: Api
     part["encoding"] = "7bit"
     with changed(api.world, "files", facts=json.dumps(facts)):
         assert "judged anew" in problem(await api(path(api, "files", 3)), 403)["detail"]
+
+
+# --- the message as it came ---
+
+
+def raw(api: Api, name: str) -> str:
+    return f"messages/{api.world.messages[name]}/raw"
+
+
+@pytest.mark.parametrize("scope", ["read", "write"])
+@pytest.mark.parametrize(
+    ("name", "why"), [("files", "file 4 is held"), ("quarantined", "in quarantine"), ("parked", "nobody has judged")]
+)
+async def test_what_is_held_back_leaves_in_the_raw_message_with_an_admins_key_only(
+    api: Api, name: str, why: str, scope: str
+) -> None:
+    told = problem(await api(raw(api, name), key=api.world.new_key("acme", scope)[1]), 403)["detail"]
+    assert why in told
+    assert "gateway key add --scope admin" in told
+    answer = await api(raw(api, name), key=api.world.new_key("acme", "admin")[1])
+    assert answer.content == MAIL[name][0]
+
+
+@pytest.mark.parametrize("scope", ["read", "admin"])
+async def test_an_infected_message_leaves_by_no_key(api: Api, scope: str) -> None:
+    told = problem(await api(raw(api, "infected"), key=api.world.new_key("acme", scope)[1]), 403)["detail"]
+    assert "it is infected (Eicar-Test)" in told
+    assert "gateway message show" in told
+
+
+async def test_a_message_that_a_later_scan_called_infected_leaves_by_no_key(api: Api) -> None:
+    """Though the facts of the first scan, or of a third one, say clean."""
+    found = {"findings": [{"scanner": "clamav", "name": "Late-Found", "where": "message"}]}
+    step = Step(now(), "rescan", "infected", "", found)
+    store, trace = api.world.ground.store, api.world.traces["files"]
+    row = event_row(trace, api.world.account_id("acme"), step)
+    with store.write() as connection:
+        connection.execute(insert(Event).values(row))
+    try:
+        key = api.world.new_key("acme", "admin")[1]
+        for one in (raw(api, "files"), path(api, "files", 3), inline(api, "files", INLINE)):
+            assert "Late-Found" in problem(await api(one, key=key), 403)["detail"]
+        release = await api(f"{path(api, 'files', 4)}/release", method="POST", key=key)
+        assert "never released" in problem(release, 409)["detail"]
+    finally:
+        with store.write() as connection:
+            connection.execute(delete(Event).where(columns(Event).id == row["id"]))
+
+
+async def test_no_file_leaves_while_its_message_waits_in_quarantine(api: Api) -> None:
+    with changed(api.world, "files", disposition="quarantined"):
+        assert "quarantine" in problem(await api(path(api, "files", 3)), 403)["detail"]
+
+
+# --- held files, let go ---
+
+
+def released(api: Api, name: str, n: int) -> str:
+    return f"{path(api, name, n)}/release"
+
+
+async def test_a_released_file_is_given_out_and_its_message_tells_by_whom(api: Api) -> None:
+    key_id, key = api.world.new_key("acme", "admin")
+    with changed(api.world, "files", decision=json.dumps(stored(api.world, "files", "decision"))):
+        answer = await api(released(api, "files", 4), method="POST", key=key)
+        assert answer.status_code == 200, answer.text
+        file = next(a for a in answer.json()["attachments"] if a["n"] == 4)
+        assert (file["disposition"], file["reason"]) == ("kept", "")
+        assert file["released"]["by"] == f"API key {key_id}"
+        assert file["released"]["reason"] == "exe"
+        (message,) = (await api("tickets/2")).json()["messages"]
+        assert file in message["attachments"]
+        assert (await api(path(api, "files", 4))).content == EXE
+        assert (await api(raw(api, "files"))).content == MAIL["files"][0]
+        trace = (await api(f"traces/{api.world.traces['files']}")).json()["events"][-1]
+        assert (trace["stage"], trace["outcome"], trace["detail"]["by"]) == ("file", "released", f"API key {key_id}")
+        assert (trace["detail"]["file"], trace["detail"]["name"]) == (4, "setup.pdf")
+        again = await api(released(api, "files", 4), method="POST", key=key)
+        assert "kept already" in problem(again, 409)["detail"]
+
+
+@pytest.mark.parametrize(
+    ("fate", "words"), [("stripped", "never released"), ("kept", "kept already"), ("something-later", "never released")]
+)
+async def test_only_a_held_file_is_released(api: Api, fate: str, words: str) -> None:
+    key = api.world.new_key("acme", "admin")[1]
+    decision = stored(api.world, "files", "decision")
+    next(p for p in decision["decision"]["parts"] if p["n"] == 4)["disposition"] = fate
+    with changed(api.world, "files", decision=json.dumps(decision)):
+        assert words in problem(await api(released(api, "files", 4), method="POST", key=key), 409)["detail"]
+        assert stored(api.world, "files", "decision") == decision
+
+
+async def test_a_file_of_an_infected_message_is_never_released(api: Api) -> None:
+    key = api.world.new_key("acme", "admin")[1]
+    told = problem(await api(released(api, "infected", 4), method="POST", key=key), 409)["detail"]
+    assert "is infected (Eicar-Test)" in told
+
+
+async def test_a_file_that_no_scanner_has_seen_yet_is_not_released(api: Api) -> None:
+    """Never released unscanned; with the scanner switched off nobody will ever look, and the operator said so."""
+    key = api.world.new_key("acme", "admin")[1]
+    facts = stored(api.world, "files", "facts")
+    facts["facts"]["scan"] |= {"status": "unscanned", "reason": "down"}
+    with changed(api.world, "files", facts=json.dumps(facts)):
+        told = problem(await api(released(api, "files", 4), method="POST", key=key), 409)["detail"]
+        assert "has not been scanned yet (down)" in told
+
+
+async def test_a_file_of_a_quarantined_message_waits_for_its_message(api: Api) -> None:
+    key = api.world.new_key("acme", "admin")[1]
+    with changed(api.world, "files", disposition="quarantined"):
+        told = problem(await api(released(api, "files", 4), method="POST", key=key), 409)["detail"]
+        assert "gateway quarantine release" in told
+
+
+@pytest.mark.parametrize(("name", "n"), [("files", 99), ("plain", 3)])
+async def test_a_file_that_is_not_there_is_not_released(api: Api, name: str, n: int) -> None:
+    key = api.world.new_key("acme", "admin")[1]
+    problem(await api(released(api, name, n), method="POST", key=key), 404)
 
 
 async def test_an_erased_message_has_no_content_any_more(api: Api) -> None:
