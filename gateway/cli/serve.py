@@ -76,8 +76,6 @@ def announce(settings: Settings, roles: tuple[str, ...]) -> Iterator[str]:
     """A line per listener, and loudly what is missing. Raises InvalidInput for a certificate, relay, scanner or zone
     file that is wrong in itself: what stops a worker is told before there is one.
     """
-    from gateway.scan.configured import descriptions
-
     yield f"gateway {settings.hostname}, process {os.getpid()}, data in {settings.data_dir}"
     if "smtp" in roles:
         yield from (f"SMTP on {address}, for *@<account>.{settings.domain}" for address in settings.smtp.listen)
@@ -89,8 +87,21 @@ def announce(settings: Settings, roles: tuple[str, ...]) -> Iterator[str]:
 
         ZoneFile(settings.dns.zone_file)
         yield f"DNS: the names in {settings.dns.zone_file} are answered from it, without asking a name server"
-    yield from descriptions(settings)
+    yield from scanner_lines(settings)
     yield from relay_lines(settings)
+
+
+def scanner_lines(settings: Settings) -> Iterator[str]:
+    """What scans mail, loudly where nothing does. Raises InvalidInput for YARA rules that cannot be used."""
+    from gateway.scan.clamd_address import describe
+
+    yield describe(settings.clamav.address, settings.data_dir / "clamd.seen")
+    if settings.yara.rules:
+        from gateway.scan.yara_rules import compiled
+
+        yield f"YARA: {compiled(settings.yara.rules).told}."
+    if settings.rspamd.url:
+        yield f"Spam filter: rspamd at {settings.rspamd.url}."
 
 
 def tls_lines(settings: Settings) -> Iterator[str]:
