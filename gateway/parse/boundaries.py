@@ -6,7 +6,6 @@ import re
 
 from gateway.core.ambiguity import BOUNDARY
 from gateway.parse.defects import Defects
-from gateway.parse.fields import hides_fields
 from gateway.parse.parameters import Parameters
 
 _SOUND = re.compile(
@@ -34,15 +33,16 @@ def note_boundary(content_type: Parameters, defects: Defects) -> None:
         defects.add(BOUNDARY)  # a comment: not every program knows them, and it may hold a boundary of its own
 
 
-def may_be_delimiter(content: bytes, at: int, behind: int, end: int) -> bool:
-    """Whether a line that is no delimiter here is one elsewhere: for a bare CR before or behind it, as a close delimiter
-    with more behind it, or because programs that compare only the beginning of the line find the header of a part below.
+def is_cut_otherwise(content: bytes, at: int, behind: int, end: int) -> bool:
+    """Whether a line that is no delimiter here is one to programs that end lines at a bare CR, or to those that take
+    a close delimiter whatever stands behind it.
     """
     before = content[at - 1 : at]
     if before == b"\r":
         return content.startswith(b"\r", behind) or bool(_LINE_END.match(content, behind, end))
-    if before not in (b"\n", b""):
-        return False
-    if content.startswith((b"\r", b"--"), behind):
-        return True
-    return bool(_FIELD_BELOW.match(content, behind, end)) and hides_fields(content, behind, end)
+    return before in (b"\n", b"") and content.startswith((b"\r", b"--"), behind)
+
+
+def has_field_below(content: bytes, at: int, behind: int, end: int) -> bool:
+    """Whether a line that begins like a delimiter, and goes on, has what looks like a header below it."""
+    return content[at - 1 : at] in (b"\n", b"") and bool(_FIELD_BELOW.match(content, behind, end))

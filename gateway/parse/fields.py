@@ -19,7 +19,7 @@ DECISIVE = re.compile(
     re.IGNORECASE,
 )
 """The beginning of a field that decides what files there are; text in no encoding, without a name, is none."""
-DECISIVE_LINE = re.compile(rb"[\r\n][ \t]*+" + DECISIVE.pattern, re.IGNORECASE)
+DECISIVE_LINE = re.compile(rb"[\r\n][^!-~\r\n]*+" + DECISIVE.pattern, re.IGNORECASE)
 _EMPTY_LINE = re.compile(rb"\n\r?\n")
 _NEAR = 4096
 """Octets behind a header cut short by a line that is no field, in which more of the header is looked for."""

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 
 from gateway.core import ambiguity
-from gateway.parse.boundaries import may_be_delimiter, note_boundary
+from gateway.parse.boundaries import has_field_below, is_cut_otherwise, note_boundary
 from gateway.parse.defects import Defects
 from gateway.parse.fields import DECISIVE, DECISIVE_LINE, Header, hides_fields, read_header
 from gateway.parse.limits import BOUNDARY_OCTETS, DEPTH, FALSE_DELIMITERS, PART_HEADER_BYTES, PARTS, require
@@ -19,8 +19,8 @@ from gateway.parse.transfer import ENCODINGS, IDENTITY, encoding_of, is_misspelt
 
 _TYPE = re.compile(r"[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+*-]+")
 _BEHIND_BOUNDARY = re.compile(rb"(--)?[ \t]*+(?:\r?\n|\r?\Z)")
-_STRAYS = 1000
-"""Lines looked at closely: each costs as much as a short header. More of them are not looked at, and ambiguous."""
+_LOOKS = 1000
+"""Lines that resemble a delimiter and are looked at closely, each at the cost of a short header; the rest is ambiguous unseen."""
 _ONCE = {
     "content-type": ambiguity.CONTENT_TYPE,
     "content-transfer-encoding": ambiguity.TRANSFER_ENCODING,
@@ -81,6 +81,7 @@ class _Walk:
     parts: int = 1
     header_bytes: int = 0
     doubtful: bool = False
+    looks: int = 0
     strays: set[int] = field(default_factory=set)
     """Where lines stand that a program may take for a delimiter, and that have not been one so far."""
 
@@ -240,7 +241,7 @@ def _between_delimiters(walk: _Walk, boundary: bytes, start: int, end: int) -> l
         if behind is None:
             false += 1
             require("lines that resemble a delimiter", false, FALSE_DELIMITERS)
-            if len(walk.strays) > _STRAYS or may_be_delimiter(content, at, at + len(delimiter), end):
+            if _may_be_delimiter(walk, at, at + len(delimiter), end):
                 walk.strays.add(at)
             at = _next(content, delimiter, at + len(delimiter), end)
             continue
@@ -260,6 +261,16 @@ def _between_delimiters(walk: _Walk, boundary: bytes, start: int, end: int) -> l
     elif closed and hides_fields(content, close, end):
         walk.defects.add(ambiguity.BOUNDARY)  # a part to who does not take the line above it for the end
     return ranges
+
+
+def _may_be_delimiter(walk: _Walk, at: int, behind: int, end: int) -> bool:
+    """Whether programs that compare only the beginning of a line with a delimiter find the header of a file below it."""
+    if is_cut_otherwise(walk.content, at, behind, end):
+        return True
+    if not has_field_below(walk.content, at, behind, end):
+        return False
+    walk.looks += 1
+    return walk.looks > _LOOKS or hides_fields(walk.content, behind, end)
 
 
 def _next(content: bytes, delimiter: bytes, start: int, end: int) -> int:
