@@ -1,8 +1,6 @@
 """What a ZIP file is: an archive, a program in one (jar, apk), or a document (OOXML, ODF, EPUB).
 
-Only the central directory (APPNOTE section 4.3.12) and the start of two small entries are read, all within caps, and no
-declared size is believed. Not `zipfile`: it reads the whole directory before it says anything, and a directory made
-for the purpose keeps it busy for seconds and takes half a gigabyte.
+Only the central directory and the start of two small entries are read, all within caps, and no declared size is believed.
 """
 
 from __future__ import annotations
@@ -10,15 +8,14 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 
+from gateway.scan.filetypes import zip_directory
 from gateway.scan.filetypes.names import extension_of
+from gateway.scan.filetypes.zip_directory import Entry
 
 ENTRIES_READ = 10_000
 _ENTRY_BYTES = 256 * 1024
-_END = struct.Struct("<4s4H2LH")
-_HEADER = struct.Struct("<4s6H3L5H2L")
 
 _MAIN_PART = re.compile(
     r"(wordprocessingml|spreadsheetml|presentationml|vnd\.ms-word|vnd\.ms-excel|vnd\.ms-powerpoint)"
@@ -71,17 +68,6 @@ _NEVER_IN_DOCUMENTS = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One file of the central directory; `offset` is where its local header is said to be."""
-
-    name: str
-    flags: int
-    method: int
-    stored_bytes: int
-    offset: int
-
-
-@dataclass(frozen=True, slots=True)
 class Zip:
     """`types`: the telling one first."""
 
@@ -92,12 +78,11 @@ class Zip:
 
 def look(data: bytes) -> Zip:
     """What the ZIP file `data` is. Whatever cannot be read is a plain `zip`."""
-    directory = _directory(data)
+    directory = zip_directory.find(data)
     if directory is None:
         return Zip(("zip",))
-    start, end = directory
-    entries = list(_entries(data, start, end))
-    encrypted = any(e.flags & 0x41 or e.method == 99 for e in entries)  # 4.4.4 bits 0 and 6; 99 is AES
+    entries = list(zip_directory.entries(data, directory, ENTRIES_READ))
+    encrypted = any(e.encrypted for e in entries)
     if not entries or len(entries) >= ENTRIES_READ:
         return Zip(("zip",), encrypted)
     by_name = {e.name.lower().replace("\\", "/").lstrip("/"): e for e in entries}
@@ -116,42 +101,10 @@ def at_end(data: bytes) -> bool:
 
     Its end record must reach the file's last byte: an archive somewhere inside is a document's business.
     """
-    at = data.rfind(b"PK\x05\x06", max(0, len(data) - 65_557))
-    if at < 0 or at + _END.size + int.from_bytes(data[at + 20 : at + 22], "little") != len(data):
+    directory = zip_directory.find(data)
+    if directory is None or directory.tail != len(data):
         return False
-    directory = _directory(data)
-    return directory is not None and next(_entries(data, *directory), None) is not None
-
-
-def _directory(data: bytes) -> tuple[int, int] | None:
-    """Where the central directory lies, counted back from its end record: what stands before the archive shifts offsets."""
-    at = data.rfind(b"PK\x05\x06", max(0, len(data) - 65_557))
-    if at < 0 or at + _END.size > len(data):
-        return None
-    size = _END.unpack_from(data, at)[5]
-    end = at
-    if size == 0xFFFFFFFF:  # ZIP64: the record stands 56 + 20 bytes before (4.3.14, 4.3.15)
-        end = at - 76
-        if end < 0 or data[end : end + 4] != b"PK\x06\x06":
-            return None
-        size = int.from_bytes(data[end + 40 : end + 48], "little")
-    elif data[at - 20 : at - 16] == b"PK\x06\x07" and data[at - 76 : at - 72] == b"PK\x06\x06":
-        end = at - 76
-    return (end - size, end) if size <= end else None
-
-
-def _entries(data: bytes, start: int, end: int) -> Iterator[Entry]:
-    for _ in range(ENTRIES_READ):
-        if start + _HEADER.size > end:
-            return
-        fields = _HEADER.unpack_from(data, start)
-        if fields[0] != b"PK\x01\x02":
-            return
-        flags, method, length, extra, comment = fields[3], fields[4], fields[10], fields[11], fields[12]
-        start += _HEADER.size
-        raw = data[start : start + length]
-        yield Entry(raw.decode("utf-8" if flags & 0x800 else "cp437", "replace"), flags, method, fields[8], fields[16])
-        start += length + extra + comment
+    return next(zip_directory.entries(data, directory, 1), None) is not None
 
 
 def _program(by_name: dict[str, Entry]) -> str:

@@ -46,11 +46,14 @@ class Budget:
 
 @dataclass(slots=True)
 class Share:
-    """What a reader spends from, for one container of `size_bytes`. No declared size is believed."""
+    """What a reader spends from, for one container of `size_bytes` that is called `name` (compressed streams have no other
+    name for what is in them). No declared size is believed.
+    """
 
     budget: Budget
     size_bytes: int
     taken: int = 0
+    name: str = ""
 
     def file(self) -> None:
         """One more file; called before it is unpacked. Raises Unscannable."""

@@ -1,0 +1,121 @@
+"""gzip, bzip2 and xz: one file each, unpacked a piece at a time."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+from collections.abc import Callable
+
+import pytest
+
+from gateway.scan.inside.containers._unpack import unpacked_name
+from gateway.scan.inside.entry import ENTRY_BYTES, RATIO, RATIO_FREE_BYTES
+from tests.unit.scan.inside import archives as make
+from tests.unit.scan.inside.archives import EXE, look, paths
+
+PACKERS: dict[str, Callable[[bytes], bytes]] = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}
+each = pytest.mark.parametrize("kind", PACKERS)
+
+
+@each
+def test_the_file_is_named_as_the_outer_one_without_its_suffix(kind: str) -> None:
+    found = look(PACKERS[kind](EXE), f"setup.{kind}")
+    assert found.unscannable == ""
+    assert [(f.path, f.container, f.types) for f in found.files] == [(f"setup.{kind}/setup", kind, ("exe",))]
+
+
+@pytest.mark.parametrize(
+    ("outer", "inner"),
+    [("a.tgz", "a.tar"), ("A.TBZ2", "A.tar"), ("a.tar.xz", "a.tar"), ("a.svgz", "a.svg"), ("a.pdf", "a.pdf"), ("", "")],
+)
+def test_suffixes(outer: str, inner: str) -> None:
+    assert unpacked_name(outer) == inner
+
+
+@each
+def test_members_one_after_another_are_one_file(kind: str) -> None:
+    tar = make.tarred(("x.exe", EXE), ("y.txt", b"y"))
+    found = look(PACKERS[kind](tar[:700]) + PACKERS[kind](tar[700:]), f"a.tar.{kind}")
+    assert found.unscannable == ""
+    assert paths(found) == [f"a.tar.{kind}/a.tar", f"a.tar.{kind}/a.tar/x.exe", f"a.tar.{kind}/a.tar/y.txt"]
+
+
+@each
+def test_zeros_behind_it_are_padding(kind: str) -> None:
+    assert look(PACKERS[kind](b"x") + bytes(512)).unscannable == ""
+
+
+@each
+def test_anything_else_behind_it_is_told(kind: str) -> None:
+    assert look(PACKERS[kind](b"x") + b"Rar!").unscannable == "data behind its end"
+
+
+@each
+def test_half_a_file_is_told_with_what_there_is(kind: str) -> None:
+    found = look(PACKERS[kind](bytes(range(256)) * 50)[:-9])
+    assert found.unscannable in ("incomplete", "broken")
+    assert len(found.files) == 1
+
+
+@each
+def test_a_broken_file_is_told(kind: str) -> None:
+    packed = bytearray(PACKERS[kind](EXE * 50))
+    packed[20:40] = b"\xff" * 20
+    assert look(bytes(packed)).unscannable == "broken"
+
+
+@each
+def test_a_bomb_ends_at_a_hundred_times_its_size(kind: str) -> None:
+    data = PACKERS[kind](bytes(30 * 1024 * 1024))
+    spend = make.budget()
+    assert look(data, spend=spend).unscannable == f"more than {RATIO} times its size"
+    assert make.spent(spend)[1] <= max(RATIO * len(data), RATIO_FREE_BYTES) + 65_536
+
+
+@each
+def test_a_million_empty_members_end_at_ten_thousand(kind: str) -> None:
+    spend = make.budget()
+    assert look(PACKERS[kind](b"") * 20_000, spend=spend).unscannable == "more than 10000 files"
+    assert make.spent(spend)[0] == 10_001
+
+
+def test_of_a_large_file_the_beginning_is_kept_and_no_more_unpacked() -> None:
+    text = b"".join(b"%d %d\n" % (n, n * n) for n in range(1_500_000))
+    assert len(text) > ENTRY_BYTES + 65_536
+    spend = make.budget()
+    found = look(gzip.compress(text, 1), "log.gz", spend)
+    assert (found.unscannable, found.files[0].count) == ("", 1)
+    assert make.spent(spend)[1] <= ENTRY_BYTES + 65_536
+
+
+def test_a_large_archive_in_it_is_not_entered() -> None:
+    noise = b"".join(b"%d %d\n" % (n, n * n) for n in range(1_500_000))
+    found = look(gzip.compress(make.tarred(("noise", noise)), 1), "a.tgz")
+    assert found.unscannable == "a container of more than 16 MiB"
+    assert paths(found) == ["a.tgz/a.tar"]
+
+
+def named(name: str, content: bytes) -> bytes:
+    out = io.BytesIO()
+    with gzip.GzipFile(name, "wb", fileobj=out) as file:
+        file.write(content)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("outer", "header", "told"),
+    [
+        ("invoice.txt.gz", "setup.exe", ["invoice.txt.gz/invoice.txt", "invoice.txt.gz/setup.exe"]),
+        ("a.gz", "data.sql", ["a.gz/data.sql"]),
+        ("data.sql.gz", "data.sql", ["data.sql.gz/data.sql"]),
+    ],
+)
+def test_the_name_in_the_gzip_header_counts_for_those_who_use_it(outer: str, header: str, told: list[str]) -> None:
+    assert paths(look(named(header, b"x"), outer)) == told
+
+
+def test_xz_that_asks_for_gigabytes_is_given_up() -> None:
+    wide = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 128 * 1024 * 1024}]
+    assert look(lzma.compress(b"x" * 5000, filters=wide)).unscannable == "broken"
