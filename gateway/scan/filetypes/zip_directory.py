@@ -18,6 +18,8 @@ _HEADER = struct.Struct("<4s6H3L5H2L")
 _END_WITHIN_BYTES = _END.size + 0xFFFF
 _BESIDE_64_BYTES = _END_64.size + _LOCATOR_64.size
 _ZIP64_EXTRA = 0x0001
+_FIELDS_READ = 64
+"""Of one extra field block; real ones have five. A block may hold 16,000 empty ones, and ten thousand files share it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +144,9 @@ def large_numbers(extra: bytes, plain: tuple[int, ...]) -> tuple[int, ...]:
 def extra_field(extra: bytes, wanted: int) -> bytes:
     """The first extra field with the header id `wanted` (4.5.1), empty when there is none."""
     at = 0
-    while at + 4 <= len(extra):
+    for _ in range(_FIELDS_READ):
+        if at + 4 > len(extra):
+            break
         kind, size = struct.unpack_from("<2H", extra, at)
         if kind == wanted:
             return extra[at + 4 : at + 4 + size]

@@ -20,7 +20,7 @@ NAME_CHARACTERS = 1024
 PATH_CHARACTERS = 500
 
 NOBODY_READS = frozenset(
-    "cab ace arj lha z lz lz4 zst iso udf vhd vhdx vmdk qcow2 img dmg wim squashfs cpio rpm deb ar pkg pst mso".split()  # noqa: SIM905 - reads better
+    "cab ace arj lha z lz lz4 zst iso udf vhd vhdx vmdk qcow2 img dmg wim squashfs cpio rpm deb ar pkg pst".split()  # noqa: SIM905 - reads better
 )
 """Types that carry other files and have no reader. OneNote's and PDF's do, too, but are documents to those who use them."""
 

@@ -6,11 +6,11 @@ import bz2
 import lzma
 import re
 import zlib
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from gateway.scan.inside.entry import ENTRY_BYTES, Entry, Share
+from gateway.scan.inside.entry import ENTRY_BYTES, RATIO, Entry, Share
 from gateway.scan.inside.names import telling
 
 PIECE_BYTES = 64 * 1024
@@ -24,6 +24,7 @@ _PADDING = re.compile(rb"\0+")
 INCOMPLETE = "incomplete"
 BROKEN = "broken"
 MORE_BEHIND = "data behind its end"
+TOO_DENSE = f"more than {RATIO} times its size"
 
 
 class Decompressor(Protocol):
@@ -63,8 +64,8 @@ class Inflate:
 
 @dataclass(frozen=True, slots=True)
 class Unpacked:
-    """`cut`: there is more, which was not unpacked. `consumed` octets of the source are this; `flaw` says what is wrong,
-    empty when nothing is.
+    """`cut`: there is more, which was not unpacked. `consumed` octets of the source are this, known when not cut; `flaw`
+    says what is wrong, empty when nothing is.
     """
 
     content: bytes
@@ -74,41 +75,32 @@ class Unpacked:
 
 
 def unpack(source: memoryview, decompressor: Decompressor, share: Share, *, room: int = ENTRY_BYTES) -> Unpacked:
-    """One compressed stream at the beginning of `source`, `room` octets of it at most. Raises Unscannable."""
+    """One compressed stream at the beginning of `source`, `room` octets of it at most. Raises Unscannable.
+
+    Of one that is cut the rest is not unpacked: whether it is a bomb goes by its beginning.
+    """
     kept: list[bytes] = []
-    length = consumed = 0
-    flaw = ""
-    try:
-        pieces = _pieces(source, decompressor, share)
-        while True:
-            piece = next(pieces)
-            share.take(len(piece))
-            kept.append(piece)
-            length += len(piece)
-            if length > room:
-                return Unpacked(b"".join(kept)[:room], cut=True)
-    except StopIteration as end:
-        consumed, flaw = end.value
-    except (zlib.error, lzma.LZMAError, OSError, ValueError):  # OSError is bz2's word for broken data
-        flaw = BROKEN
-    return Unpacked(b"".join(kept), consumed=consumed, flaw=flaw)
-
-
-def _pieces(source: memoryview, decompressor: Decompressor, share: Share) -> Generator[bytes, None, tuple[int, str]]:
-    at, feed_bytes = 0, _FIRST_FEED_BYTES
+    length = at = 0
+    feed_bytes = _FIRST_FEED_BYTES
     while not decompressor.eof:
         feed = b""
         if decompressor.needs_input:
             share.check_time()
             feed = bytes(source[at : at + feed_bytes])
-            if not feed:
-                return at, INCOMPLETE
             at += len(feed)
             feed_bytes = min(2 * feed_bytes, PIECE_BYTES)
-        piece = decompressor.decompress(feed, PIECE_BYTES)
-        if piece:
-            yield piece
-    return at - len(decompressor.unused_data), ""
+            if not feed:
+                return Unpacked(b"".join(kept), consumed=at, flaw=INCOMPLETE)
+        try:
+            piece = decompressor.decompress(feed, PIECE_BYTES)
+        except (zlib.error, lzma.LZMAError, OSError, ValueError):  # OSError is bz2's word for broken data
+            return Unpacked(b"".join(kept), consumed=at, flaw=BROKEN)
+        share.take(len(piece))
+        kept.append(piece)
+        length += len(piece)
+        if length > room:
+            return Unpacked(b"".join(kept)[:room], cut=True, flaw=TOO_DENSE if length > RATIO * at else "")
+    return Unpacked(b"".join(kept), consumed=at - len(decompressor.unused_data))
 
 
 def unpack_members(content: bytes, magic: bytes, new: Callable[[], Decompressor], share: Share) -> Unpacked:
@@ -135,7 +127,7 @@ def unpack_members(content: bytes, magic: bytes, new: Callable[[], Decompressor]
 
 _SUFFIXES = {
     ".tgz": ".tar", ".taz": ".tar", ".tbz": ".tar", ".tbz2": ".tar", ".txz": ".tar", ".svgz": ".svg", ".emz": ".emf",
-    ".wmz": ".wmf", ".gz": "", ".gzip": "", ".z": "", ".bz2": "", ".bz": "", ".xz": "",
+    ".wmz": ".wmf", ".mso": "", ".gz": "", ".gzip": "", ".z": "", ".bz2": "", ".bz": "", ".xz": "",
 }  # fmt: skip
 
 

@@ -20,6 +20,8 @@ INCOMPLETE = "incomplete"
 _LOCAL = struct.Struct("<4s5H3L2H")
 _SIGNATURE = b"PK\x03\x04"
 _ENCRYPTED, _SIZES_FOLLOW = 0x0001, 0x0008
+_SIGNATURES_READ = 100
+"""In bytes that are no file's; more are no program's code."""
 _METHODS = frozenset({*range(13), 14, 16, 18, 19, 20, *range(93, 100)})
 
 
@@ -85,11 +87,13 @@ def _directory_disagrees(directory: Directory, entries: Sequence[Entry]) -> bool
 
 def _holds_a_file(data: bytes, start: int, end: int) -> bool:
     """Something there can be read as a local header: programs that unpack themselves have the bare signature in their code."""
-    at = data.find(_SIGNATURE, start, end)
-    while at >= 0:
+    at = start - 1
+    for _ in range(_SIGNATURES_READ):
+        at = data.find(_SIGNATURE, at + 1, end)
+        if at < 0:
+            return False
         if at + _LOCAL.size < len(data):
             fields = _LOCAL.unpack_from(data, at)
             if fields[3] in _METHODS and 0 < fields[9] <= len(data) - at - _LOCAL.size:
                 return True
-        at = data.find(_SIGNATURE, at + 1, end)
-    return False
+    return True

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from gateway.scan.filetypes import zip_directory, zipped
 from gateway.scan.inside.containers import _unpack, _zip_layout
 from gateway.scan.inside.containers._zip_layout import Local
-from gateway.scan.inside.entry import ENTRY_BYTES, FILES, Entry, Share, Unscannable
+from gateway.scan.inside.entry import ENTRY_BYTES, FILES, RATIO, Entry, Share, Unscannable
 from gateway.scan.inside.names import telling
 
 TYPES = frozenset({"zip", "jar", "apk", "appx", *zipped.DOCUMENTS})
@@ -98,11 +98,18 @@ def _unpacked(reading: _Reading, header: zip_directory.Entry, local: Local) -> _
     if decompressor is None:
         return None
     unpacked = _unpack.unpack(source, decompressor, reading.share)
-    if unpacked.flaw:
-        reading.found(unpacked.flaw)
-    elif not unpacked.cut and (len(unpacked.content) != header.size_bytes or unpacked.consumed != len(source)):
-        reading.found(_zip_layout.DISAGREE)
+    reading.found(unpacked.flaw or _size_flaw(header, unpacked, len(source)))
     return unpacked
+
+
+def _size_flaw(header: zip_directory.Entry, unpacked: _unpack.Unpacked, source_bytes: int) -> str:
+    """What was not unpacked is believed where it accuses itself."""
+    if not unpacked.cut:
+        agree = len(unpacked.content) == header.size_bytes and unpacked.consumed == source_bytes
+        return "" if agree else _zip_layout.DISAGREE
+    if header.size_bytes <= len(unpacked.content):
+        return _zip_layout.DISAGREE
+    return _unpack.TOO_DENSE if header.size_bytes > RATIO * source_bytes else ""
 
 
 def _stored(reading: _Reading, header: zip_directory.Entry, source: memoryview) -> _unpack.Unpacked:

@@ -80,6 +80,13 @@ def deflated(content: bytes) -> bytes:
     return packer.compress(content) + packer.flush()
 
 
+def zeros(mebibytes: int) -> bytes:
+    """So many of zeros, deflated a thousandfold, without being made."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    one = packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)
+    return one * mebibytes + packer.flush()
+
+
 @dataclass
 class File:
     """One file of a ZIP, each field of both headers to be lied about. None: the truth."""

@@ -6,12 +6,15 @@ import bz2
 import gzip
 import io
 import lzma
+import struct
+import zlib
 from collections.abc import Callable
 
 import pytest
 
 from gateway.scan.inside.containers._unpack import unpacked_name
 from gateway.scan.inside.entry import ENTRY_BYTES, RATIO, RATIO_FREE_BYTES
+from tests.unit.scan.filetypes import samples
 from tests.unit.scan.inside import archives as make
 from tests.unit.scan.inside.archives import EXE, look, paths
 
@@ -90,6 +93,15 @@ def test_of_a_large_file_the_beginning_is_kept_and_no_more_unpacked() -> None:
     assert make.spent(spend)[1] <= ENTRY_BYTES + 65_536
 
 
+def test_a_large_bomb_is_known_by_its_beginning() -> None:
+    """Ten gigabytes in ten megabytes: a hundred times its size would be a gigabyte unpacked."""
+    data = gzip.compress(bytes(64))[:10] + make.zeros(10_000) + bytes(8)
+    assert len(data) > 10_000_000
+    spend = make.budget()
+    assert look(data, spend=spend).unscannable == f"more than {RATIO} times its size"
+    assert make.spent(spend)[1] <= ENTRY_BYTES + 65_536
+
+
 def test_a_large_archive_in_it_is_not_entered() -> None:
     noise = b"".join(b"%d %d\n" % (n, n * n) for n in range(1_500_000))
     found = look(gzip.compress(make.tarred(("noise", noise)), 1), "a.tgz")
@@ -119,3 +131,16 @@ def test_the_name_in_the_gzip_header_counts_for_those_who_use_it(outer: str, hea
 def test_xz_that_asks_for_gigabytes_is_given_up() -> None:
     wide = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 128 * 1024 * 1024}]
     assert look(lzma.compress(b"x" * 5000, filters=wide)).unscannable == "broken"
+
+
+@pytest.mark.parametrize("offset", [0x32, 0x22A, 300])
+def test_what_office_packs_beside_html_is_unpacked(offset: int) -> None:
+    head = b"ActiveMime".ljust(0x1E, b"\0") + struct.pack("<H", offset - 46 if offset == 300 else 0)
+    data = head.ljust(offset, b"\0") + zlib.compress(samples.compound({"VBA/dir": b"x"}))
+    found = look(data, "editdata.mso")
+    assert (found.unscannable, found.macros) == ("", True)
+    assert found.files[0].path == "editdata.mso/editdata"
+
+
+def test_a_broken_one_of_those_is_told() -> None:
+    assert look(b"ActiveMime" + bytes(600)).unscannable == "broken"

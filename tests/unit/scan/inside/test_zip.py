@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import io
 import lzma
+import random
 import struct
 import zipfile
+import zlib
 
 import pytest
 
 from gateway.scan.filetypes import zip_directory
 from gateway.scan.inside.containers import _zip_layout
-from gateway.scan.inside.entry import RATIO, RATIO_FREE_BYTES
+from gateway.scan.inside.entry import ENTRY_BYTES, RATIO, RATIO_FREE_BYTES
 from tests.unit.scan.inside import archives as make
 from tests.unit.scan.inside.archives import EXE, File, Zip, look, paths
 
@@ -211,6 +213,37 @@ def test_a_bomb_ends_at_a_hundred_times_its_size(bomb: str) -> None:
     spend = make.budget()
     assert look(data, spend=spend).unscannable == f"more than {RATIO} times its size"
     assert make.spent(spend)[1] <= RATIO * len(data) + 65_536
+
+
+@pytest.mark.parametrize("declared", [10_000 << 20, 900 << 20, 17 << 20])
+def test_ten_gigabytes_in_ten_megabytes_are_a_bomb_whatever_is_declared(declared: int) -> None:
+    body = make.zeros(10_000)
+    data = Zip([File(b"0", packed=body, sizes=(len(body), declared & 0xFFFFFFFF))]).build()
+    assert len(data) > 10_000_000
+    spend = make.budget()
+    assert look(data, spend=spend).unscannable == f"more than {RATIO} times its size"
+    assert make.spent(spend)[1] <= ENTRY_BYTES + 65_536
+
+
+def large(beginning: bytes, declared: int) -> bytes:
+    """A file whose beginning packs badly and which goes on for a gigabyte."""
+    packer = zlib.compressobj(1, zlib.DEFLATED, -15)
+    body = packer.compress(beginning) + packer.flush(zlib.Z_FULL_FLUSH) + make.zeros(1000)
+    return Zip([File(b"0", packed=body, sizes=(len(body), declared))]).build()
+
+
+def test_of_a_large_file_the_size_is_believed_where_it_accuses() -> None:
+    beginning = random.Random(1).randbytes(8 << 20) * 2 + b"x" * 66_000
+    assert look(large(beginning, 4_000_000_000)).unscannable == f"more than {RATIO} times its size"
+    assert look(large(beginning, 5_000)).unscannable == DISAGREE
+    assert look(large(beginning, 500 << 20)).unscannable == ""
+
+
+def test_of_many_extra_fields_the_first_are_searched() -> None:
+    """Ten thousand files may share one block of sixteen thousand empty ones."""
+    wanted = b"\1\0\1\0x"
+    assert zip_directory.extra_field(bytes(4 * 10) + wanted, 1) == b"x"
+    assert zip_directory.extra_field(bytes(4 * 16_000) + wanted, 1) == b""
 
 
 def test_overlapping_files_end_at_a_hundred_times_the_size_too() -> None:
