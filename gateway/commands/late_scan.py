@@ -50,7 +50,7 @@ async def scan_late(bench: Bench, account_id: str, message_id: str, *, by: str) 
     facts = stored.facts
     if facts is None or facts.scan.status is not ScanStatus.UNSCANNED:
         return None
-    scan = await bench.scans.message(stored.envelope, facts.message, facts.scan)
+    scan = await bench.scans.message(stored.envelope, facts.message)
     if scan.status is ScanStatus.UNSCANNED:
         return LateScan(scan.status, scan.reason)
     if scan.status is ScanStatus.INFECTED:

@@ -20,7 +20,7 @@ from gateway.ground import prepare_to_serve
 from gateway.settings import NOT_SETTINGS, Settings, load, split_host_port
 from gateway.supervisor import RoleLocks, Supervisor
 
-ROLES = ("smtp", "outbox", "web")
+ROLES = ("smtp", "outbox", "web", "jobs")
 SET_UP = "set-up"
 
 

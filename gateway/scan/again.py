@@ -10,7 +10,7 @@ from gateway.core.envelope import Envelope
 from gateway.core.errors import GatewayError
 from gateway.core.message import ParsedMessage, Part
 from gateway.core.ports import Mail, Scanner
-from gateway.core.reports import Finding, PartReport, ScanReport, ScanStatus
+from gateway.core.reports import Finding, ScanReport, ScanStatus
 from gateway.offload import Offload
 from gateway.parse import decode_part
 from gateway.scan.configured import configured
@@ -85,9 +85,10 @@ class ScansAgain:
         """One file of a raw message, as `file`."""
         return await self.file(await self._offload(decode_part, content, part))
 
-    async def message(self, envelope: Envelope, message: ParsedMessage, before: ScanReport) -> ScanReport:
-        """The whole message, with what its files were seen to be when it came. Raises ScannerAway."""
-        report = await self._runner.scan(envelope.content, message, _SeenBefore(before.parts), envelope)
+    async def message(self, envelope: Envelope, message: ParsedMessage) -> ScanReport:
+        """The whole message, as the line scans one. Raises ScannerAway."""
+        files = await self._offload(_seen, envelope.content, message)
+        report = await self._runner.scan(envelope.content, message, files, envelope)
         if report.status is ScanStatus.UNSCANNED:
             await self.require()
         return report
@@ -97,13 +98,9 @@ class ScansAgain:
         await ScanRunner(self._made, self._offload).close()
 
 
-class _SeenBefore(Files):
-    __slots__ = ("_reports",)
-
-    def __init__(self, reports: tuple[PartReport, ...]) -> None:
-        super().__init__()
-        self._reports = reports
-
-    def reports(self, message: ParsedMessage) -> tuple[PartReport, ...]:
-        del message  # these are its reports already
-        return self._reports
+def _seen(content: bytes, message: ParsedMessage) -> Files:
+    files = Files()
+    for part in message.parts:
+        if part.is_attachment:
+            files.see(part.n, decode_part(content, part))
+    return files

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import select
 import socket
 import tempfile
@@ -61,10 +62,11 @@ def _take_all(sock: socket.socket) -> None:
 
 
 class FakeClamd:
-    """Listens on a Unix socket and treats every connection as `behaviour` does, one at a time."""
+    """Listens on a Unix socket and treats every connection as `behaviour` does, one at a time unless `at_once`."""
 
-    def __init__(self, behaviour: Behaviour) -> None:
+    def __init__(self, behaviour: Behaviour, *, at_once: bool = False) -> None:
         self.behaviour = behaviour
+        self._at_once = at_once
         self.directory = tempfile.TemporaryDirectory(prefix="fake-clamd-")
         self.socket_path = Path(self.directory.name) / "clamd.sock"
         self.connections = 0
@@ -94,8 +96,11 @@ class FakeClamd:
             except OSError:
                 return
             self.connections += 1
-            with sock:
-                try:
-                    self.behaviour(sock)
-                except OSError:  # the gateway hung up first, which is its right
-                    continue
+            if self._at_once:
+                threading.Thread(target=self._treat, args=(sock,), daemon=True).start()
+            else:
+                self._treat(sock)
+
+    def _treat(self, sock: socket.socket) -> None:
+        with sock, contextlib.suppress(OSError):  # the gateway may hang up first, which is its right
+            self.behaviour(sock)
