@@ -29,6 +29,7 @@ from gateway.offload import INLINE_BYTES, Offload
 from gateway.policy.authorship import is_asked, whose
 from gateway.policy.challenges import why_not_learnt
 from gateway.policy.engine import Policy, decide
+from gateway.policy.trial import beside, on_probation
 from gateway.scan.files import Files, parse_and_see
 from gateway.store.blobs import INLINE_BYTES as ROW_BYTES
 from gateway.store.blobs import FileBlobs
@@ -63,6 +64,20 @@ class Scans(Protocol):
     async def scan(self, content: bytes, message: ParsedMessage, files: Files, envelope: Envelope) -> ScanReport: ...
 
 
+class Policies(Protocol):
+    """An account's policies, ready to judge."""
+
+    def __call__(self, account_id: str, version: int) -> Policy: ...
+
+    def before(self, account_id: str, version: int) -> Policy | None:
+        """What this version took the place of, while it is on probation."""
+        ...
+
+    def candidate(self, account_id: str, candidate_id: str) -> Policy:
+        """One that is not live."""
+        ...
+
+
 class Begun(Protocol):
     """Marks content that is being worked on, so that content which ends processes is known again."""
 
@@ -84,7 +99,7 @@ class Intake:
         verifier: Verifies,
         scanner: Scans,
         recall: Recall,
-        policy_of: Callable[[str, int], Policy],
+        policies: Policies,
         reply_line: Callable[[Outcome, str], str],
         committer: Committer,
         blobs: FileBlobs,
@@ -99,7 +114,7 @@ class Intake:
         self._verifier = verifier
         self._scanner = scanner
         self._recall = recall
-        self._policy_of = policy_of
+        self._policies = policies
         self._reply_line = reply_line
         self._committer = committer
         self._blobs = blobs
@@ -184,6 +199,7 @@ class Intake:
             if envelope.client and facts.auth.client_vouched and not again:
                 self._saw_forwarder(envelope.client.ip)
             decision = self._decide_again(journey, facts, again) if again else self._decide(journey, facts)
+            await self._beside(journey, facts, decision)
         finally:
             self._begun.clear(envelope.sha256)
         if decision.disposition in (Disposition.REJECT, Disposition.DEFER):
@@ -235,7 +251,7 @@ class Intake:
             raise
         scan = await scanning
         facts = Facts(_facts_of(envelope), message, place, auth, scan, Context(), envelope.received_at)
-        facts = self._whose(journey, facts, policy or self._policy_of(place.account_id, place.policy_version))
+        facts = self._whose(journey, facts, policy or self._policies(place.account_id, place.policy_version))
         with journey.in_stage("recall") as detail:
             context = await self._store_pool(self._recall, envelope, facts.message, place)
             detail |= {"contact": bool(context.contact), "tickets": [c.number for c in context.candidates]}
@@ -286,8 +302,10 @@ class Intake:
 
     def _decide(self, journey: Journey, facts: Facts, *, released: bool = False, opened: bool = False) -> Decision:
         with journey.in_stage("decide") as detail:
-            policy = self._policy_of(facts.place.account_id, facts.place.policy_version)
-            decision = decide(facts, policy, released=released, opened=opened)
+            account_id, version = facts.place.account_id, facts.place.policy_version
+            decision = decide(facts, self._policies(account_id, version), released=released, opened=opened)
+            if before := self._policies.before(account_id, version):
+                decision = on_probation(decision, facts, before)
             detail |= {"outcome": decision.disposition.value, "reason": decision.reason.value}
             detail |= {"policy_version": decision.policy_version, "kind": decision.kind.value}
             # a kept message's row has its decision whole; what is refused has only this trace to be explained by
@@ -296,6 +314,16 @@ class Intake:
             if decision.text:
                 detail["text"] = decision.text
         return decision
+
+    async def _beside(self, journey: Journey, facts: Facts, decision: Decision) -> None:
+        """What a candidate in the shadow would have done otherwise is told, and nothing else comes of it."""
+        account = await self._account(journey.envelope.account)
+        if account.shadow_id is None:
+            return
+        found = beside(decision, facts, self._policies.candidate(account.id, account.shadow_id))
+        if found:
+            detail = {"differences": [asdict(d) for d in found]}
+            journey.steps.append(Step(now(), "shadow", "differs", "", detail))
 
     def _decide_again(self, journey: Journey, facts: Facts, how: Again) -> Decision:
         decision = self._decide(journey, facts, released=how.released, opened=how.opened)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Self
+from datetime import datetime
+from functools import partial
+from itertools import islice
+from typing import Self, TypeVar
 
+from gateway.core.clock import now
 from gateway.core.ports import Strategy
 from gateway.ground import Ground
 from gateway.intake import Intake
@@ -14,6 +18,7 @@ from gateway.offload import Offload
 from gateway.policy import strategies as strategy_package
 from gateway.policy.engine import Policy, compile_policy
 from gateway.policy.loader import load
+from gateway.policy.trial import PROBATION
 from gateway.registry import plugins_of
 from gateway.resolver import DnsResolver
 from gateway.scan.configured import configured
@@ -25,28 +30,51 @@ from gateway.store.commit import Commit
 from gateway.store.committer import Committer
 from gateway.store.directory import Directory
 from gateway.store.engine import Store
-from gateway.store.policies import policy_text
+from gateway.store.policies import candidate_text, policy_text, probation_since
 from gateway.store.recall import Recall
 from gateway.verify.verifier import Verifier
 
+K = TypeVar("K")
+V = TypeVar("V")
+
 
 class Policies:
-    """Compiled policies by account and version; a version never changes, so nothing here ever goes stale."""
+    """Compiled policies by account and version or candidate; neither ever changes, so nothing here ever goes stale."""
 
     _KEPT = 512
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._compiled: dict[tuple[str, int], Policy] = {}
+        self._compiled: dict[tuple[str, int | str], Policy] = {}
+        self._probation: dict[tuple[str, int], datetime | None] = {}
 
     def __call__(self, account_id: str, version: int) -> Policy:
         """Raises StoreUnavailable."""
+        return self._ready((account_id, version), version, partial(policy_text, self._store, account_id, version))
+
+    def candidate(self, account_id: str, candidate_id: str) -> Policy:
+        """One that is not live. Raises StoreUnavailable."""
+        text = partial(candidate_text, self._store, account_id, candidate_id)
+        return self._ready((account_id, candidate_id), 0, text)
+
+    def before(self, account_id: str, version: int) -> Policy | None:
+        """What this version took the place of, while it is on probation. Raises StoreUnavailable."""
         key = (account_id, version)
+        if key not in self._probation:
+            self._probation = _with_room(self._probation, self._KEPT)
+            self._probation[key] = probation_since(self._store, account_id, version)
+        since = self._probation[key]
+        return self(account_id, version - 1) if since and now() < since + PROBATION else None
+
+    def _ready(self, key: tuple[str, int | str], version: int, text: Callable[[], str]) -> Policy:
         if key not in self._compiled:
-            if len(self._compiled) >= self._KEPT:
-                self._compiled.pop(next(iter(self._compiled)))
-            self._compiled[key] = compile_policy(load(policy_text(self._store, account_id, version)), version)
+            self._compiled = _with_room(self._compiled, self._KEPT)
+            self._compiled[key] = compile_policy(load(text()), version)
         return self._compiled[key]
+
+
+def _with_room(kept: dict[K, V], most: int) -> dict[K, V]:
+    return kept if len(kept) < most else dict(islice(kept.items(), 1, None))
 
 
 class Line:
@@ -65,6 +93,7 @@ class Line:
         self.ground = ground
         self.store_pool = Offload("store", 4)
         self.cpu_pool = Offload("cpu", 2)
+        self.looking_pool = Offload("inside", 2)
         self.directory = Directory(ground.store, settings.domain, settings.hostname)
         self.begun = BegunMarks(settings.data_dir)
         self.policies = Policies(ground.store)
@@ -74,7 +103,7 @@ class Line:
         self.resolver = DnsResolver(
             settings.dns.nameservers or None, settings.dns.port, settings.dns.timeout_seconds, settings.dns.zone_file
         )
-        self.scanning = ScanRunner(configured(settings), self.cpu_pool)
+        self.scanning = ScanRunner(configured(settings), self.cpu_pool, self.looking_pool)
         self.intake = Intake(
             authserv_id=settings.hostname,
             directory=self.directory,
@@ -83,7 +112,7 @@ class Line:
             ),
             scanner=self.scanning,
             recall=Recall(ground.store, ground.tokens),
-            policy_of=self.policies,
+            policies=self.policies,
             reply_line=lambda outcome, trace: str(final_reply(outcome, trace)),
             committer=self.committer,
             blobs=ground.blobs,
@@ -112,4 +141,5 @@ class Line:
         await self.scanning.close()
         self.store_pool.close()
         self.cpu_pool.close()
+        self.looking_pool.close()
         self.begun.end()

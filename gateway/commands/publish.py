@@ -45,16 +45,16 @@ def publish(
     agreed: bool = False,
     on_progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> int:
-    """Make it the next immutable version and the live one; returns its number. Tried on the mail of the last days first.
+    """Make it the next immutable version and the live one; returns its number. Tried on the mail of the last days first:
+    where some of it fares worse and that is `agreed` to, the version begins on probation (`policy.trial`).
 
-    Raises PolicyError, and FaresWorse unless `agreed`.
+    Raises PolicyError, and FaresWorse.
     """
     check(store, account_id, text)
-    if not agreed:
-        found = replay(store, account_id, text, now() - REPLAYED, on_progress)
-        if found.worse:
-            raise FaresWorse(found)
-    return changes.publish_policy(store, account_id, text, note=note, author=author)
+    found = replay(store, account_id, text, now() - REPLAYED, on_progress)
+    if found.worse and not agreed:
+        raise FaresWorse(found)
+    return changes.publish_policy(store, account_id, text, note=note, author=author, probation=bool(found.worse))
 
 
 def rollback(store: Store, account_id: str, version: int, *, author: str = "") -> int:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from gateway.core.message import ParsedMessage, Part
 from gateway.core.reports import PartReport
-from gateway.parse import parse
+from gateway.parse import decode_part, parse
 from gateway.scan import filetypes
+from gateway.scan.inside.entry import Budget
+from gateway.scan.inside.walk import is_container, look_inside
+
+_BY_WORD = frozenset({"eml", "mht", "tnef"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +39,44 @@ class Files:
         self._seen[n] = _Seen(filetypes.look(octets), len(octets), hashlib.sha256(octets).hexdigest())
 
     def reports(self, message: ParsedMessage) -> tuple[PartReport, ...]:
-        """One for each attachment of the message that was parsed with `see`."""
+        """One for each attachment of the message that was parsed with `see`; what they contain is not looked at yet."""
         return tuple(_report(part, self._seen[part.n]) for part in message.parts if part.is_attachment)
+
+    def has_containers(self, reports: Sequence[PartReport]) -> bool:
+        return any(is_container(self._read_as(report)) for report in reports)
+
+    def looked_into(
+        self, content: bytes, message: ParsedMessage, reports: Sequence[PartReport], deadline: float
+    ) -> tuple[PartReport, ...]:
+        """The reports, with what lies in each file. Takes up to SECONDS; `deadline` is a `time.monotonic()` value.
+
+        Raises TimeoutError when it has passed before the work began.
+        """
+        if time.monotonic() > deadline:
+            raise TimeoutError("no turn to look into its files came up")
+        budget = Budget(deadline)
+        parts = {part.n: part for part in message.parts}
+        return tuple(self._with_inside(report, parts[report.n], content, budget) for report in reports)
+
+    def _with_inside(self, report: PartReport, part: Part, content: bytes, budget: Budget) -> PartReport:
+        looked = self._read_as(report)
+        if not is_container(looked):
+            return report
+        # decoded again: to keep all containers since they were parsed would hold each large message twice in memory
+        found = look_inside(decode_part(content, part), report.name, looked, budget)
+        return replace(
+            report,
+            encrypted=report.encrypted or found.encrypted,
+            macros=report.macros or found.macros,
+            inside=found.files,
+            unscannable=found.unscannable,
+        )
+
+    def _read_as(self, report: PartReport) -> filetypes.Content:
+        """Attached messages have no signature: what is called or declared one is read as one by mail programs."""
+        looked = self._seen[report.n].looked
+        also = tuple(t for t in report.types if t in _BY_WORD and t not in looked.types)
+        return replace(looked, types=(*looked.types, *also)) if also else looked
 
 
 def parse_and_see(content: bytes) -> tuple[ParsedMessage, Files]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -14,30 +15,45 @@ from gateway.core.reports import Finding, PartReport, ScanReport, ScanStatus
 from gateway.offload import Offload
 from gateway.parse import decode_part
 from gateway.scan.files import Files
+from gateway.scan.inside.entry import SECONDS
 
 PARTS_SEARCHED = 50
 """How many attachments are scanned one by one to find the infected one; more than that and it is `message` alone."""
 
 SCANNER_OFF = "scanner-off"
+ARCHIVE = "archive"
+"""Not all of what lies in a file could be seen; the findings name the files."""
+INSIDE = "inside"
+"""Who says so."""
 
 _log = log.get("scan")
 
 
 class ScanRunner:
-    """`offload` runs in a thread what is decoded once more to find the infected file."""
+    """`offload` runs in a thread what is decoded once more to find the infected file, `looking` what is looked into: threads
+    of its own where live mail is scanned, for a bomb keeps one busy for up to 30 s.
+    """
 
-    def __init__(self, scanners: Sequence[Scanner], offload: Offload) -> None:
+    def __init__(self, scanners: Sequence[Scanner], offload: Offload, looking: Offload | None = None) -> None:
         self._scanners = tuple(scanners)
         self._offload = offload
+        self._looking = looking or offload
 
     async def scan(
         self, content: bytes, message: ParsedMessage, files: Files, envelope: Envelope | None = None
     ) -> ScanReport:
         """All scanners over the whole raw message, and what its files were seen to be. Never raises for mail."""
         parts = files.reports(message)
-        results = await self._ask_all(content, _mail(envelope))
-        status, reason = combined([result for _, result in results])
-        findings = tuple(f for _, result in results for f in result.findings)
+        if files.has_containers(parts):
+            (parts, looked), results = await asyncio.gather(
+                self._look_inside(content, message, files, parts), self._ask_all(content, _mail(envelope))
+            )
+        else:
+            looked, results = (), await self._ask_all(content, _mail(envelope))
+        said = [result for _, result in results]
+        # what could not be looked into comes first where both weigh the same: a scanner that is off asks for no second try
+        status, reason = max([*_states(looked), combined(said)], key=_gravity)
+        findings = tuple(f for result in (*said, *looked) for f in result.findings)
         if status is ScanStatus.INFECTED:
             guilty = [scanner for scanner, result in results if _says_infected_but_not_where(result)]
             attachments = [p for p in message.parts if p.is_attachment]
@@ -52,6 +68,18 @@ class ScanRunner:
         for scanner in self._scanners:
             if close := getattr(scanner, "close", None):
                 await close()
+
+    async def _look_inside(
+        self, content: bytes, message: ParsedMessage, files: Files, parts: tuple[PartReport, ...]
+    ) -> tuple[tuple[PartReport, ...], tuple[ScannerResult, ...]]:
+        """The reports with what lies in the files, and where not all of that could be seen, so much as a result."""
+        deadline = time.monotonic() + SECONDS
+        try:
+            parts = await self._looking(files.looked_into, content, message, parts, deadline)
+        except TimeoutError:
+            return parts, (ScannerResult(ScanStatus.UNSCANNED, "timeout"),)
+        unseen = tuple(Finding(INSIDE, part.unscannable, str(part.n)) for part in parts if part.unscannable)
+        return parts, (ScannerResult(ScanStatus.UNSCANNABLE, ARCHIVE, unseen),) if unseen else ()
 
     async def _ask_all(self, content: bytes, mail: Mail) -> list[tuple[Scanner, ScannerResult]]:
         if len(self._scanners) == 1:  # a task for each would cost more than it gives
@@ -114,15 +142,19 @@ def combined(results: Sequence[ScannerResult]) -> tuple[ScanStatus, str]:
     """The gravest state of all scanners with its reason. One that is off says nothing where another judges; where none
     does, the message is unscanned (`scanner-off`).
     """
-    said = [(r.status, r.reason) for r in results if r.status is not None and r.reason != SCANNER_OFF]
+    said = [state for state in _states(results) if state[1] != SCANNER_OFF]
     return max(said, key=_gravity, default=(ScanStatus.UNSCANNED, SCANNER_OFF))
 
 
+def _states(results: Sequence[ScannerResult]) -> list[tuple[ScanStatus, str]]:
+    return [(r.status, r.reason) for r in results if r.status is not None]
+
+
 def _gravity(said: tuple[ScanStatus, str]) -> int:
-    """By the port: infected, unscannable, unscanned, clean. `encrypted` weighs less than not scanned at all, because policies
-    judge it by the encrypted files alone and would let the rest of a message pass that another scanner never saw.
+    """By the port: infected, unscannable, unscanned, clean. `encrypted` and `archive` weigh less than not scanned at all,
+    because policies judge them by those files alone and would let the rest of a message pass that another scanner never saw.
     """
-    if said == (ScanStatus.UNSCANNABLE, "encrypted"):
+    if said[0] is ScanStatus.UNSCANNABLE and said[1] in ("encrypted", ARCHIVE):
         return 1
     order = (ScanStatus.CLEAN, None, ScanStatus.UNSCANNED, ScanStatus.UNSCANNABLE, ScanStatus.INFECTED)
     return order.index(said[0])

@@ -297,7 +297,14 @@ def add_contacts(store: Store, account_id: str, contacts: list[NewContact]) -> t
 
 
 def publish_policy(
-    store: Store, account_id: str, text: str, *, note: str = "", author: str = "", rolled_back_from: int | None = None
+    store: Store,
+    account_id: str,
+    text: str,
+    *,
+    note: str = "",
+    author: str = "",
+    rolled_back_from: int | None = None,
+    probation: bool = False,
 ) -> int:
     """A new immutable version becomes the live one; returns its number. The text was checked by the caller."""
     with changing(store) as connection:
@@ -306,7 +313,7 @@ def publish_policy(
         connection.execute(
             insert(PolicyVersion).values(
                 account_id=account_id, version=version, text=text, note=note, author=author,
-                rolled_back_from=rolled_back_from, created_at=now(),
+                rolled_back_from=rolled_back_from, created_at=now(), probation=probation,
             )
         )  # fmt: skip
         connection.execute(update(Account).where(_a.id == account_id).values(policy_version=version))

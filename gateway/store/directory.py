@@ -38,6 +38,7 @@ class AccountEntry:
     by_inbound: dict[str, Mailbox] = field(hash=False)
     by_address: dict[str, Mailbox] = field(hash=False)
     arc_sealers: frozenset[str] = frozenset()
+    shadow_id: str | None = None
 
     @property
     def default_mailbox(self) -> Mailbox:
@@ -121,6 +122,7 @@ class Directory:
             by_inbound={m.inbound: m for m in mailboxes if m.inbound},
             by_address={m.address: m for m in mailboxes},
             arc_sealers=frozenset(row.arc_sealers),
+            shadow_id=row.shadow_id,
         )
 
     def refresh(self) -> bool:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
 
 from gateway.core.errors import UnknownThing
 from gateway.store.engine import Store
-from gateway.store.tables import Account, Agent, MailboxRow, PolicyVersion, Team
+from gateway.store.tables import Account, Agent, MailboxRow, PolicyCandidate, PolicyVersion, Team
 from gateway.store.tables.columns import columns
 
-_v, _a, _t, _b, _g = columns(PolicyVersion), columns(Account), columns(Team), columns(MailboxRow), columns(Agent)
+_v, _c, _a = columns(PolicyVersion), columns(PolicyCandidate), columns(Account)
+_t, _b, _g = columns(Team), columns(MailboxRow), columns(Agent)
 
 
 def policy_text(store: Store, account_id: str, version: int) -> str:
@@ -24,6 +26,23 @@ def policy_text(store: Store, account_id: str, version: int) -> str:
         raise UnknownThing(
             f"there is no policy version {version} in this account; `gateway policy versions` lists them"
         )
+    return str(found)
+
+
+def probation_since(store: Store, account_id: str, version: int) -> datetime | None:
+    """When a version was published that past mail fared worse under; None for all others."""
+    with store.read() as connection:
+        query = select(_v.created_at).where(_v.account_id == account_id, _v.version == version, _v.probation.is_(True))
+        found: datetime | None = connection.execute(query).scalar()
+    return found
+
+
+def candidate_text(store: Store, account_id: str, candidate_id: str) -> str:
+    """The text of a policy that is not live. Raises UnknownThing."""
+    with store.read() as connection:
+        found = connection.execute(select(_c.text).where(_c.account_id == account_id, _c.id == candidate_id)).scalar()
+    if found is None:
+        raise UnknownThing(f"there is no candidate {candidate_id} in this account")
     return str(found)
 
 

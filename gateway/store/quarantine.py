@@ -40,6 +40,7 @@ _WHY = {
     Reason.BLOCKED: "the policy blocks it",
     Reason.REJECTED_BY_RULE: "a rule refuses it, and it came from the company's own forwarder",
     Reason.QUARANTINED_BY_RULE: "a rule holds it back",
+    Reason.PROBATION: "the new policy would not have ticketed it, the one before did",
     Reason.UNSCANNABLE: "it cannot be scanned to its end",
     Reason.INDETERMINATE: "DNS would not say who wrote it",
     Reason.SCANNER_DOWN: "no scanner has looked at it yet",

@@ -647,7 +647,7 @@ async def test_a_message_that_breaks_a_stage_is_parked_there_and_the_next_is_unh
 ) -> None:
     intake = gateway.line.intake
     places = {
-        "parse": ("gateway.intake.parse", None), "decide": ("gateway.intake.decide", None),
+        "parse": ("gateway.intake.parse_and_see", None), "decide": ("gateway.intake.decide", None),
         "verify": (intake._verifier, "verify"), "scan": (intake._scanner, "scan"), "recall": (intake, "_recall"),
     }  # fmt: skip
 
@@ -684,7 +684,7 @@ async def test_what_finds_no_memory_comes_again_and_is_kept_unread_when_it_never
     def no_memory(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("gateway.intake.parse", no_memory)
+    monkeypatch.setattr("gateway.intake.parse_and_see", no_memory)
     first = await client.mail(numbered(1))
     assert (first.code, first.enhanced) == (451, "4.3.0")
     await until(lambda: [line["outcome"] for line in gateway.log()] == ["deferred"])

@@ -9,6 +9,7 @@ from gateway.store.tables.accounts import (
     Domain,
     MailboxRow,
     Membership,
+    PolicyCandidate,
     PolicyVersion,
     Team,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "MessageRow",
     "Outbox",
     "Participant",
+    "PolicyCandidate",
     "PolicyVersion",
     "Receipt",
     "Team",

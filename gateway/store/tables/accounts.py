@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import JSON, Index, UniqueConstraint, text
+from sqlalchemy import JSON, Index, UniqueConstraint, false, text
 from sqlmodel import Field, SQLModel
 
 from gateway.store.tables.columns import moment
@@ -19,7 +19,8 @@ def _unique_while_there(name: str, *names: str) -> Index:
 class Account(SQLModel, table=True):
     """`acknowledged` counts the acknowledgements of the clock hour that began at `acknowledged_hour`. `arc_sealers` count for
     this account beside those of the configuration. `admins` are addresses that are told what waits for them, last at
-    `digest_at`; what waits in quarantine is gone after `quarantine_days`.
+    `digest_at`; what waits in quarantine is gone after `quarantine_days`. `shadow_id` is the PolicyCandidate that runs beside
+    the live policy.
     """
 
     __tablename__ = "account"
@@ -42,6 +43,7 @@ class Account(SQLModel, table=True):
     admins: list[str] = Field(default_factory=list, sa_type=JSON, sa_column_kwargs={"server_default": text("'[]'")})
     quarantine_days: int = Field(default=30, sa_column_kwargs={"server_default": "30"})
     digest_at: datetime | None = moment(default=None, nullable=True)
+    shadow_id: str | None = None
     dkim_selector: str = ""
     dkim_key: bytes = b""
     created_at: datetime = moment()
@@ -99,13 +101,16 @@ class Agent(SQLModel, table=True):
 
 
 class Membership(SQLModel, table=True):
-    """An agent's place in a team; `last_turn` is the account's turn counter when this agent was last chosen in it."""
+    """An agent's place in a team; `last_turn` is the account's turn counter when this agent was last chosen in it, `manages`
+    lets him publish the team's own rules.
+    """
 
     __tablename__ = "membership"
     account_id: str = Field(primary_key=True)
     team_id: str = Field(primary_key=True)
     agent_id: str = Field(primary_key=True)
     last_turn: int = 0
+    manages: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
 
 
 class ContactRow(SQLModel, table=True):
@@ -123,7 +128,9 @@ class ContactRow(SQLModel, table=True):
 
 
 class PolicyVersion(SQLModel, table=True):
-    """A published policy: immutable."""
+    """A published policy: immutable. `probation`: past mail fared worse under it when it was published, and that was agreed
+    to; `told_at`: when admins were told that mail waits because of that.
+    """
 
     __tablename__ = "policy_version"
     account_id: str = Field(primary_key=True)
@@ -133,14 +140,38 @@ class PolicyVersion(SQLModel, table=True):
     author: str = ""
     rolled_back_from: int | None = None
     created_at: datetime = moment()
+    probation: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    told_at: datetime | None = moment(default=None, nullable=True)
+
+
+class PolicyCandidate(SQLModel, table=True):
+    """A policy that is not live. `purpose`: `shadow` (runs beside the live one without effect) or `later` (is published at
+    `due_at`). `ended_at` and `result` tell how it ended, in a sentence.
+    """
+
+    __tablename__ = "policy_candidate"
+    __table_args__ = (Index("policy_candidate_by_due", "due_at"),)
+    account_id: str = Field(primary_key=True)
+    id: str = Field(primary_key=True)
+    purpose: str
+    text: str
+    note: str = ""
+    author: str = ""
+    created_at: datetime = moment()
+    due_at: datetime | None = moment(default=None, nullable=True)
+    ended_at: datetime | None = moment(default=None, nullable=True)
+    result: str = ""
 
 
 class ApiKey(SQLModel, table=True):
-    """`digest` is the SHA-256 of the key: the key itself is shown once and kept nowhere."""
+    """`digest` is the SHA-256 of the key: the key itself is shown once and kept nowhere. With `team_id` it writes nothing but
+    that team's rules.
+    """
 
     __tablename__ = "api_key"
     id: str = Field(primary_key=True)
     account_id: str = Field(index=True)
+    team_id: str | None = None
     scope: str
     digest: str = Field(unique=True)
     note: str = ""

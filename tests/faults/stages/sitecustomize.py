@@ -24,7 +24,7 @@ PLAN = json.loads(os.environ.get("FAULTS", '{"faults": [], "tune": {}, "spent": 
 STAGES = {
     "judge-recipient": ("gateway.smtp.recipients", "Recipients.judge", "before"),
     "receive": ("gateway.intake", "Intake.take", "before"),
-    "parse": ("gateway.intake", "parse", "before"),
+    "parse": ("gateway.intake", "parse_and_see", "before"),
     "verify": ("gateway.verify.verifier", "Verifier.verify", "before"),
     "scan": ("gateway.scan.runner", "ScanRunner.scan", "before"),
     "recall": ("gateway.store.recall", "Recall.__call__", "before"),

@@ -164,3 +164,67 @@ async def test_every_attachment_of_the_corpora_is_judged(corpora: Path):
         report = await report_of(content, Says(ScanStatus.CLEAN))
         seen |= {p.detected_type for p in report.parts}
     assert {"png", "jpeg", "pdf", "eml"} <= seen
+
+
+def eml_with(content: bytes, name: str = "x.exe") -> bytes:
+    return mail(("application/octet-stream", name, content))
+
+
+async def test_what_lies_in_an_attached_message_is_found_at_its_depth():
+    inner = eml_with(make.zipped({"a/setup.pdf": make.pe()}), "docs.zip")
+    report = await report_of(mail(("message/rfc822", "fwd.eml", inner)), Says(ScanStatus.CLEAN))
+    (part,) = report.parts
+    assert (report.status, part.unscannable) == (ScanStatus.CLEAN, "")
+    assert ("fwd.eml/docs.zip/a/setup.pdf", "zip", "exe") in {
+        (f.path, f.container, f.detected_type) for f in part.inside
+    }
+
+
+async def test_a_bomb_is_unscannable_and_says_which_file_it_is():
+    bomb = make.zipped({"zeros": bytes(20_000_000)})
+    report = await report_of(
+        mail(("text/csv", "a.csv", b"a,b"), ("application/zip", "b.zip", bomb)), Says(ScanStatus.CLEAN)
+    )
+    assert (report.status, report.reason) == (ScanStatus.UNSCANNABLE, "archive")
+    assert [(f.scanner, f.where) for f in report.findings] == [("inside", "3")]
+    assert [bool(p.unscannable) for p in report.parts] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("scanner", "status", "reason"),
+    [
+        (Says(ScanStatus.UNSCANNED, "down"), ScanStatus.UNSCANNED, "down"),
+        (Says(ScanStatus.UNSCANNED, "scanner-off"), ScanStatus.UNSCANNED, "scanner-off"),
+        (Says(ScanStatus.UNSCANNABLE, "over-limit"), ScanStatus.UNSCANNABLE, "over-limit"),
+        (Says(ScanStatus.INFECTED), ScanStatus.INFECTED, ""),
+    ],
+)
+async def test_a_bomb_hides_nothing_that_is_graver_than_itself(scanner, status, reason):
+    content = mail(("application/zip", "b.zip", make.zipped({"zeros": bytes(20_000_000)})))
+    report = await report_of(content, scanner)
+    assert (report.status, report.reason) == (status, reason)
+    assert report.parts[0].unscannable
+
+
+async def test_a_file_whose_turn_never_came_is_not_taken_for_looked_into():
+    """Two bombs before it keep the threads busy: the client comes again."""
+    content = mail(("application/zip", "b.zip", make.zipped({"a.txt": "x"})))
+
+    async def late(function, *args):
+        return function(*args[:-1], 0.0)
+
+    report = await ScanRunner([Says(ScanStatus.UNSCANNED, "scanner-off")], thread, late).scan(
+        content, *parse_and_see(content)
+    )
+    assert (report.status, report.reason) == (ScanStatus.UNSCANNED, "timeout")
+
+
+async def test_encryption_and_macros_inside_are_those_of_the_file():
+    locked = make.zipped({"a.txt": "x"})
+    flagged = bytearray(locked)
+    flagged[6] |= 1
+    flagged[flagged.index(b"PK\x01\x02") + 8] |= 1
+    report = await report_of(
+        mail(("message/rfc822", "f.eml", eml_with(bytes(flagged), "l.zip"))), Says(ScanStatus.CLEAN)
+    )
+    assert report.parts[0].encrypted

@@ -1,0 +1,37 @@
+"""A policy on trial: a new version's first day, and a candidate that runs beside the live one without effect."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from gateway.core.decision import Decision, Disposition, Facts
+from gateway.core.outcome import Reason
+from gateway.policy.differences import Difference, differences, fares_worse
+from gateway.policy.engine import Policy, decide
+
+PROBATION = timedelta(hours=24)
+"""How long mail that a new version would not ticket, and the one before would have, waits for a person instead. Only for
+versions that past mail fared worse under: a rule about mail that never came takes nobody's ticket away.
+"""
+
+_WOULD_BE = {
+    Disposition.REJECT: "refused",
+    Disposition.IGNORE: "ignored",
+    Disposition.QUARANTINE: "quarantined",
+}
+
+
+def on_probation(decision: Decision, facts: Facts, before: Policy) -> Decision:
+    """The decision of a version less than PROBATION old, held against the version it took the place of."""
+    would_be = _WOULD_BE.get(decision.disposition)
+    if would_be is None or not fares_worse(decide(facts, before), decision):
+        return decision
+    text = f"version {decision.policy_version} is new, and would have {would_be} what version {before.version} ticketed"
+    reason = f"{decision.reason.value}: {decision.text}" if decision.text else decision.reason.value
+    return replace(decision, disposition=Disposition.QUARANTINE, reason=Reason.PROBATION, text=f"{text} ({reason})")
+
+
+def beside(decision: Decision, facts: Facts, candidate: Policy) -> tuple[Difference, ...]:
+    """What the candidate would have done otherwise with this message. Nothing of it happens."""
+    return differences(decision, decide(facts, candidate))
