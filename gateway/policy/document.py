@@ -41,7 +41,6 @@ def _not_joining(value: Any) -> Any:
 class Accept(Model):
     """Whose mail is taken, and what of it."""
 
-    later: ClassVar[frozenset[str]] = frozenset({"spam"})
     senders: Literal["anyone", "contacts"] = "anyone"
     messages: Literal["all", "new", "answers"] = "all"
     unverified: Literal["accept", "quarantine", "reject"] = "accept"
@@ -51,6 +50,7 @@ class Accept(Model):
     tell_refused: bool = True
     join_open_ticket: Annotated[bool, BeforeValidator(_not_joining)] = False
     acknowledge: bool = True
+    spam: Literal["accept", "quarantine", "reject"] = "quarantine"
 
 
 class Allow(Model):
@@ -96,7 +96,7 @@ class Overrides(Model):
 class IfBase(Model):
     """Several keys mean all of them."""
 
-    later: ClassVar[frozenset[str]] = frozenset({"ticket", "language", "spam", "time"})
+    later: ClassVar[frozenset[str]] = frozenset({"ticket", "language", "time"})
 
     @model_validator(mode="after")
     def _something(self) -> IfBase:

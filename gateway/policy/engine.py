@@ -20,6 +20,7 @@ from gateway.policy.document import PolicyDocument
 from gateway.policy.patterns import FieldPatterns, PatternBook
 from gateway.policy.reading import Reading
 from gateway.policy.rules import Clause, CompiledRule, RuleRun, compile_clause, compile_rule, run_rules
+from gateway.policy.spam import verdict_of_spam
 from gateway.policy.strictness import Settings, settings_of, settings_with, strictest
 from gateway.policy.viruses import unproven_files, verdict_of_scan, wanted_by_scan
 
@@ -111,6 +112,7 @@ def verdicts_before_rules(
     if not exempt:
         yield from _if_any(_unproven_sender(facts, settings))
         yield from _if_any(_blocked(reading, policy))
+        yield from _if_any(verdict_of_spam(reading, settings.accept.spam))
     yield from _if_any(_ambiguous(facts))
     yield from _if_any(verdict_of_parts(parts))
     if not exempt:

@@ -92,13 +92,17 @@ async def _started(command: list[str]) -> asyncio.subprocess.Process:
     process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, limit=LINE_BYTES)
     try:
         async with asyncio.timeout(START_SECONDS):
-            said = await _line(process)
-        if "ready" not in said:
-            raise YaraDown(str(said.get("unusable", said)))
+            await _ready(process)
     except BaseException:
         await _ended(process)
         raise
     return process
+
+
+async def _ready(process: asyncio.subprocess.Process) -> None:
+    said = await _line(process)
+    if "ready" not in said:
+        raise YaraDown(str(said.get("unusable", said)))
 
 
 async def _asked(process: asyncio.subprocess.Process, content: bytes) -> dict[str, Any]:

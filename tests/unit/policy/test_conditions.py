@@ -30,6 +30,7 @@ def test_the_conditions_and_actions_of_this_version():
         "contact",
         "addressed",
         "bytes_over",
+        "spam",
     }
     dispositions = {"ignore", "reject", "quarantine"}
     assert set(all_actions()) == dispositions | {

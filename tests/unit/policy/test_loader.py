@@ -76,7 +76,9 @@ MISTAKES = {
     "rules: [{name: a, route: x, stop: true}]": "line 1, column 19: `route` is an action: write it under `then`",
     # part of the language, not of this version
     "teams: {}": "line 1, column 1: `teams` is part of the language but not available in this version",
-    "accept: {spam: reject}": "line 1, column 10: `spam` is part of the language but not available in this version",
+    "accept: {spam: hold}": 'line 1, column 16: "hold" is not known here: known are accept, quarantine, reject',
+    "block: [{spam: {}}]": "line 1, column 16: this is empty: write true, false or {score_over: 6}",
+    "block: [{spam: {is_: true}}]": "line 1, column 16: write `spam: true` or `spam: false`",
     "accept: {join_open_ticket: 90m}": "line 1, column 28: `join_open_ticket` is part of the language but not available in this version: write false, or remove it",
     "mailboxes: {billing@acme.example: {body: text}}": "line 1, column 36: `body` is part of the language but not available in this version",
     "rules: [{if: {any: [{time: {}}]}, then: [ignore]}]": "line 1, column 22: `time` is part of the language but not available in this version",
