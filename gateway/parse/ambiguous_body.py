@@ -8,7 +8,6 @@ from gateway.core.ambiguity import BASE64_BEHIND_PADDING, BASE64_WITH_OTHERS, UN
 from gateway.parse.defects import Defects
 from gateway.parse.files_in_text import note_files_in_text
 from gateway.parse.mime import Leaf
-from gateway.parse.transfer import IDENTITY
 
 _PADDING_THEN_DIGITS = re.compile(rb"=[=\s]*+[A-Za-z0-9+/]")
 _DIGITS_LINE = re.compile(rb"(?:\A|[\r\n])[A-Za-z0-9+/]{8,}+={0,2}[ \t]*+(?:[\r\n]|\Z)")
@@ -21,8 +20,8 @@ def note_ambiguous_body(content: bytes, leaf: Leaf, octets: bytes, *, sound: boo
         _note_base64(content, leaf, defects)
     if leaf.type == "text/plain":
         note_files_in_text(octets, defects)
-        if leaf.encoding not in IDENTITY and (not sound or leaf.encoding == "quoted-printable"):
-            note_files_in_text(content, defects, leaf.start, leaf.end)  # who does not know the encoding sees them here
+        if not sound or (leaf.encoding == "quoted-printable" and b"begin" in octets):
+            note_files_in_text(content, defects, leaf.start, leaf.end)  # decoding spoils what stands there as it is
     if "boundary" in leaf.content_type.plain and not leaf.type.startswith("multipart/"):
         _note_unread_parts(content, leaf, defects)
 

@@ -91,7 +91,7 @@ def read_header(content: bytes, start: int, end: int, defects: Defects) -> Heade
             break
         if line[0] in b" \t" and lines:
             lines.append(line)
-            doubtful = doubtful or not line.strip()
+            doubtful |= line.isspace()
         elif _NAME.match(line, 0, HEADER_BYTES) or _NAME_ALONE.match(content, at, min(end, at + HEADER_BYTES)):
             _keep(fields, lines, odd=odd)
             lines = [line]

@@ -20,17 +20,21 @@ _UU = re.compile(
 _UU_DATA = re.compile(rb"[!-`][ -`]++")
 _BASE64_DATA = re.compile(rb"[A-Za-z0-9+/]{2,}+={0,2}[ \t]*+")
 _YENC = re.compile(rb"=ybegin [^\r\n]*?\bname=[^\r\n]++(?:\r\n|\n|\r)" + _BLANK_LINES + rb"[^\r\n]")
-_BINHEX = re.compile(rb"\(This file must be converted with BinHex[^\r\n]*+(?:\r\n|\n|\r)" + _BLANK_LINES + rb":[^\r\n]")
+_BINHEX_LINE = b"(This file must be converted with BinHex"
+_BINHEX = re.compile(re.escape(_BINHEX_LINE) + rb"[^\r\n]*+(?:\r\n|\n|\r)" + _BLANK_LINES + rb":[^\r\n]")
+_BEGIN = re.compile(rb"begin")
+"""Found twice as fast as by `bytes.find`; for the long line of BinHex it is the other way round."""
 
 
 def note_files_in_text(octets: bytes, defects: Defects, start: int = 0, end: int | None = None) -> None:
     """Adds a defect for each kind of file found between `start` and `end`."""
     end = len(octets) if end is None else end
-    if any(_is_uuencoded(octets, at, end) for at in _at_line_starts(octets, b"begin", start, end)):
-        defects.add(UUENCODE)
-    if any(_YENC.match(octets, at, end) for at in _at_line_starts(octets, b"=ybegin ", start, end)):
-        defects.add(YENC)
-    if any(_BINHEX.match(octets, at, end) for at in _at_line_starts(octets, b"(This file must be", start, end)):
+    if _BEGIN.search(octets, start, end):
+        if any(_is_uuencoded(octets, at, end) for at in _at_line_starts(octets, b"begin", start, end)):
+            defects.add(UUENCODE)
+        if any(_YENC.match(octets, at, end) for at in _at_line_starts(octets, b"=ybegin ", start, end)):
+            defects.add(YENC)
+    if any(_BINHEX.match(octets, at, end) for at in _at_line_starts(octets, _BINHEX_LINE, start, end)):
         defects.add(BINHEX)
 
 

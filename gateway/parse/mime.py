@@ -138,15 +138,15 @@ def _is_file(leaf: Leaf) -> bool:
 def _content_fields(header: Header, defects: Defects) -> dict[str, bytes]:
     """The Content-* fields; of several the first counts, and differing ones are ambiguous: programs choose differently."""
     found: dict[str, bytes] = {}
-    for one in header.fields:
-        name = one.name.lower()
-        if one.odd and _hides_a_file(name, one.value):
+    for written, value, odd in header.fields:
+        name = written.lower()
+        if odd and _hides_a_file(name, value):
             defects.add(ambiguity.HEADER)
         if not name.startswith("content-"):
             continue
         if name not in found:
-            found[name] = one.value
-        elif name in _ONCE and found[name].split() != one.value.split():
+            found[name] = value
+        elif name in _ONCE and found[name].split() != value.split():
             defects.add(_ONCE[name])
         else:
             defects.add(f"duplicate-{name}")
@@ -179,17 +179,23 @@ def _note_malformed(content_type: Parameters, defects: Defects) -> None:
 
 
 def _encoding(fields: dict[str, bytes], kind: str, defects: Defects) -> str:
-    written = fields.get("content-transfer-encoding", b"").decode("ascii", "replace")
-    encoding = encoding_of(written)
-    if encoding not in ENCODINGS or is_misspelt(written):
-        defects.add(ambiguity.UNKNOWN_ENCODING)
-    elif not is_plain_token(written):
-        defects.add(ambiguity.TRANSFER_ENCODING)
-    elif encoding not in IDENTITY and kind.startswith("multipart/"):
+    written = fields.get("content-transfer-encoding", b"").decode("ascii", "replace").strip().lower()
+    encoding = written
+    if written not in ENCODINGS:
+        encoding = encoding_of(written)
+        _note_odd_encoding(written, encoding, defects)
+    if encoding not in IDENTITY and kind.startswith("multipart/"):
         defects.add(ambiguity.ENCODED_MULTIPART)  # the parts are read as they stand
     elif encoding not in IDENTITY and kind in _UNENCODED:
         defects.add(ambiguity.ENCODED_MESSAGE)
     return encoding
+
+
+def _note_odd_encoding(written: str, encoding: str, defects: Defects) -> None:
+    if encoding not in ENCODINGS or is_misspelt(written):
+        defects.add(ambiguity.UNKNOWN_ENCODING)
+    elif not is_plain_token(written):
+        defects.add(ambiguity.TRANSFER_ENCODING)
 
 
 def _descend(walk: _Walk, kind: str, content_type: Parameters, start: int, place: _Range) -> bool:
@@ -258,7 +264,7 @@ def _between_delimiters(walk: _Walk, boundary: bytes, start: int, end: int) -> l
     if begin >= 0:
         ranges.append((begin, end))
         walk.defects.add("no-close-delimiter")
-    elif closed and hides_fields(content, close, end):
+    elif close < end and closed and hides_fields(content, close, end):
         walk.defects.add(ambiguity.BOUNDARY)  # a part to who does not take the line above it for the end
     return ranges
 

@@ -45,6 +45,8 @@ class Parameters:
         """Every reading of the parameter as text for people: RFC 2231 form first, encoded-words decoded."""
         found = [self.extended[name]] if name in self.extended else []
         found += self.plain.get(name, ())
+        if not found:
+            return found
         decoded = [decode_words(text, defects) if "=?" in text else text for text in found]
         if any("\0" in text for text in decoded):  # `a.exe` to a program that ends the text there
             defects.add(FILE_NAME)
@@ -53,6 +55,8 @@ class Parameters:
 
 def read_parameters(octets: bytes, defects: Defects) -> Parameters:
     """Reads a field value; never raises but TooComplex. An unterminated quoted-string goes to the end of the field."""
+    if not octets:
+        return Parameters("")
     text = header_octets_text(octets, defects)
     value, semicolon, rest = text.partition(";")
     read = Parameters(_without_comment(value).lower(), written=text)

@@ -45,9 +45,11 @@ def file_names(leaf: Leaf, defects: Defects) -> tuple[str, ...]:
     A name without an extension is none: `name="report"` beside `filename="report.pdf"` is written by honest programs.
     """
     found = leaf.disposition.texts("filename", defects) + leaf.content_type.texts("name", defects)
+    if not found:
+        return ()
     names = tuple(dict.fromkeys(found))[:_MOST_NAMES]
-    misread = leaf.disposition.misread.get("filename", []) + leaf.content_type.misread.get("name", [])
-    if (len(found) > 1 or misread) and len({_extension(name) for name in (*found, *misread)} - {""}) > 1:
+    misread = (*leaf.disposition.misread.get("filename", ()), *leaf.content_type.misread.get("name", ()))
+    if (len(names) > 1 or misread) and len({_extension(name) for name in (*names, *misread)} - {""}) > 1:
         defects.add(FILE_NAME)
     return names
 

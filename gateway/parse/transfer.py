@@ -46,9 +46,9 @@ them, waiting for a twentieth of a second.
 def encoding_of(token: str) -> str:
     """The name of a transfer encoding as RFC 2045 spells it; what is unknown comes back as it is, in lower case."""
     name = _first_word(token)
-    if name in ENCODINGS:
-        return name
-    return "8bit" if name in _SLIPS or codec_for(name) else _SYNONYMS.get(name, name)
+    if name in ENCODINGS or name in _SYNONYMS:
+        return _SYNONYMS.get(name, name)
+    return "8bit" if name in _SLIPS or codec_for(name) else name
 
 
 def is_misspelt(token: str) -> bool:
