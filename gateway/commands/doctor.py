@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from gateway.commands import doctor_certificate, doctor_ground, doctor_records, doctor_services
+from gateway.commands import doctor_certificate, doctor_ground, doctor_records, doctor_scanners, doctor_services
 from gateway.commands.findings import Finding, failed, warned
 from gateway.core.errors import DnsFailure, InvalidInput
 from gateway.resolver import DnsResolver
@@ -16,7 +16,7 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
     """From the ground up; what stands on something that failed is left out, so that the first `fail` is the cause."""
     for finding in await asyncio.to_thread(doctor_ground.examine, settings):
         yield finding
-    async for finding in doctor_services.scanner(settings):
+    async for finding in doctor_scanners.examine(settings):
         yield finding
     for finding in await doctor_services.relays(settings):
         yield finding

@@ -13,11 +13,8 @@ from gateway.commands import doctor_certificate, doctor_records, doctor_services
 from gateway.commands.doctor_records import AccountNames
 from gateway.commands.findings import Finding, Health
 from gateway.core.errors import DnsFailure
-from gateway.settings import ClamavSettings, HttpSettings, RelaySettings, Settings, SmtpSettings
-from tests.conftest import missing
+from gateway.settings import HttpSettings, RelaySettings, Settings, SmtpSettings
 from tests.servers.certificates import Authority
-from tests.servers.clamd import ClamdServer, program
-from tests.servers.fake_clamd import FakeClamd, answer
 
 HOST, DOMAIN = "mx.gw.test", "gw.test"
 ACME = AccountNames("acme", "acme.gw.test", "gw1._domainkey.acme.gw.test", "v=DKIM1; k=rsa; p=QUJD", ("own.test",))
@@ -138,60 +135,8 @@ async def test_records_of_a_name_of_this_machine_only_are_not_looked_for() -> No
     assert [f.check for f in found] == ["own records"]
 
 
-# --- clamd ---
-
-
 def _settings(tmp_path: Path, **sections: Any) -> Settings:
     return Settings(hostname=HOST, domain=DOMAIN, data_dir=tmp_path, **sections)
-
-
-async def _scanner(tmp_path: Path, address: str, *, size: int = 1 << 20, seconds: float = 10) -> dict[str, Finding]:
-    settings = _settings(
-        tmp_path,
-        clamav=ClamavSettings(address=address, timeout_seconds=seconds),
-        smtp=SmtpSettings(max_message_bytes=size),
-    )
-    return {f.check: f async for f in doctor_services.scanner(settings)}
-
-
-@pytest.fixture(scope="module", params=["yes", "no"])
-def real_clamd(request: pytest.FixtureRequest) -> Any:
-    if program() is None:
-        missing("clamd")
-    server = ClamdServer(stream_max_megabytes=1)
-    config = server._config.read_text()
-    server._config.write_text(config.replace("AlertExceedsMax yes", f"AlertExceedsMax {request.param}"))
-    server.start()
-    yield server, request.param == "yes"
-    server.remove()
-
-
-async def test_a_real_clamd_is_asked_for_the_test_virus_its_size_and_its_limits(
-    tmp_path: Path, real_clamd: tuple[ClamdServer, bool]
-) -> None:
-    server, tells = real_clamd
-
-    found = await _scanner(tmp_path, server.address, size=2 << 20)
-
-    assert found["clamd"].status is Health.OK
-    assert "StreamMaxLength 3M" in found["clamd size"].detail
-    assert found["clamd limits"].status is (Health.OK if tells else Health.WARN), found["clamd limits"]
-    assert tells or "AlertExceedsMax yes" in found["clamd limits"].detail
-    assert (await _scanner(tmp_path, server.address, size=1 << 19))["clamd size"].status is Health.OK
-
-
-async def test_a_clamd_that_finds_nothing_fails(tmp_path: Path) -> None:
-    with FakeClamd(answer(b"stream: OK\0")) as server:
-        found = await _scanner(tmp_path, server.address)
-
-    assert found["clamd"].status is Health.FAIL
-    assert "freshclam" in found["clamd"].detail
-    assert len(found) == 1
-
-
-async def test_a_clamd_that_is_down_fails_and_one_that_is_off_warns(tmp_path: Path) -> None:
-    assert (await _scanner(tmp_path, f"unix:{tmp_path}/nowhere"))["clamd"].status is Health.FAIL
-    assert (await _scanner(tmp_path, "off"))["clamd"].status is Health.WARN
 
 
 # --- relay and listeners ---
