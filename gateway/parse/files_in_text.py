@@ -1,7 +1,7 @@
 """Files that stand in the text itself: uuencode, yEnc and BinHex from before MIME.
 
 Some mail programs still make attachments of them, others show the lines as text. Only what would decode is meant: a
-line `begin 644 x` in prose is prose. Looked for with `bytes.find`, so that a text without any costs next to nothing.
+line `begin 644 x` in prose is prose.
 """
 
 from __future__ import annotations
