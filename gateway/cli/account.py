@@ -112,6 +112,10 @@ def show_(ctx: typer.Context, name: Name, as_json: AsJson = False) -> None:
             show.field("next ticket", f"{found['number_prefix']}{found['next_number']}"),
             show.field("policy", f"version {found['policy_version']}"),
             *([show.field("ARC sealers", ", ".join(found["arc_sealers"]))] if found["arc_sealers"] else []),
+            show.field("quarantine", f"expires after {found['quarantine_days']} days"),
+            show.field(
+                "admins", ", ".join(found["admins"]) or "none: nobody gets the daily digest of what is held back"
+            ),
             show.field("added", show.moment(found["created_at"])),
             show.field("DKIM record", found["dkim"]["name"]),
             show.field("", show.Words(found["dkim"]["value"], "dim")),
@@ -163,6 +167,15 @@ def edit(
             help="Trusted behind a known forwarder, beside auth.trusted_arc_sealers; with commas, '' for none.",
         ),
     ] = None,
+    quarantine_days: Annotated[
+        int | None, typer.Option("--quarantine-days", metavar="N", help="After these, quarantined mail expires.")
+    ] = None,
+    admins: Annotated[
+        str | None,
+        typer.Option(
+            "--admins", metavar="ADDRESSES", help="Get the daily digest of what is held back; with commas, '' for none."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Change an account."""
@@ -174,11 +187,13 @@ def edit(
     sealers = None if arc_sealers is None else accounts.arc_sealers(arc_sealers)
     given = {
         "company_name": company_name, "timezone": timezone, "language": language, "number_prefix": number_prefix,
-        "arc_sealers": sealers,
+        "arc_sealers": sealers, "quarantine_days": quarantine_days,
     }  # fmt: skip
     values = {k: v for k, v in given.items() if v is not None}
-    if not values:
-        options = "--company-name, --timezone, --language, --number-prefix or --arc-sealers"
+    if not values and admins is None:
+        options = (
+            "--company-name, --timezone, --language, --number-prefix, --arc-sealers, --quarantine-days or --admins"
+        )
         raise typer.BadParameter(f"say what to change: {options}", ctx=ctx)
     accounts.check_language(language)
     if company_name is not None:
@@ -187,7 +202,11 @@ def edit(
         accounts.check_number_prefix(number_prefix)
     if timezone is not None:
         accounts.check_timezone(timezone)
+    if quarantine_days is not None:
+        accounts.check_quarantine_days(quarantine_days)
     with at_account(ctx, name) as desk:
+        if admins is not None:
+            values["admins"] = accounts.admins(admins, desk.settings)
         edit_account(desk.store, desk.account_id, values)
         found = _shown(desk)
     if as_json:

@@ -8,7 +8,7 @@ from zoneinfo import available_timezones
 
 from email_validator import EmailNotValidError, validate_email
 
-from gateway.core.addresses import BadAddress, base_local, normal_domain, parse_addr_spec
+from gateway.core.addresses import BadAddress, base_local, canonical, normal_domain, parse_addr_spec
 from gateway.core.clock import new_id
 from gateway.core.errors import InvalidInput
 from gateway.notify.sign import new_key
@@ -27,6 +27,8 @@ _SERVICE_LOCALS = frozenset({"answer", "bounce", "challenge", "notice", "postmas
 STATUSES = ("available", "in-email", "in-call", "in-chat", "away", "offline")
 DKIM_SELECTOR = "gw1"
 MOST_SEALERS = 20
+MOST_ADMINS = 20
+MOST_QUARANTINE_DAYS = 3650
 MOST_FIRST_NUMBER = 1_000_000_000
 """As many tickets again fit behind it: numbers are 32 bits wide in the database."""
 
@@ -139,6 +141,26 @@ def _sealer(text: str) -> str:
     if "." not in name or name.startswith("["):
         raise InvalidInput(f"--arc-sealers {text!r}: a whole domain name is needed; {cure}")
     return name
+
+
+def admins(text: str, settings: Settings) -> list[str]:
+    """The addresses of a list with commas; empty for none. Raises InvalidInput."""
+    found = {canonical(a): a for a in map(typed_address, filter(None, map(str.strip, text.split(","))))}
+    if len(found) > MOST_ADMINS:
+        raise InvalidInput(f"--admins: {len(found)} addresses; at most {MOST_ADMINS}: make a list of them elsewhere")
+    for address in found.values():
+        domain = parse_addr_spec(address).domain
+        if domain == settings.domain or domain.endswith(f".{settings.domain}"):
+            # a digest to it would open a ticket here
+            raise InvalidInput(
+                f"--admins {address}: admins read their mail elsewhere; addresses at {domain} are the gateway's own"
+            )
+    return list(found.values())
+
+
+def check_quarantine_days(days: int) -> None:
+    if not 1 <= days <= MOST_QUARANTINE_DAYS:
+        raise InvalidInput(f"--quarantine-days {days}: 1 to {MOST_QUARANTINE_DAYS} days")
 
 
 def check_number_prefix(prefix: str) -> None:

@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from gateway import log
+from gateway.core.digest import KIND
 from gateway.core.errors import GatewayError, Surroundings
 from gateway.core.notice import Rendered
 from gateway.core.tokens import Tokens
 from gateway.notify.compose import compose
+from gateway.notify.digest import compose_digest
 from gateway.notify.render import Templates
 from gateway.notify.sign import sign
 from gateway.outbox.routes import Letter
 from gateway.store import outbox
+from gateway.store.digests import Digests
 from gateway.store.engine import Store
 from gateway.store.notice_reading import Notices
 from gateway.store.outbox import Claim, SigningKey
@@ -66,10 +69,15 @@ class Preparation:
     def _compose(self, claims: Sequence[Claim]) -> tuple[list[tuple[Claim, Rendered]], dict[str, str]]:
         if not claims:
             return [], {}
-        notices = Notices(self._store, claims, self._domain)
-        return _each(
-            claims, lambda c: compose(notices.of(c), tokens=self._tokens, templates=self._templates), self._log
-        )
+        digests = Digests(self._store, [c for c in claims if c.kind == KIND], self._domain)
+        notices = Notices(self._store, [c for c in claims if c.kind != KIND], self._domain)
+
+        def written(claim: Claim) -> Rendered:
+            if claim.kind == KIND:
+                return compose_digest(digests.of(claim), tokens=self._tokens, templates=self._templates)
+            return compose(notices.of(claim), tokens=self._tokens, templates=self._templates)
+
+        return _each(claims, written, self._log)
 
     def _letter(self, claim: Claim, rendered: Rendered) -> Letter:
         key = self._keys.get(claim.account_id)

@@ -53,6 +53,7 @@ class Claim:
     created_at: datetime
     rendered: Rendered | None
     attempt_id: str = field(default_factory=new_id)
+    kind: str = ""
 
 
 def claim(
@@ -179,7 +180,9 @@ def _claim(row: Any) -> Claim:
     rendered = None
     if row.content is not None:
         rendered = Rendered(row.message_id_header, row.reverse_path, row.content, row.template)
-    return Claim(row.account_id, row.id, row.trace_id, row.recipient, row.attempts, row.created_at, rendered)
+    return Claim(
+        row.account_id, row.id, row.trace_id, row.recipient, row.attempts, row.created_at, rendered, kind=row.kind
+    )
 
 
 def release_leases(store: Store) -> None:
