@@ -6,9 +6,10 @@ own format). A `bin` is a name that says so, or a program for Linux or macOS.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
-from gateway.scan.filetypes import locks, ole, text, zipped
+from gateway.scan.filetypes import behind, locks, ole, text, zipped
 from gateway.scan.filetypes.names import shown, types_of_declared, types_of_name, with_implied
 from gateway.scan.filetypes.shapes import SHAPES, disk_image_at_end, old_tar
 from gateway.scan.filetypes.signatures import BY_FIRST_BYTE
@@ -21,6 +22,11 @@ IMAGES = frozenset(
 VIDEOS = frozenset("mp4 mov avi wmv webm mkv mpeg flv ogv 3gp".split())  # noqa: SIM905
 AUDIOS = frozenset("mp3 wav m4a ogg flac aac amr mid aiff au caf wma".split())  # noqa: SIM905
 _PDF_WITHIN_BYTES = 1024
+_PDF_BEGINS = re.compile(rb"%PDF-|%!PS-Adobe-\d\.\d PDF-\d\.\d")
+"""The second form is as old as PDF itself; readers still take it (ISO 32000-1 annex H.3, implementation note 13)."""
+_PROGRAMS = frozenset({"exe", "elf", "macho"})
+_OPENED_BY_THEIR_BEGINNING = IMAGES | VIDEOS | AUDIOS | _PROGRAMS
+"""Files that carry no others by themselves: a RAR or 7z in one of these was glued on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +56,10 @@ def look(data: bytes) -> Content:
         return _with_locks(primary, primary.types, data)
     # One file may be read as several: readers of PDF look through the first 1 KB, those of ZIP begin at the end.
     types = list(primary.types)
-    if "pdf" not in types and b"%PDF-" in data[: _PDF_WITHIN_BYTES + 5]:
+    if "pdf" not in types and _PDF_BEGINS.search(data, 0, _PDF_WITHIN_BYTES + 24):
         types.append("pdf")
+    if not types or types[0] in _OPENED_BY_THEIR_BEGINNING:
+        types += behind.archives(data)
     image = "" if types else disk_image_at_end(data)
     if image:
         types.append(image)

@@ -35,6 +35,14 @@ def _bz2(data: bytes) -> tuple[str, ...]:
     return ("bz2",) if data[3:4] in b"123456789" and data[4:10] in (b"1AY&SY", b"\x17\x72\x45\x38\x50\x90") else ()
 
 
+def _skippable(data: bytes) -> tuple[str, ...]:
+    """A frame to be skipped (RFC 8878 section 3.1.2) may stand before the data; LZ4 has the same."""
+    following = 8 + int.from_bytes(data[4:8], "little")
+    if data[0] & 0xF0 != 0x50:
+        return ()
+    return ("lz4",) if data[following : following + 4] == b"\x04\x22\x4d\x18" else ("zst",)
+
+
 def _z(data: bytes) -> tuple[str, ...]:
     return ("z",) if len(data) > 2 and 9 <= data[2] & 0x1F <= 16 else ()
 
@@ -175,6 +183,7 @@ SHAPES: dict[str, Callable[[bytes], tuple[str, ...]]] = {
     "<cafebabe>": _cafebabe,
     "<swf>": _swf,
     "<bz2>": _bz2,
+    "<skippable>": _skippable,
     "<z>": _z,
     "<arj>": _arj,
     "<lha>": _lha,

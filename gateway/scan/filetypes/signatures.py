@@ -46,6 +46,7 @@ SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     (0, b"BZh", "<bz2>"),
     (0, b"\xfd7zXZ\x00", "xz"),
     (0, b"\x28\xb5\x2f\xfd", "zst"),
+    (1, b"\x2a\x4d\x18", "<skippable>"),
     (0, b"\x04\x22\x4d\x18", "lz4"),
     (0, b"LZIP\x01", "lz"),
     (0, b"\x1f\x9d", "<z>"),

@@ -37,6 +37,7 @@ _HTML = re.compile(
     r"<(!doctype html|html|head|body|title|meta|link|style|script|iframe|table|div|span|p|a|img|h[1-6]|font|center|form|base)\b",
     re.IGNORECASE,
 )
+_XHTML = "http://www.w3.org/1999/xhtml"
 # Bounded repeats throughout: these run over megabytes that a stranger wrote.
 _ACTIVE = re.compile(
     rb"<(?:[\w-]{1,20}:)?script\b|<[^<>]{1,500}[\s\"'/]on[a-z]{3,20}\s{0,8}=|(?:java|vb)script\s{0,8}:|"
@@ -92,8 +93,8 @@ def _markup(start: str, data: bytes) -> tuple[str, ...]:
     found = next((kind for pattern, kind in _MARKUP if pattern.search(start)), "")
     prologue = _PROLOGUE.match(start)
     body = start[prologue.end() :] if prologue else start
-    if found in ("svg", "") and _HTML.match(body):
-        found = "html"  # a page that shows an SVG is a page
+    if found in ("svg", "") and (_HTML.match(body) or (not found and _XHTML in start)):
+        found = "html"  # a page that shows an SVG is a page, and so is XML that says so under any prefix
     if not found:
         return ("xml",) if start.startswith("<?xml") else ()
     active = found in ("html", "svg") and _ACTIVE.search(_text_bytes(data))

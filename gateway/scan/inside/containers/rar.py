@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from gateway.scan.filetypes import behind
 from gateway.scan.inside import rar_names
 from gateway.scan.inside.entry import Entry, Share, Unscannable
 from gateway.scan.inside.names import telling
@@ -15,8 +16,6 @@ from gateway.scan.inside.names import telling
 TYPES = frozenset({"rar"})
 
 _RAR4, _RAR5 = b"Rar!\x1a\x07\x00", b"Rar!\x1a\x07\x01\x00"
-_SFX_BYTES = 1024 * 1024
-"""So far a program that unpacks itself may reach before the archive, by both technotes."""
 _CANNOT = "rar cannot be listed"
 _A_PART = "a part of a rar"
 _HEADER_BYTES = 2 * 1024 * 1024
@@ -62,12 +61,13 @@ def entries(content: bytes, share: Share) -> Iterator[Entry]:
 
 
 def _files(content: bytes, archive: _Archive, share: Share) -> Iterator[_File]:
-    at = content.find(b"Rar!\x1a\x07", 0, _SFX_BYTES)
-    if at >= 0 and content.startswith(_RAR5, at):
+    """From the archive's beginning: a program that unpacks it may stand before."""
+    at = 0 if content.startswith((_RAR4, _RAR5)) else behind.rar_start(content)
+    if at < 0:
+        raise _Broken
+    if content.startswith(_RAR5, at):
         return _rar5(content, at + len(_RAR5), archive, share)
-    if at >= 0 and content.startswith(_RAR4, at):
-        return _rar4(content, at + len(_RAR4), archive, share)
-    raise _Broken
+    return _rar4(content, at + len(_RAR4), archive, share)
 
 
 # Version 4

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from gateway.scan.filetypes import behind
 from gateway.scan.inside.entry import ENTRY_BYTES, FILES, Entry, Share, Unscannable
 
 TYPES = frozenset({"7z"})
@@ -70,6 +71,9 @@ class _Streams:
 
 def entries(content: bytes, share: Share) -> Iterator[Entry]:
     """Every file by its name, without content unless it is empty. Raises Unscannable."""
+    start = behind.seven_zip_start(content)
+    if start > 0:  # a program that unpacks it stands before
+        content = content[start:]
     try:
         found = _found(content, share)
         if found is None:

@@ -97,3 +97,7 @@ def test_the_budget_of_files_holds():
     found, reason = read(sevenzip, content, share_of(content, Budget(time.monotonic() + 30, files=5)))
     assert len(found) == 5
     assert "files" in reason
+
+
+def test_an_archive_behind_the_program_that_unpacks_it_is_found():
+    assert names(sevenzip, b"MZ" + bytes(3000) + make.archive(make.files("a.exe"))) == ["a.exe"]
