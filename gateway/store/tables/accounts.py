@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import JSON, Index, UniqueConstraint, false, text
+from sqlalchemy import JSON, Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from gateway.store.tables.columns import moment
+
+_NO = text("false")
 
 
 def _unique_while_there(name: str, *names: str) -> Index:
@@ -110,7 +112,7 @@ class Membership(SQLModel, table=True):
     team_id: str = Field(primary_key=True)
     agent_id: str = Field(primary_key=True)
     last_turn: int = 0
-    manages: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    manages: bool = Field(default=False, sa_column_kwargs={"server_default": _NO})
 
 
 class ContactRow(SQLModel, table=True):
@@ -140,7 +142,7 @@ class PolicyVersion(SQLModel, table=True):
     author: str = ""
     rolled_back_from: int | None = None
     created_at: datetime = moment()
-    probation: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    probation: bool = Field(default=False, sa_column_kwargs={"server_default": _NO})
     told_at: datetime | None = moment(default=None, nullable=True)
 
 
