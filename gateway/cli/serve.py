@@ -95,7 +95,8 @@ def scanner_lines(settings: Settings) -> Iterator[str]:
     """What scans mail, loudly where nothing does. Raises InvalidInput for YARA rules that cannot be used."""
     from gateway.scan.clamd_address import describe
 
-    yield describe(settings.clamav.address, settings.data_dir / "clamd.seen")
+    beside = "YARA rules" if settings.yara.rules else ""
+    yield describe(settings.clamav.address, settings.data_dir / "clamd.seen", beside=beside)
     if settings.yara.rules:
         from gateway.scan.yara_rules import compiled
 

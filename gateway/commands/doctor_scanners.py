@@ -47,7 +47,7 @@ async def clamd(settings: Settings) -> AsyncIterator[Finding]:
     limits.
     """
     marker, size_bytes = settings.data_dir / "clamd.seen", settings.smtp.max_message_bytes
-    says = describe(settings.clamav.address, marker)
+    says = describe(settings.clamav.address, marker, beside="YARA rules" if settings.yara.rules else "")
     scans = clamav.make(settings.clamav.address, settings.clamav.timeout_seconds, marker)
     found = await scans.scan(EICAR)
     yield _of_test_virus(found, says)

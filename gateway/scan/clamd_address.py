@@ -84,10 +84,15 @@ def _is_socket(path: str) -> bool:
         return False
 
 
-def describe(address: str, seen_marker: Path | None = None) -> str:
-    """One sentence for the start: where mail will be scanned, loud when nowhere. Raises InvalidInput."""
+def describe(address: str, seen_marker: Path | None = None, *, beside: str = "") -> str:
+    """One sentence for the start: where mail will be scanned, loud when nowhere. `beside` is what judges without clamd.
+
+    Raises InvalidInput.
+    """
     parsed = parse_address(address)
     if isinstance(parsed, Off):
+        if beside:
+            return f'No clamd: clamav.address is "off", so mail is judged by {beside} alone.'
         return 'NO VIRUS SCANNER: clamav.address is "off", so mail is taken unscanned and every report says so.'
     if not isinstance(parsed, Auto):
         return f"Virus scanner: clamd at {parsed}."
@@ -96,4 +101,6 @@ def describe(address: str, seen_marker: Path | None = None) -> str:
         return f"Virus scanner: clamd at {found}, found by itself."
     if seen_marker and seen_marker.exists():
         return "VIRUS SCANNER DOWN: clamd was here before and its socket is gone; mail is treated as policies say."
+    if beside:
+        return f"No clamd: no socket in the usual places, so mail is judged by {beside} alone until one appears."
     return "NO VIRUS SCANNER: no clamd socket in the usual places, so mail is taken unscanned until one appears."

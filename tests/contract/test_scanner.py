@@ -183,6 +183,8 @@ async def test_a_clamd_killed_in_the_middle_of_a_scan_is_down(bench):
         pytest.param(fake_clamd.hang, "unscanned", "timeout", id="hangs"),
         pytest.param(fake_clamd.deaf, "unscanned", "timeout", id="never reads"),
         pytest.param(fake_clamd.close, "unscanned", "down", id="hangs up"),
+        pytest.param(fake_clamd.refuse, "unscanned", "down", id="refuses"),
+        pytest.param(fake_clamd.ok_over_the_limit, "unscanned", "protocol", id="OK over the limit"),
         pytest.param(fake_clamd.answer(b""), "unscanned", "down", id="says nothing"),
         pytest.param(fake_clamd.answer(b"stream: O"), "unscanned", "protocol", id="half a reply"),
         pytest.param(fake_clamd.answer(b"stream: OK"), "unscanned", "protocol", id="reply without its end"),
@@ -300,6 +302,14 @@ async def test_off_is_off_and_loud(bench):
     assert (await bench.scan("off")) == ScannerResult(ScanStatus.UNSCANNED, "scanner-off")
     assert "NO VIRUS SCANNER" in describe("off")
     assert not await bench.scanner("off").ping()
+
+
+async def test_where_yara_judges_no_clamd_is_said_without_alarm(bench, monkeypatch):
+    monkeypatch.setattr(clamd_address, "USUAL_SOCKETS", ())
+    for address in ("off", "auto"):
+        said = describe(address, bench.marker, beside="YARA rules")
+        assert said.startswith("No clamd: ")
+        assert "judged by YARA rules alone" in said
 
 
 async def test_a_full_backlog_is_waited_for(bench, tmp_path):

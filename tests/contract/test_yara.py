@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+import re
 import signal
 import sys
 import time
@@ -21,10 +22,12 @@ from gateway.scan.runner import ScanRunner
 from gateway.scan.scanners import clamav, yara
 from gateway.scan.yara_rules import compiled
 from gateway.settings import Settings, YaraSettings
+from tests.conftest import ROOT
 from tests.unit.scan.test_runner import mail
 
 pytest.importorskip("yara_x") if os.environ.get("CI") != "true" else __import__("yara_x")
 
+HOWTO = ROOT / "docs" / "howto" / "add-a-scanner.md"
 EICAR = rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$" + b"EICAR-STANDARD-ANTIVIRUS" + b"-TEST-FILE!$H+H*"
 # in pieces, so that no scanner takes the rules or this file away
 RULES = r"""
@@ -234,6 +237,14 @@ async def test_with_clamd_off_yara_alone_judges(rules, tmp_path):
     async with scanner(rules) as made:
         found = await report(ATTACHED, clamav.make("off", 1, tmp_path / "seen"), made)
     assert (found.status, [f.where for f in found.findings]) == (ScanStatus.INFECTED, ["3"])
+
+
+async def test_the_rule_of_the_how_to_finds_the_test_virus_and_not_itself(tmp_path):
+    (example,) = re.findall(r"^```yara\n(.*?)^```$", HOWTO.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    (tmp_path / "eicar.yar").write_text(example)
+    async with scanner(tmp_path) as made:
+        assert (await report(ATTACHED, made)).findings == (Finding("yara", "Eicar_Test_File", "3"),)
+        assert (await made.scan(example.encode())).status is ScanStatus.CLEAN
 
 
 def test_the_eicar_of_these_tests_is_the_industry_s():

@@ -53,7 +53,7 @@ def environment() -> dict[str, str]:
 
 
 def test_the_pages_are_there() -> None:
-    assert {p.stem for p in PAGES} == {"add-a-condition", "add-a-check", "add-a-scanner", "add-a-notification"}
+    assert {p.stem for p in PAGES} == {"add-a-condition", "add-a-check", "add-a-scanner", "add-a-notification", "add-a-job"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
@@ -94,9 +94,3 @@ def test_the_example_keeps_the_house_s_style(page: Path, tmp_path: Path) -> None
             command = [sys.executable, "-m", "ruff", *how, "--no-cache", "--stdin-filename", str(ROOT / path), "-"]
             done = subprocess.run(command, check=False, capture_output=True, text=True, input=content, cwd=ROOT)
             assert done.returncode == 0, f"{path}\n{done.stdout}{done.stderr}"
-
-
-def test_the_line_to_change_for_a_scanner_is_the_one_that_is_there() -> None:
-    page = (HOWTO / "add-a-scanner.md").read_text(encoding="utf-8")
-    (removed,) = re.findall(r"^-( +\S.*)$", page, re.MULTILINE)
-    assert removed in (ROOT / "gateway" / "line.py").read_text(encoding="utf-8").splitlines()

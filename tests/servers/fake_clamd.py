@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
+import struct
 import tempfile
 import threading
 from collections.abc import Callable
@@ -50,6 +51,19 @@ def early(reply: bytes) -> Behaviour:
 def close(sock: socket.socket) -> None:
     """Take the first bytes and hang up."""
     sock.recv(1 << 10)
+
+
+def refuse(sock: socket.socket) -> None:
+    """Hang up before a word was said: to a client that is still sending, a reset."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def ok_over_the_limit(sock: socket.socket) -> None:
+    """Read no further than a limit of its own, and call what came so far clean."""
+    left = 1 << 20
+    while left > 0:
+        left -= len(sock.recv(1 << 16))
+    sock.sendall(b"stream: OK\0")
 
 
 def _take_all(sock: socket.socket) -> None:

@@ -1,5 +1,6 @@
-"""YARA rules of the operator's, by yara-x: over the message as it came, and over every attachment decoded. It needs no daemon,
-and where no clamd is, what it says is all that is said.
+"""YARA rules of the operator's, by yara-x, over the message as it came and over every attachment decoded.
+
+They need no daemon, and where no clamd is, what they say is all that is said.
 """
 
 from __future__ import annotations
