@@ -32,7 +32,9 @@ HEADER_CHARACTERS = 1_000
 _TURNS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 """What turns the direction of the words behind it: a name that reads `fdp.exe` backwards."""
 
-_WHY = {
+_WHY: dict[str, str] = {
+    "ambiguous": "programs would read it differently, and find other files in it",
+    "spam": "a filter takes it for spam",
     Reason.FORGED: "the author's domain disowns it (DMARC)",
     Reason.UNVERIFIED: "nothing proves who wrote it",
     Reason.VIRUS: "a scanner found something in it",
@@ -87,8 +89,7 @@ def _waiting(connection: Connection, account_id: str, row: Any, days: int) -> Js
 
 
 def _why(row: Any) -> Iterator[str]:
-    known = row.reason in set(Reason)
-    yield _WHY.get(Reason(row.reason), str(row.reason)) if known else str(row.reason)
+    yield _WHY.get(row.reason, str(row.reason))
     facts = load_facts(row.facts)
     decision = load_decision(row.decision)
     if decision["text"]:

@@ -12,7 +12,8 @@ from gateway.web.problems import MEDIA_TYPE, ProblemDocument
 Json = dict[str, Any]
 
 _DESCRIPTION = """\
-Reads what the gateway keeps of one account, the account of the API key, and checks how its mailboxes forward.
+Reads what the gateway keeps of one account, the account of the API key, checks how its mailboxes forward, and lets go or
+deletes what was held back.
 
 Every answer that is no success is a problem document (RFC 9457). Lists come newest first, a page at a time: give
 `next_cursor` of a page as `cursor` to get the next. Times are RFC 3339 in UTC. What belongs to another account looks like

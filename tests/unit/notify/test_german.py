@@ -79,7 +79,7 @@ def test_a_shared_part_exists_in_every_language_a_kind_is_written_in() -> None:
     folder = templates_folder() / "notifications"
     for file in folder.glob("[!_]*/*.j2"):
         imported = re.findall(r'from "([^"]+)"', file.read_text(encoding="utf-8"))
-        own = {"_parts/frame.j2", f"_parts/agent-{file.stem}.j2"}
+        own = {"_parts/frame.j2", f"_parts/agent-{file.stem}.j2", f"_parts/digest-{file.stem}.j2"}
         assert set(imported) <= own, f"{file}: speaks another language in between"
 
 
