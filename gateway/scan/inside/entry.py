@@ -17,6 +17,8 @@ BYTES = 1024 * 1024 * 1024
 SECONDS = 30.0
 ENTRY_BYTES = 16 * 1024 * 1024
 """What is held of one entry at most. The type of a larger one goes by its beginning, and it is not entered."""
+STREAM_BYTES = 48 * 1024 * 1024
+"""The same for the one file of a compressed stream: logs come as a tar of tens of megabytes in a tgz of two."""
 
 
 class Unscannable(Exception):
@@ -26,7 +28,7 @@ class Unscannable(Exception):
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A file in a container, by the name it has there. `content` is None where it can only be listed, or is encrypted;
-    `cut` says that it is only the beginning (ENTRY_BYTES of a larger file).
+    `cut` says that it is only the beginning (ENTRY_BYTES or STREAM_BYTES of a larger file).
     """
 
     name: str

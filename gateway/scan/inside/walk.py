@@ -11,7 +11,7 @@ from gateway import log, registry
 from gateway.core.reports import InnerFile
 from gateway.scan import filetypes
 from gateway.scan.inside import containers
-from gateway.scan.inside.entry import DEPTH, ENTRY_BYTES, Budget, Entry, Share, Unscannable
+from gateway.scan.inside.entry import DEPTH, Budget, Entry, Share, Unscannable
 
 KINDS = 200
 """Groups of files alike that are told; more tell a person nothing, and a policy enough."""
@@ -161,7 +161,7 @@ class _Walk:
 
     def _go_down(self, entry: Entry, file: _File) -> None:
         if entry.cut:
-            self._give_up(f"a container of more than {ENTRY_BYTES >> 20} MiB")
+            self._give_up("a container too large to look into")
         else:
             self.enter(file)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from gateway.scan.inside.entry import ENTRY_BYTES, RATIO, Entry, Share
+from gateway.scan.inside.entry import ENTRY_BYTES, RATIO, STREAM_BYTES, Entry, Share
 from gateway.scan.inside.names import telling
 
 PIECE_BYTES = 64 * 1024
@@ -109,7 +109,7 @@ def unpack_members(content: bytes, magic: bytes, new: Callable[[], Decompressor]
     """
     source = memoryview(content)
     kept: list[bytes] = []
-    at, room = 0, ENTRY_BYTES
+    at, room = 0, STREAM_BYTES
     while True:
         share.file()  # ten thousand streams, not millions of empty ones
         member = unpack(source[at:], new(), share, room=room)
