@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
+import os
 import lzma
 import struct
 import zlib
@@ -85,10 +86,9 @@ def test_a_million_empty_members_end_at_ten_thousand(kind: str) -> None:
 
 
 def test_of_a_large_file_the_beginning_is_kept_and_no_more_unpacked() -> None:
-    text = b"".join(b"%d %d\n" % (n, n * n) for n in range(3_500_000))
-    assert len(text) > STREAM_BYTES + 65_536
+    text = b"log\n" + os.urandom(STREAM_BYTES + 100_000)
     spend = make.budget()
-    found = look(gzip.compress(text, 1), "log.gz", spend)
+    found = look(gzip.compress(text, 0), "log.gz", spend)
     assert (found.unscannable, found.files[0].count) == ("", 1)
     assert make.spent(spend)[1] <= STREAM_BYTES + 65_536
 
@@ -103,8 +103,8 @@ def test_a_large_bomb_is_known_by_its_beginning() -> None:
 
 
 def test_a_large_archive_in_it_is_not_entered() -> None:
-    noise = b"".join(b"%d %d\n" % (n, n * n) for n in range(3_500_000))
-    found = look(gzip.compress(make.tarred(("noise", noise)), 1), "a.tgz")
+    noise = os.urandom(STREAM_BYTES)
+    found = look(gzip.compress(make.tarred(("noise", noise)), 0), "a.tgz")
     assert found.unscannable == "a container too large to look into"
     assert paths(found) == ["a.tgz/a.tar"]
 
