@@ -5,8 +5,8 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
-import os
 import lzma
+import os
 import struct
 import zlib
 from collections.abc import Callable
