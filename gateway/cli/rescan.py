@@ -74,9 +74,8 @@ def _report(tally: Tally, *, as_json: bool) -> None:
             for f in found
         ]  # fmt: skip
         columns = ("account", "message", "ticket", "file", "virus", "told", "author", "subject")
-        show.table(columns, rows, empty=f"Nothing infected. {_counts(tally)}")
-        if found:
-            show.say(_counts(tally))
+        show.table(columns, rows, empty="Nothing infected.")
+        show.complain(_counts(tally), prefix="")  # beside the table, which programs read
     for holder, why in tally.unreadable:
         show.complain(f"message {holder.id} of {holder.account} could not be scanned: {why}")
     if tally.unreadable:

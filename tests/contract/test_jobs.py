@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -17,7 +18,7 @@ from gateway.commands.late_scan import Bench
 from gateway.core.clock import now
 from gateway.core.errors import InvalidInput
 from gateway.ground import Ground
-from gateway.jobs.job import LeaseLost, Turn
+from gateway.jobs.job import LeaseLost, Turn, all_jobs
 from gateway.jobs.runner import JobRunner
 from gateway.offload import Offload
 from gateway.store import jobs
@@ -269,3 +270,10 @@ async def test_a_runner_that_was_away_too_long_is_cut(
         await until(lambda: not here._running)
         assert row(ground, "a").holder == "another node"
     assert row(ground, "a").holder == "another node"
+
+
+@pytest.mark.parametrize("name", ["digest", "quarantine-retention"])
+async def test_where_there_is_nothing_to_do_nothing_is_said(ground: Ground, pool: Offload, name: str) -> None:
+    line = SimpleNamespace(store=ground.store, blobs=ground.blobs, store_pool=pool)
+    bench = Bench(cast("Any", line), cast("Any", None), cast("Any", None))
+    assert await all_jobs()[name].run(bench, Turn(now(), {}, name, "one", ground.store, pool)) == ""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import socket
+import subprocess
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
@@ -105,3 +107,29 @@ def test_a_rescan_that_was_ended_is_done_again_and_nobody_is_told_twice(tmp_path
         wait_until(lambda: is_done(gateway, 2), "the rescan that was ended is done")
         assert (infected(gateway), told(gateway)) == (4, 4)
         assert gateway.audit().problems == []
+
+
+def test_the_command_says_what_it_found_and_why_it_cannot(tmp_path: Path) -> None:
+    scanner = Growing()
+    clamd = FakeClamd(scanner, at_once=True)
+    with RunningGateway(tmp_path, settings={"clamav": {"address": clamd.address}}) as gateway:
+        with clamd:
+            gateway.add_agent("acme", "ann@acme.test")
+            gateway.start()
+            assert gateway.send(with_files(1, LATE)).code == 250
+            assert gateway.stop() == 0
+            assert rescan(gateway) == (0, "", "1 files of 1 messages were scanned.\n")
+            scanner.version = 2
+            code, out, _ = rescan(gateway, "--since", "1d", "--json", "--account", "acme")
+            (found,) = json.loads(out)
+            assert (code, found["ticket"], found["file"], found["virus"]) == (0, 1, "1.pdf", "Late.Virus")
+            assert found["told"] == ["ann@acme.test"]
+            assert json.loads(rescan(gateway, "--json")[1]) == []
+        code, out, err = rescan(gateway)
+    assert (code, out) == (1, "")
+    assert "no virus scanner answers (clamav); `gateway doctor` says why" in err
+
+
+def rescan(gateway: RunningGateway, *arguments: str) -> tuple[int, str, str]:
+    done = subprocess.run(gateway.command("rescan", *arguments), capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout, done.stderr

@@ -28,7 +28,6 @@ LOOPS = {
     "smtp/session.py": 1,  # a command: a bug is 451, never told
     "store/committer.py": 2,  # the thread outlives any member of a group; where it dies all the same, the process does too
     "jobs/runner.py": 1,  # a round, and each job: one bad job stops no other
-    "jobs/runner.py": 1,  # a round, and each job: one bad job stops no other
     "outbox/worker.py": 2,  # the round, and one row: a bad row stops nobody's mail
     "outbox/preparing.py": 1,  # one row of a batch that is rendered together
     "outbox/record.py": 1,  # one row of a batch that is recorded together

@@ -101,17 +101,6 @@ class ClamAv:
         except (OSError, clamd.ResponseError):
             return ""
 
-    async def version(self) -> str:
-        """Its own with that of its signatures, empty where it does not answer."""
-        where = self._where()
-        if where is None:
-            return ""
-        try:
-            async with asyncio.timeout(min(PING_SECONDS, self._timeout_seconds)):
-                return without_controls(await _instream.version(where))
-        except (OSError, clamd.ResponseError):
-            return ""
-
     def _turn(self, content: bytes) -> asyncio.Semaphore:
         return self._large_turns if len(content) >= LARGE_OCTETS else self._turns
 
