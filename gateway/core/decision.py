@@ -128,13 +128,38 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Assign:
-    """To one agent (`agent`), or by `strategy` to one of the `teams`' agents."""
+    """To one agent (`agent`), or by `strategy` to one of the `teams`' agents; where none of them can get mail, as `otherwise`
+    says.
+    """
 
     agent: str | None = None
     teams: tuple[str, ...] = ()
     strategy: str = "least-open"
     last_agent_first: bool = False
     reassign: bool = False
+    otherwise: Assign | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewTicket:
+    """A ticket of its own, whichever one the message belongs to."""
+
+    new_ticket: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ToMailbox:
+    """The ticket belongs to that mailbox of the account."""
+
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """An internal note on the ticket; `rule` wrote it."""
+
+    note: str
+    rule: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,14 +190,15 @@ class Acknowledge:
     template: str | None = None
 
 
-Effect = Route | Assign | Set | Tag | Notify | Acknowledge
+Effect = Route | Assign | NewTicket | ToMailbox | Note | Set | Tag | Notify | Acknowledge
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
     """`reason` explains the disposition; `text` goes into the SMTP reply of a rejection.
 
-    `silence` says why the author gets no acknowledgement, empty when one is due.
+    `silence` says why the author gets no acknowledgement, empty when one is due. `participants` are those of To and Cc
+    who take part in the ticket from now on.
     """
 
     disposition: Disposition
@@ -186,3 +212,4 @@ class Decision:
     effects: tuple[Effect, ...]
     policy_version: int
     silence: str = ""
+    participants: tuple[Address, ...] = ()

@@ -36,6 +36,9 @@ class Place:
     `mailboxes` are those this transaction addresses, the owner first; `own_domains` are all domains whose addresses
     belong to the account (mailboxes' domains, domains of its own, its gateway domain): for authors there only DKIM
     proves. `arc_sealers` are domains whose ARC seals this account trusts, beside those of the configuration.
+
+    `receiving_domains` are those of its own whose mail comes to us. `default_team` has what no team is named for;
+    `other_teams` are the addresses of the account's other mailboxes with their teams, where these are not the default.
     """
 
     account_id: str
@@ -51,11 +54,19 @@ class Place:
     policy_version: int
     exempt: bool = False
     arc_sealers: frozenset[str] = frozenset()
+    receiving_domains: frozenset[str] = frozenset()
+    default_team: str | None = None
+    other_teams: tuple[tuple[str, str], ...] = ()
 
     @property
     def mailbox(self) -> Mailbox:
         """The mailbox that owns the ticket."""
         return self.mailboxes[0]
+
+    def team_of(self, address: str) -> str | None:
+        """The team that has what comes to a mailbox of the account, given by its canonical address."""
+        here = {m.address: m.team for m in self.mailboxes}
+        return here.get(address) or dict(self.other_teams).get(address) or self.default_team
 
 
 class Evidence(StrEnum):
@@ -63,11 +74,16 @@ class Evidence(StrEnum):
 
     MESSAGE_ID = "message-id"
     ANSWER_ADDRESS = "answer-address"
+    OPEN_TICKET = "open-ticket"
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A ticket this message may belong to. `is_participant`: the author's address is one of the ticket's participants."""
+    """A ticket this message may belong to. `is_participant`: the author's address is one of the ticket's participants.
+
+    `OPEN_TICKET` is no evidence by itself: nothing in the message names the ticket, and only a policy's
+    `join_open_ticket` makes it count. `closed_at` is None for a ticket that is not closed.
+    """
 
     ticket_id: str
     number: int
@@ -77,6 +93,9 @@ class Candidate:
     evidence: Evidence
     is_participant: bool
     agent: str | None = None
+    tags: tuple[str, ...] = ()
+    last_activity: datetime | None = None
+    closed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +115,8 @@ class Context:
     """What the store remembers that a decision may need. `bounce_of` is the outbox row a delivery report answers;
     `is_own_mail` says that the Message-ID is one of ours: a notification that came back.
 
-    `challenge` is the open challenge that came back with this message.
+    `challenge` is the open challenge that came back with this message. `listed` are those of To and Cc, in canonical form,
+    that are contacts of the account.
     """
 
     contact: Contact | None = None
@@ -105,3 +125,4 @@ class Context:
     first_tried_at: datetime | None = None
     is_own_mail: bool = False
     challenge: Challenge | None = None
+    listed: frozenset[str] = frozenset()

@@ -35,12 +35,16 @@ class Ticket(SQLModel, table=True):
     fields: dict[str, str] = Field(sa_type=JSON)
     created_at: datetime = moment()
     updated_at: datetime = moment()
+    closed_at: datetime | None = moment(default=None, nullable=True)
 
 
 class Participant(SQLModel, table=True):
-    """An address that belongs to a ticket. `address_key` is its canonical form."""
+    """An address that belongs to a ticket. `address_key` is its canonical form. `role`: `customer` wrote it, `cc` was named
+    in To or Cc.
+    """
 
     __tablename__ = "participant"
+    __table_args__ = (Index("participant_by_address", "account_id", "address_key", "ticket_id"),)
     account_id: str = Field(primary_key=True)
     ticket_id: str = Field(primary_key=True)
     address_key: str = Field(primary_key=True)
