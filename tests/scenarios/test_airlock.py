@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -33,7 +34,8 @@ from gateway.web.app import make_app
 from gateway.web.figures import Figures, LoopLag
 from gateway.web.readiness import Readiness
 from gateway.web.security import key_digest
-from tests.servers.inprocess import Client, Gateway, numbered
+from tests.servers.inprocess import Client, Gateway, make_seed, numbered
+from tests.servers.postgres import postgres  # noqa: F401 - a fixture
 
 _a, _m, _o = columns(Account), columns(MessageRow), columns(Outbox)
 
@@ -53,6 +55,12 @@ def with_program(subject: str, size: int = 0) -> bytes:
     message.set_content("See https://evil.example/ in the file.\n" + "x" * 70 * (size // 70) + "\n")
     message.add_attachment(SECRET, maintype="application", subtype="pdf", filename="setup.pdf")
     return message.as_bytes().replace(b"\n", b"\r\n")
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def seed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    server = request.getfixturevalue("postgres") if request.param == "postgres" else None
+    return make_seed(tmp_path_factory.mktemp(f"airlock-{request.param}"), server)
 
 
 @pytest.fixture(autouse=True)
