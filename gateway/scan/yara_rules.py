@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,17 @@ def compiled(places: Sequence[Path]) -> Compiled:
     if not count:
         raise InvalidInput(f"yara.rules: there is no rule in {', '.join(map(str, places))}")
     return Compiled(rules, count, len(files))
+
+
+def fingerprint(places: Sequence[Path]) -> str:
+    """Another text means that other rules would be read. Empty where they cannot be."""
+    digest = hashlib.sha256()
+    try:
+        for file in (file for place in places for file in _files(place)):
+            digest.update(f"{file}\0".encode() + file.read_bytes())
+    except (OSError, InvalidInput):
+        return ""
+    return digest.hexdigest()[:16]
 
 
 def package() -> Any:

@@ -97,6 +97,16 @@ async def test_large_mail_is_looked_at_to_its_last_octet(rules):
         assert (await report(content, made)).findings == (Finding("yara", "Says_Overdue", "2"),)
 
 
+async def test_other_rules_are_another_version(rules):
+    async with scanner(rules) as made:
+        before = await made.version()
+        assert before == await made.version() != ""
+        rules.write_text(RULES + "rule More { condition: false }")
+        assert await made.version() not in (before, "")
+        rules.unlink()
+        assert await made.version() == ""
+
+
 # --- the start ---
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from gateway.core.ports import Mail, Scanner, ScannerResult
 from gateway.core.reports import Finding, ScanStatus
+from gateway.scan.yara_rules import fingerprint
 from gateway.settings import Settings
 
 NAME = "yara"
@@ -40,6 +41,7 @@ class Yara:
     def __init__(self, places: Sequence[Path], timeout_seconds: int) -> None:
         command = [sys.executable, "-m", "gateway.scan.yara_process", str(timeout_seconds), *map(str, places)]
         self._command = command
+        self._places = tuple(places)
         self._timeout_seconds = timeout_seconds
         self._turn = asyncio.Lock()
         self._starting: asyncio.Task[asyncio.subprocess.Process] | None = None
@@ -57,6 +59,10 @@ class Yara:
                 self._end(process)  # it would answer the next one with what it has to say of this
                 raise
         return _meaning(said)
+
+    async def version(self) -> str:
+        """Another text where its rules are others."""
+        return await asyncio.to_thread(fingerprint, self._places)
 
     async def close(self) -> None:
         if self._starting:
