@@ -16,7 +16,7 @@ from gateway.commands.rescan import Tally, rescan
 from gateway.scan.again import ScannerAway
 from gateway.store import files, queries
 from gateway.store.files import Withheld
-from gateway.store.kept_files import Scope
+from gateway.store.kept_files import Place, Scope
 from gateway.store.tables import Outbox
 from gateway.store.tables.columns import columns
 from tests.servers.clamd import ClamdServer
@@ -170,3 +170,25 @@ async def test_copies_on_one_ticket_are_told_once(gateway: Gateway, growing: Cla
     assert len((await rescanned(gateway)).found) == 2
     assert told(gateway) == ["ann@acme.test", "bob@acme.test"]
     assert audit(gateway.ground.store, gateway.ground.blobs).problems == []
+
+
+async def test_what_was_ended_goes_on_behind_the_last_place_that_was_kept(
+    gateway: Gateway, growing: ClamdServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.store.kept_files.CHUNK", 1)
+    kept = [await mailed(gateway, with_files(n, LATE + b" %d" % n)) for n in range(3)]
+    growing.learn("Late.Virus", LATE)
+    places: list[Place] = []
+
+    async def end_after_the_first(place: Place, _tally: Tally) -> None:
+        places.append(place)
+        raise KeyError("killed")
+
+    bench = app.bench_of(gateway.line)
+    with pytest.raises(KeyError):
+        await rescan(bench, Scope(), by="test", on_place=end_after_the_first)
+    tally = await rescan(bench, Scope(), by="test", after=places[0])
+
+    assert places == [(gateway.account_id(), kept[2]["id"])]
+    assert [f.holder.id for f in tally.found] == [kept[1]["id"], kept[0]["id"]]
+    assert all(message(gateway, m["id"])["scan"]["status"] == "infected" for m in kept)
