@@ -46,6 +46,8 @@ class Told:
 class Facts:
     """All that a condition may read. Where `told` is set, `message.author` is whom that field names and `auth.sender`
     unverified: a machine or a rewriting forwarder wrote From. `auth.results` are what was found, of From, in every case.
+    `body` is which of the message's bodies was taken, `html` or `text`; `detected_language` what its words were found to be
+    in, empty where nobody asked or they are too few.
     """
 
     envelope: EnvelopeFacts
@@ -56,6 +58,8 @@ class Facts:
     context: Context
     now: datetime
     told: Told | None = None
+    body: str = "html"
+    detected_language: str = ""
 
 
 class Disposition(StrEnum):
@@ -177,10 +181,20 @@ class Tag:
 
 @dataclass(frozen=True, slots=True)
 class Notify:
-    """A notice to addresses, to `assignee`, or to `team:<name>`; `only` replaces the usual notices."""
+    """A notice to addresses, to `assignee`, or to `team:<name>`; `only` replaces the usual notices. `template` empty for
+    the one that what happened has.
+    """
 
     to: tuple[str, ...]
     only: bool = False
+    template: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """The message itself to an address outside, as a new message in the mailbox's name."""
+
+    address: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +204,7 @@ class Acknowledge:
     template: str | None = None
 
 
-Effect = Route | Assign | NewTicket | ToMailbox | Note | Set | Tag | Notify | Acknowledge
+Effect = Route | Assign | NewTicket | ToMailbox | Note | Set | Tag | Notify | Forward | Acknowledge
 
 
 @dataclass(frozen=True, slots=True)
