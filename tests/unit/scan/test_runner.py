@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from gateway.core.envelope import Client, Envelope
 from gateway.core.ports import Mail, ScannerResult
 from gateway.core.reports import Finding, ScanStatus
 from gateway.parse import message, transfer
@@ -98,6 +100,7 @@ INFECTED, UNSCANNABLE, UNSCANNED, CLEAN = (
     ScannerResult(ScanStatus.UNSCANNED, "down"),
     ScannerResult(ScanStatus.CLEAN),
 )
+OFF = ScannerResult(ScanStatus.UNSCANNED, "scanner-off")
 ENCRYPTED = ScannerResult(ScanStatus.UNSCANNABLE, "encrypted")
 
 
@@ -112,6 +115,11 @@ ENCRYPTED = ScannerResult(ScanStatus.UNSCANNABLE, "encrypted")
         ([ENCRYPTED, UNSCANNED], UNSCANNED),
         ([ENCRYPTED, UNSCANNABLE], UNSCANNABLE),
         ([], ScannerResult(ScanStatus.UNSCANNED, "scanner-off")),
+        ([OFF], OFF),
+        ([OFF, CLEAN], CLEAN),
+        ([OFF, ENCRYPTED], ENCRYPTED),
+        ([OFF, UNSCANNED], UNSCANNED),
+        ([ScannerResult(None), OFF], OFF),
     ],
 )
 def test_the_gravest_answer_counts(results, expected):
@@ -228,3 +236,81 @@ async def test_encryption_and_macros_inside_are_those_of_the_file():
         mail(("message/rfc822", "f.eml", eml_with(bytes(flagged), "l.zip"))), Says(ScanStatus.CLEAN)
     )
     assert report.parts[0].encrypted
+
+
+# -- several scanners
+
+
+class Opinion(Says):
+    """One that judges no viruses; its verdict is none, whatever it says."""
+
+    name = "opinion"
+    judges = False
+    closed = False
+
+    async def scan(self, content: bytes, mail: Mail) -> ScannerResult:
+        result = await super().scan(content, mail)
+        return ScannerResult(result.status, "down", result.findings, (("opinion.score", 7.5),))
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+@pytest.mark.parametrize("status", list(ScanStatus))
+async def test_one_that_judges_no_viruses_adds_facts_only(status):
+    report = await report_of(mail(), Says(ScanStatus.CLEAN), Opinion(status))
+    assert (report.status, report.reason, report.findings) == (ScanStatus.CLEAN, "", ())
+    assert report.facts == (("opinion.score", 7.5),)
+    alone = await report_of(mail(), Opinion(status))
+    assert (alone.status, alone.reason) == (ScanStatus.UNSCANNED, "scanner-off")
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [(TimeoutError(), "timeout"), (ConnectionResetError(), "down"), (ValueError("a bug"), "protocol")],
+)
+async def test_that_it_failed_is_a_fact_and_leaves_nothing_unscanned(error, state):
+    report = await report_of(mail(), Says(ScanStatus.CLEAN), Opinion(ScanStatus.CLEAN, raises=error))
+    assert (report.status, report.facts) == (ScanStatus.CLEAN, (("opinion.state", state),))
+
+
+async def test_a_judge_without_a_verdict_has_not_scanned():
+    says = Says(ScanStatus.CLEAN)
+    says.result = ScannerResult(None)
+    report = await report_of(mail(), says)
+    assert (report.status, report.reason) == (ScanStatus.UNSCANNED, "protocol")
+
+
+async def test_one_that_says_where_is_not_asked_again():
+    asked = []
+
+    class SaysWhere(Says):
+        async def scan(self, content: bytes, mail: Mail) -> ScannerResult:
+            asked.append(content)
+            return ScannerResult(ScanStatus.INFECTED, "", (Finding("says", "X", "2"),))
+
+    content = mail(("application/pdf", "a.pdf", b"x"))
+    report = await report_of(content, SaysWhere(ScanStatus.INFECTED))
+    assert asked == [content]
+    assert [f.where for f in report.findings] == ["2"]
+
+
+async def test_scanners_are_told_the_transaction():
+    told = []
+
+    class Listens(Says):
+        async def scan(self, content: bytes, mail: Mail) -> ScannerResult:
+            told.append(mail)
+            return ScannerResult(ScanStatus.CLEAN)
+
+    at = datetime(2026, 2, 2, tzinfo=UTC)
+    envelope = Envelope("T", "acme", "smtp", at, Client("192.0.2.1", "h"), "c@c.test", ("a@b.test",), False, b"", "")
+    content = mail()
+    await ScanRunner([Listens(ScanStatus.CLEAN)], thread).scan(content, *parse_and_see(content), envelope)
+    assert told == [Mail("T", Client("192.0.2.1", "h"), "c@c.test", ("a@b.test",))]
+
+
+async def test_what_scanners_hold_is_given_back():
+    opinion = Opinion(ScanStatus.CLEAN)
+    await ScanRunner([Says(ScanStatus.CLEAN), opinion], thread).close()
+    assert opinion.closed
