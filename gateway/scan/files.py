@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from gateway.core.message import ParsedMessage, Part
@@ -12,7 +12,7 @@ from gateway.core.reports import PartReport
 from gateway.parse import decode_part, parse
 from gateway.scan import filetypes
 from gateway.scan.inside.entry import Budget
-from gateway.scan.inside.walk import is_container, look_inside
+from gateway.scan.inside.walk import Inside, is_container, look_inside
 
 _BY_WORD = frozenset({"eml", "mht", "tnef"})
 
@@ -58,12 +58,17 @@ class Files:
         parts = {part.n: part for part in message.parts}
         return tuple(self._with_inside(report, parts[report.n], content, budget) for report in reports)
 
+    def look_into(
+        self, report: PartReport, octets: bytes, budget: Budget, see: Callable[[bytes], None] | None = None
+    ) -> Inside:
+        """What lies in the file of this report; `see` as in `look_inside`."""
+        return look_inside(octets, report.name, self._read_as(report), budget, see)
+
     def _with_inside(self, report: PartReport, part: Part, content: bytes, budget: Budget) -> PartReport:
-        looked = self._read_as(report)
-        if not is_container(looked):
+        if not is_container(self._read_as(report)):
             return report
         # decoded again: to keep all containers since they were parsed would hold each large message twice in memory
-        found = look_inside(decode_part(content, part), report.name, looked, budget)
+        found = self.look_into(report, decode_part(content, part), budget)
         return replace(
             report,
             encrypted=report.encrypted or found.encrypted,

@@ -13,12 +13,14 @@ import math
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from gateway.core.errors import InvalidInput, TooComplex
-from gateway.parse import decode_part, parse
+from gateway.parse import decode_part
+from gateway.scan.files import parse_and_see
+from gateway.scan.inside.entry import Budget
 from gateway.scan.yara_rules import compiled, package
 
 if TYPE_CHECKING:
@@ -59,32 +61,50 @@ def _say(what: dict[str, Any]) -> None:
 
 
 def _scan(rules: yara_x.Rules, content: bytes, seconds: int) -> dict[str, Any]:
-    yara_x = package()
-    deadline = time.monotonic() + seconds
-    scanner = yara_x.Scanner(rules)
-    found: list[tuple[str, str]] = []
+    search = _Search(rules, time.monotonic() + seconds)
     try:
-        for where, octets in pieces(content):
-            left = deadline - time.monotonic()
-            if left <= 0:
-                return {"failed": "timeout"}
-            scanner.set_timeout(math.ceil(left))
-            found += [(where, rule.identifier) for rule in scanner.scan(octets).matching_rules]
-    except yara_x.TimeoutError:
-        return {"failed": "timeout"}
+        _each_piece(content, search)
     except TooComplex:
         return {"unscannable": "too-complex"}
-    return {"found": found[:MATCHES]}
+    return {"failed": "timeout"} if search.late else {"found": search.found[:MATCHES]}
 
 
-def pieces(content: bytes) -> Iterator[tuple[str, bytes]]:
-    """What is scanned of a message, each with where it is: the message as it came, then each attachment decoded.
-    What lies inside these is another piece of the same `where`, the part's number.
+class _Search:
+    """Scans piece after piece until its time is over; `late` says that it was over before the end."""
+
+    def __init__(self, rules: yara_x.Rules, deadline: float) -> None:
+        self._yara_x = package()
+        self._scanner = self._yara_x.Scanner(rules)
+        self.deadline = deadline
+        self.found: list[tuple[str, str]] = []
+        self.late = False
+
+    def __call__(self, where: str, octets: bytes) -> None:
+        left = self.deadline - time.monotonic()
+        if self.late or left <= 0:
+            self.late = True
+            return
+        self._scanner.set_timeout(math.ceil(left))
+        try:
+            matching = self._scanner.scan(octets).matching_rules
+        except self._yara_x.TimeoutError:
+            self.late = True
+            return
+        self.found += [(where, rule.identifier) for rule in matching]
+
+
+def _each_piece(content: bytes, search: _Search) -> None:
+    """The message as it came, then each attachment decoded, and what lies in it at every depth; all of that is told under
+    the part's number. Raises TooComplex.
     """
-    yield "message", content
-    for part in parse(content).parts:
-        if part.is_attachment:
-            yield str(part.n), decode_part(content, part)
+    search("message", content)
+    message, files = parse_and_see(content)
+    budget = Budget(search.deadline)
+    for report in files.reports(message):
+        part = next(p for p in message.parts if p.n == report.n)
+        octets = decode_part(content, part)
+        search(str(part.n), octets)
+        files.look_into(report, octets, budget, partial(search, str(part.n)))
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from gateway.scan.scanners import clamav, yara
 from gateway.scan.yara_rules import compiled
 from gateway.settings import Settings, YaraSettings
 from tests.conftest import ROOT
+from tests.unit.scan.filetypes import samples
 from tests.unit.scan.test_runner import mail
 
 pytest.importorskip("yara_x") if os.environ.get("CI") != "true" else __import__("yara_x")
@@ -260,3 +261,11 @@ async def test_the_rule_of_the_how_to_finds_the_test_virus_and_not_itself(tmp_pa
 def test_the_eicar_of_these_tests_is_the_industry_s():
     assert base64.b64encode(EICAR).startswith(b"WDVPIVAlQEFQWzRcUFpYNTQoUF4p")
     assert len(EICAR) == 68
+
+
+async def test_what_lies_in_an_archive_in_an_attached_message_is_found_under_the_part_that_carries_it(rules):
+    inner = mail(("application/zip", "a.zip", samples.zipped({"b/x.txt": EICAR})))
+    async with scanner(rules) as made:
+        found = await report(mail(("message/rfc822", "fwd.eml", inner)), made)
+    assert Finding("yara", "Eicar_Test_File", "2") in found.findings
+    assert found.status is ScanStatus.INFECTED

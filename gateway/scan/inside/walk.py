@@ -46,14 +46,17 @@ def is_container(looked: filetypes.Content) -> bool:
     return any(kind in READERS or kind in NOBODY_READS for kind in looked.types)
 
 
-def look_inside(content: bytes, name: str, looked: filetypes.Content, budget: Budget) -> Inside:
-    """What lies in the file `content`, which is called `name` and was seen to be `looked`.
+def look_inside(
+    content: bytes, name: str, looked: filetypes.Content, budget: Budget, see: Callable[[bytes], None] | None = None
+) -> Inside:
+    """What lies in the file `content`, which is called `name` and was seen to be `looked`. `see` is called with the octets of
+    each file at every depth, as far as they are held (`Entry.cut`), and must not raise.
 
     Spends from `budget`, which all files of a message share. Never raises, whatever the bytes are.
     """
     if not is_container(looked):
         return Inside()
-    walk = _Walk(budget)
+    walk = _Walk(budget, see)
     walk.enter(_File(content, filetypes.shown(name[-NAME_CHARACTERS:]), looked, 1))
     return walk.inside()
 
@@ -105,6 +108,7 @@ class _Walk:
     """Depth first through one file: what an entry holds is forgotten before the next is unpacked."""
 
     budget: Budget
+    see: Callable[[bytes], None] | None = None
     groups: dict[_Alike, _Group] = field(default_factory=dict)
     encrypted: bool = False
     macros: bool = False
@@ -142,6 +146,8 @@ class _Walk:
             self.failed = True
 
     def _take(self, entry: Entry, container: str, outer: _File) -> None:
+        if self.see and entry.content:
+            self.see(entry.content)
         looked = filetypes.look(entry.content) if entry.content else _NOTHING
         names = _readings(entry.name)
         types = filetypes.all_types(looked, "", names)
