@@ -28,7 +28,6 @@ class Reason(StrEnum):
     ATTACHMENT = "attachment"
     BLOCKED = "blocked"
     SPAM = "spam"
-    SPAM = "spam"
     REJECTED_BY_RULE = "rejected-by-rule"
     QUARANTINED_BY_RULE = "quarantined-by-rule"
     PROBATION = "probation"

@@ -66,7 +66,6 @@ TABLE: dict[Reason, tuple[int, str, str]] = {
     Reason.ATTACHMENT: (550, "5.6.1", "an attachment of this message is not taken here"),
     Reason.BLOCKED: (550, "5.7.1", "mail like this is not taken here"),
     Reason.SPAM: (550, "5.7.1", "this message looks like spam"),
-    Reason.SPAM: (550, "5.7.1", "this message looks like spam"),
     Reason.REJECTED_BY_RULE: (550, "5.7.1", "the recipient's rules do not take this message"),
     Reason.MAIL_LOOP: (554, "5.4.6", "mail loop: too many Received fields"),
     Reason.STORE_UNAVAILABLE: (451, "4.3.0", "temporary trouble on our side, please try again later"),
