@@ -114,12 +114,15 @@ class ConditionTrace:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A rule that matched. `already_decided` maps an action it lost to the rule that won it (`team: finance`)."""
+    """A rule that matched. `already_decided` maps an action it lost to the rule that won it (`team: finance`), `withheld` one
+    that is not carried out to the reason.
+    """
 
     rule: str
     conditions: tuple[ConditionTrace, ...]
     effects: tuple[str, ...] = ()
     already_decided: tuple[tuple[str, str], ...] = ()
+    withheld: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

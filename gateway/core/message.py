@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from gateway.core.addresses import canonical
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
@@ -86,3 +88,9 @@ class ParsedMessage:
         """All values of the header fields called `name`, case aside, topmost first."""
         wanted = name.lower()
         return tuple(value for key, value in self.headers if key.lower() == wanted)
+
+    def others_named(self) -> dict[str, Address]:
+        """Those of To and Cc who are not the author, each once, by canonical address."""
+        own = canonical(self.author.address) if self.author else ""
+        found = {canonical(a.address): a for a in reversed((*self.to, *self.cc))}
+        return {key: found[key] for key in reversed(found) if key != own}

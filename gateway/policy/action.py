@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from gateway.core.decision import Disposition, Effect
 from gateway.core.outcome import Reason
+from gateway.policy.reading import Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +29,15 @@ class NoAcknowledgement:
 class Order:
     """What a rule asks for. `decides` names what only the first rule sets; it is granted whole or not at all.
 
-    `new_tickets_only`: on an answer it has no effect (`route` and `assign` without `reassign: true`).
+    `new_tickets_only`: on an answer it has no effect (`route` and `assign` without `reassign: true`). `unless` says why it
+    must not be done with this message; empty where it may.
     """
 
     what: Effect | Verdict | NoAcknowledgement
     label: str
     decides: tuple[str, ...] = ()
     new_tickets_only: bool = False
+    unless: Callable[[Reading], str] | None = None
 
 
 class Action(Protocol):

@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from gateway.core.addresses import canonical
 from gateway.core.decision import (
     Acknowledge,
     Assign,
     Decision,
     Disposition,
     Effect,
+    Forward,
+    Note,
     Notify,
     PartDisposition,
     Route,
     Set,
     Tag,
     TicketChoice,
+    ToMailbox,
 )
 
 _AS_TICKET = {
@@ -62,6 +66,8 @@ def _fate(decision: Decision) -> Iterator[tuple[str, str]]:
     else:
         yield "message", f"{_KEPT_AS[decision.disposition]} ({decision.reason.value})"
     yield from _joined(named for effect in decision.effects for named in _named(effect))
+    if decision.participants:
+        yield "taking part", ", ".join(sorted(canonical(p.address) for p in decision.participants))
     for part in decision.parts:
         if part.disposition is not PartDisposition.KEPT:
             yield f"file {part.n}", f"{part.disposition.value} ({part.reason})"
@@ -82,13 +88,21 @@ def _named(effect: Effect) -> Iterator[tuple[str, str]]:
             yield "team", f"{team}, unassigned"
         case Assign(agent=str(agent)):
             yield "team", f"assigned to {agent}"
-        case Assign(teams=teams, strategy=strategy):
+        case Assign(teams=teams, strategy=strategy, otherwise=None):
             yield "team", f"{' or '.join(teams)}, by {strategy}"
+        case Assign(teams=teams, strategy=strategy, otherwise=Assign() as other):
+            yield "team", f"{' or '.join(teams)}, by {strategy}, otherwise {dict(_named(other))['team']}"
+        case ToMailbox(mailbox=mailbox):
+            yield "mailbox", mailbox
+        case Note(note=note):
+            yield "note", note
         case Set(field=name, value=value):
             yield name, value
         case Tag(tag=tag):
             yield "tag", tag
         case Notify(to=to, only=only):
             yield ("told instead of the usual" if only else "told"), ", ".join(sorted(to))
+        case Forward(address=address):
+            yield "forwarded", address
         case Acknowledge(template=template):
             yield "confirmation", template or "the usual one"

@@ -5,7 +5,8 @@ Conditions and actions are found by scanning, so that a new one is a key of the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -16,7 +17,7 @@ from gateway.policy import actions, conditions
 from gateway.policy.action import Action
 from gateway.policy.condition import Condition
 from gateway.policy.file_kinds import FileTypeList
-from gateway.policy.values import Bytes, MailboxAddress, Model, Seconds, Text, as_list, mistake, not_available
+from gateway.policy.values import Bytes, MailboxAddress, Model, Seconds, TeamName, Text, as_list, duration, mistake
 from gateway.registry import plugins_of
 
 
@@ -32,10 +33,17 @@ def all_actions() -> dict[str, Action]:
     return plugins_of(actions, "ACTION", Action)  # type: ignore[type-abstract]  # the port is what is asked for
 
 
-def _not_joining(value: Any) -> Any:
-    if value is not False:
-        raise mistake(f"{not_available('join_open_ticket')}: write false, or remove it")
-    return value
+def _joining(value: Any) -> Any:
+    if isinstance(value, bool | timedelta):
+        return value
+    seconds = duration(value)
+    if seconds is None:
+        raise mistake("write true, false, or how long ago the last activity may be: 90m, 4h or 2d")
+    return timedelta(seconds=seconds)
+
+
+Joining = Annotated[bool | timedelta, BeforeValidator(_joining, json_schema_input_type=bool | str)]
+ImportCc = Literal["none", "listed", "company", "all"]
 
 
 class Accept(Model):
@@ -48,7 +56,7 @@ class Accept(Model):
     indeterminate: Literal["accept", "quarantine", "defer"] = "accept"
     refuse_forwarded: bool = False
     tell_refused: bool = True
-    join_open_ticket: Annotated[bool, BeforeValidator(_not_joining)] = False
+    join_open_ticket: Joining = False
     acknowledge: bool = True
     spam: Literal["accept", "quarantine", "reject"] = "quarantine"
 
@@ -87,8 +95,9 @@ class Virus(Model):
 class Overrides(Model):
     """What is different for one mailbox; keys not written are as for the account."""
 
-    later: ClassVar[frozenset[str]] = frozenset({"body", "import_cc"})
+    later: ClassVar[frozenset[str]] = frozenset({"body"})
     accept: Accept = Accept()
+    import_cc: ImportCc = "company"
     attachments: Attachments = Attachments()
     virus: Virus = Virus()
 
@@ -96,13 +105,20 @@ class Overrides(Model):
 class IfBase(Model):
     """Several keys mean all of them."""
 
-    later: ClassVar[frozenset[str]] = frozenset({"ticket", "language", "time"})
+    later: ClassVar[frozenset[str]] = frozenset({"language", "time"})
 
     @model_validator(mode="after")
     def _something(self) -> IfBase:
         if not self.model_fields_set:
             raise mistake("this is empty: write a condition, for example {subject: {contains: urgent}}")
         return self
+
+    def clauses(self) -> Iterator[IfBase]:
+        """Itself, and all that stand within."""
+        yield self
+        for combined in ("all", "any", "none"):
+            for inner in getattr(self, combined, None) or ():
+                yield from inner.clauses()
 
 
 class EarlyIfBase(IfBase):
@@ -117,7 +133,7 @@ class EarlyIfBase(IfBase):
 class ThenBase(Model):
     """One action, or several."""
 
-    later: ClassVar[frozenset[str]] = frozenset({"new_ticket", "mailbox", "note", "remind", "forward", "push"})
+    later: ClassVar[frozenset[str]] = frozenset({"remind"})
 
     @model_validator(mode="after")
     def _something(self) -> ThenBase:
@@ -201,6 +217,22 @@ class Rule(Model):
             raise mistake("this rule does nothing: give it `then: […]`, or `stop: true`")
         return self
 
+    @model_validator(mode="after")
+    def _sees_answers(self) -> Rule:
+        asked = list(self.if_.clauses()) if self.if_ else []
+        closed = any(getattr(getattr(clause, "ticket", None), "closed_for", None) is not None for clause in asked)
+        if closed and not any("kind" in clause.model_fields_set for clause in asked):
+            raise mistake(
+                "`closed_for` is about answers, which a rule sees that names `kind`: write `kind: answer` beside it"
+            )
+        return self
+
+
+class TeamRules(Model):
+    """The rules of one team: they see what reaches it, after all of the account's."""
+
+    rules: tuple[Rule, ...] = ()
+
 
 class AuthorFrom(Model):
     """Whose mail it really is where From is a machine (a web form, a Google Group): `if` what, which field names him."""
@@ -212,13 +244,15 @@ class AuthorFrom(Model):
 class PolicyDocument(Model):
     """A whole policy; every key is optional, and an empty document is a good one."""
 
-    later: ClassVar[frozenset[str]] = frozenset({"body", "import_cc", "teams"})
+    later: ClassVar[frozenset[str]] = frozenset({"body"})
     accept: Accept = Accept()
+    import_cc: ImportCc = "company"
     attachments: Attachments = Attachments()
     virus: Virus = Virus()
     author_from: tuple[AuthorFrom, ...] = ()
     block: tuple[If, ...] = ()
     rules: tuple[Rule, ...] = ()
+    teams: dict[TeamName, TeamRules] = Field(default_factory=dict)
     mailboxes: dict[MailboxAddress, Overrides] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -227,6 +261,8 @@ class PolicyDocument(Model):
             raise mistake("a mailbox stands under `mailboxes` twice, in two spellings: join the two")
         return self
 
-    def rule_name(self, index: int) -> str:
-        """The name of a rule, or its place (`rule 3`)."""
-        return self.rules[index].name or f"rule {index + 1}"
+    def named_rules(self, team: str | None = None) -> Iterator[tuple[str, Rule]]:
+        """The rules of the account, or of a team, with their names, or places (`rule 3`, `team finance: rule 1`)."""
+        whose = f"team {team}: " if team is not None else ""
+        for number, rule in enumerate(self.rules if team is None else self.teams[team].rules, 1):
+            yield whose + (rule.name or f"rule {number}"), rule

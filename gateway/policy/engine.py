@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from gateway.core.addresses import canonical
 from gateway.core.ambiguity import ambiguity_of
@@ -17,6 +18,8 @@ from gateway.policy.belonging import belonging
 from gateway.policy.challenges import verdict_of_challenge
 from gateway.policy.confirmations import is_confirmation
 from gateway.policy.document import PolicyDocument
+from gateway.policy.forwarding import not_forwarded
+from gateway.policy.participants import participants
 from gateway.policy.patterns import FieldPatterns, PatternBook
 from gateway.policy.reading import Reading
 from gateway.policy.rules import Clause, CompiledRule, RuleRun, compile_clause, compile_rule, run_rules
@@ -45,6 +48,7 @@ class Policy:
     author_from: tuple[Taking, ...]
     block: tuple[Clause, ...]
     rules: tuple[CompiledRule, ...]
+    team_rules: Mapping[str, tuple[CompiledRule, ...]]
     patterns: Mapping[str, FieldPatterns]
 
     def settings_for(self, place: Place) -> Settings:
@@ -60,9 +64,10 @@ def compile_policy(document: PolicyDocument, version: int) -> Policy:
         for number, entry in enumerate(document.author_from, 1)
     )
     block = tuple(compile_clause(entry, book) for entry in document.block)
-    rules = tuple(compile_rule(document.rule_name(i), rule, book) for i, rule in enumerate(document.rules))
+    rules = tuple(compile_rule(name, rule, book) for name, rule in document.named_rules())
+    teams = {t: tuple(compile_rule(n, rule, book) for n, rule in document.named_rules(t)) for t in document.teams}
     overrides = {canonical(a): settings_with(document, o) for a, o in document.mailboxes.items()}
-    return Policy(version, document, settings_of(document), overrides, takings, block, rules, book.compile())
+    return Policy(version, document, settings_of(document), overrides, takings, block, rules, teams, book.compile())
 
 
 def decide(facts: Facts, policy: Policy, *, released: bool = False, opened: bool = False) -> Decision:
@@ -77,8 +82,9 @@ def decide(facts: Facts, policy: Policy, *, released: bool = False, opened: bool
     parts = _parts(facts, settings)
     found = verdicts_before_rules(reading, policy, settings, parts)
     verdict = next((v for v in found if _counts(v, released=released, opened=opened)), None)
-    run = RuleRun() if verdict else run_rules(policy.rules, reading)
-    if run.verdict and _counts(run.verdict, released=released, opened=opened):
+    counts = partial(_counts, released=released, opened=opened)
+    run = RuleRun.of(reading) if verdict else run_rules(policy.rules, policy.team_rules, reading, counts)
+    if run.verdict and counts(run.verdict):
         verdict = run.verdict
     return _decision(reading, policy, settings, parts, run, softened(verdict, facts, settings))
 
@@ -89,7 +95,8 @@ def _counts(verdict: Verdict, *, released: bool, opened: bool) -> bool:
 
 def read(facts: Facts, policy: Policy) -> Reading:
     """The message as the conditions of this policy see it."""
-    return Reading(facts, belonging(facts), policy.patterns)
+    settings = policy.settings_for(facts.place)
+    return Reading(facts, belonging(facts, settings.accept.join_open_ticket), policy.patterns)
 
 
 def verdicts_before_rules(
@@ -176,7 +183,7 @@ def _not_taken(reading: Reading, settings: Settings) -> Verdict | None:
     opens_ticket = reading.belonging.ticket is TicketChoice.NEW
     if opens_ticket and "answers" in settings.messages:
         return Verdict(Disposition.IGNORE, Reason.ANSWERS_ONLY, "only answers to tickets are taken here")
-    if not opens_ticket and "new" in settings.messages:
+    if not reading.belonging.is_new and "new" in settings.messages:
         return Verdict(Disposition.IGNORE, Reason.NEW_ONLY, "answers to tickets are not taken here")
     if opens_ticket and settings.accept.senders == "contacts" and reading.facts.context.contact is None:
         return Verdict(Disposition.IGNORE, Reason.SENDERS_CONTACTS_ONLY, "only known contacts are taken here")
@@ -194,19 +201,21 @@ def _decision(
     """Nothing but an accepted message has a ticket or effects: what waits or is refused must cause no mail."""
     belongs = reading.belonging
     accepted = verdict is None
+    ticket, joined = (TicketChoice.NEW, None) if run.opens else (belongs.ticket, belongs.candidate)
     effects, silence = _effects(reading, settings, run) if accepted else ((), "the message opens no ticket")
     return Decision(
         disposition=verdict.disposition if verdict else Disposition.ACCEPT,
         reason=verdict.reason if verdict else Reason.ACCEPTED,
         text=verdict.text if verdict else "",
         kind=belongs.kind,
-        ticket=belongs.ticket if accepted else TicketChoice.NONE,
-        join=belongs.candidate.ticket_id if accepted and belongs.candidate else None,
+        ticket=ticket if accepted else TicketChoice.NONE,
+        join=joined.ticket_id if accepted and joined else None,
         parts=tuple(p.decision() for p in parts),
-        hits=tuple(run.hits),
+        hits=not_forwarded(run.hits, verdict.disposition) if verdict else tuple(run.hits),
         effects=effects,
         policy_version=policy.version,
         silence=silence,
+        participants=participants(reading.facts, belongs, settings.import_cc, opens=run.opens) if accepted else (),
     )
 
 
@@ -224,11 +233,11 @@ def _effects(reading: Reading, settings: Settings, run: RuleRun) -> tuple[tuple[
 def _silence(reading: Reading, settings: Settings, run: RuleRun) -> str:
     """Why the author gets no confirmation (RFC 3834 section 2: what never to answer); empty when one is due."""
     facts = reading.facts
-    if reading.belonging.ticket is not TicketChoice.NEW:
+    if not run.opens:
         return "not a new ticket"
     if facts.envelope.reverse_path is None:
         return "null reverse-path"
-    if reading.belonging.kind is not Kind.NEW:
+    if reading.belonging.kind not in (Kind.NEW, Kind.ANSWER):
         return f"{reading.belonging.kind.value} mail is not answered"
     if facts.auth.sender is not Sender.VERIFIED:
         return f"the author is {facts.auth.sender.value}"

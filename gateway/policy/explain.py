@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway.core.decision import ConditionTrace, Facts
+from gateway.core.decision import ConditionTrace, Facts, Hit
 from gateway.policy.engine import Policy, read
 from gateway.policy.reading import Reading
-from gateway.policy.rules import CompiledRule, RuleRun
+from gateway.policy.rules import CompiledRule, run_rules
 
 
 @dataclass(frozen=True, slots=True)
 class RuleTrace:
     """One rule. `result` is `matched`, `not matched`, `not seen` (it is not for this kind of mail) or `not reached`
-    (a rule before it stopped). `effects` were granted; `already_decided` pairs what it wanted to set with who had decided it.
+    (a rule before it stopped). `effects` were granted; `already_decided` pairs what it wanted to set with who had decided it,
+    `withheld` what it asked for with why that is not done.
     """
 
     rule: str
@@ -21,12 +22,14 @@ class RuleTrace:
     conditions: tuple[ConditionTrace, ...]
     effects: tuple[str, ...] = ()
     already_decided: tuple[tuple[str, str], ...] = ()
+    withheld: tuple[tuple[str, str], ...] = ()
     stops: bool = False
 
 
 def explain(facts: Facts, policy: Policy) -> list[RuleTrace]:
     """The rules of the policy in their order, as they would judge this message if nothing before them had (`decide`
-    tells what came first: scan, author, block, files). Entries of `block` come first, named `block 1`, `block 2`, ...
+    tells what came first: scan, author, block, files). Entries of `block` come first, named `block 1`, `block 2`, ...; the
+    rules of the team that the mail reaches come last, named `team finance: ...`.
     """
     reading = read(facts, policy)
     traces = [
@@ -37,19 +40,14 @@ def explain(facts: Facts, policy: Policy) -> list[RuleTrace]:
         )
         for number, clause in enumerate(policy.block, 1)
     ]
-    run, stopped = RuleRun(), False
-    for rule in policy.rules:
-        result = "not reached" if stopped else _result(rule, reading)
-        if result != "matched":
-            traces.append(RuleTrace(rule.name, result, rule.traces(reading)))
-            continue
-        hit = run.take(rule, reading)
-        stopped = rule.stop
-        traces.append(RuleTrace(rule.name, result, hit.conditions, hit.effects, hit.already_decided, rule.stop))
+    run = run_rules(policy.rules, policy.team_rules, reading)
+    hits = {hit.rule: hit for hit in run.hits}
+    traces += [_trace(rule, result, hits.get(rule.name), reading) for rule, result in run.results]
     return traces
 
 
-def _result(rule: CompiledRule, reading: Reading) -> str:
-    if not rule.sees(reading):
-        return "not seen"
-    return "matched" if rule.matches(reading) else "not matched"
+def _trace(rule: CompiledRule, result: str, hit: Hit | None, reading: Reading) -> RuleTrace:
+    if hit is None:
+        return RuleTrace(rule.name, result, rule.traces(reading))
+    granted = (hit.effects, hit.already_decided, hit.withheld)
+    return RuleTrace(rule.name, result, hit.conditions, *granted, stops=rule.stop)

@@ -88,17 +88,21 @@ def _names_twice(document: PolicyDocument, root: Node) -> list[Problem]:
     """Rules are known by their names: a name that two of them bear would explain nothing."""
     problems: list[Problem] = []
     seen: set[str] = set()
-    for index in range(len(document.rules)):
-        name = document.rule_name(index)
-        if name in seen:
-            node = _rule_node(root, index)
-            message = f"there is another rule called `{shorten(name)}`: give each its own name"
-            problems.append(Problem(node.line, node.column, f"rules[{index}]", message))
-        seen.add(name)
+    for team in (None, *document.teams):
+        for index, (name, _) in enumerate(document.named_rules(team)):
+            if name in seen:
+                path = (f"teams.{team}." if team is not None else "") + f"rules[{index}]"
+                node = _rule_node(root, team, index)
+                message = f"there is another rule called `{shorten(name)}`: give each its own name"
+                problems.append(Problem(node.line, node.column, path, message))
+            seen.add(name)
     return problems
 
 
-def _rule_node(root: Node, index: int) -> Node:
+def _rule_node(root: Node, team: str | None, index: int) -> Node:
+    for key in () if team is None else ("teams", team):
+        assert root.entries is not None
+        root = root.entries[key].node
     assert root.entries is not None
     item = (root.entries["rules"].node.items or [])[index]
     return item.entries["name"].node if item.entries and "name" in item.entries else item

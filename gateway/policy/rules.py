@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from gateway.core.decision import ConditionTrace, Effect, Hit, TicketChoice
+from gateway.core.decision import (
+    Assign,
+    ConditionTrace,
+    Effect,
+    Forward,
+    Hit,
+    NewTicket,
+    Note,
+    Route,
+    TicketChoice,
+    ToMailbox,
+)
 from gateway.policy.action import NoAcknowledgement, Order, Verdict
 from gateway.policy.condition import Test
 from gateway.policy.document import IfBase, Rule, all_actions, all_conditions
+from gateway.policy.forwarding import MOST
 from gateway.policy.patterns import PatternBook
 from gateway.policy.reading import Reading
 
@@ -51,7 +63,7 @@ def _combined(how: str, clauses: tuple[Clause, ...], reading: Reading) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class CompiledRule:
-    """`sees_all`: its `if` names `kind`, so it sees not only mail that would open a ticket."""
+    """`sees_all`: its `if` names `kind`, so it sees not only mail that would open a ticket. `opens`: it has `new_ticket`."""
 
     name: str
     clause: Clause | None
@@ -59,11 +71,12 @@ class CompiledRule:
     stop: bool
     sees_all: bool
 
-    def sees(self, reading: Reading) -> bool:
-        return self.sees_all or reading.belonging.ticket is TicketChoice.NEW
+    @property
+    def opens(self) -> bool:
+        return any(isinstance(o.what, NewTicket) for o in self.orders)
 
-    def matches(self, reading: Reading) -> bool:
-        return self.sees(reading) and (self.clause is None or self.clause.holds(reading))
+    def holds(self, reading: Reading) -> bool:
+        return self.clause is None or self.clause.holds(reading)
 
     def traces(self, reading: Reading) -> tuple[ConditionTrace, ...]:
         return tuple(self.clause.traces(reading)) if self.clause else ()
@@ -92,11 +105,30 @@ def compile_rule(name: str, written: Rule, book: PatternBook) -> CompiledRule:
 
 @dataclass(slots=True)
 class RuleRun:
-    """What the rules came to, from the top: who decided what, the hits, and the orders that were granted."""
+    """What the rules came to, from the top: who decided what, the hits, and the orders that were granted.
 
+    `is_new`: the mail would open a ticket, or a rule wants one of its own for it. `results` are the names of the rules
+    looked at with `matched`, `not matched`, `not seen` (not for this kind of mail) or `not reached`.
+    """
+
+    reading: Reading
+    is_new: bool
     hits: list[Hit] = field(default_factory=list)
     granted: list[Order] = field(default_factory=list)
+    results: list[tuple[CompiledRule, str]] = field(default_factory=list)
+    stopped: bool = False
+    _opened: bool = False
     _winners: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, reading: Reading) -> RuleRun:
+        """Before the first rule."""
+        return cls(reading, reading.belonging.is_new)
+
+    @property
+    def opens(self) -> bool:
+        """A ticket comes of it that was not there."""
+        return self._opened or self.reading.belonging.ticket is TicketChoice.NEW
 
     @property
     def verdict(self) -> Verdict | None:
@@ -113,36 +145,98 @@ class RuleRun:
         kept = (o.what for o in self.granted if not isinstance(o.what, Verdict | NoAcknowledgement))
         return tuple(dict.fromkeys(kept))
 
-    def take(self, rule: CompiledRule, reading: Reading) -> Hit:
+    def through(self, rules: Sequence[CompiledRule]) -> None:
+        """From the top; the first to decide a thing wins; `stop` ends. A rule behind `new_ticket` sees mail that opens one,
+        and whether the mail opens one is known before anything is granted: `route` may stand above `new_ticket`.
+        """
+        before = len(self.results)
+        for rule in rules:
+            self.results.append((rule, self._result(rule)))
+            if self.results[-1][1] != "matched":
+                continue
+            self.stopped = self.stopped or rule.stop
+            if rule.opens and not self.reading.belonging.from_agent:
+                self._opened = self.is_new = True
+        for rule, result in self.results[before:]:
+            if result == "matched":
+                self._take(rule)
+
+    def _result(self, rule: CompiledRule) -> str:
+        if self.stopped:
+            return "not reached"
+        if not (rule.sees_all or self.is_new):
+            return "not seen"
+        return "matched" if rule.holds(self.reading) else "not matched"
+
+    def _take(self, rule: CompiledRule) -> None:
         """A rule that matched: grant what nobody before it decided."""
         effects: list[str] = []
         lost: list[tuple[str, str]] = []
+        withheld: list[tuple[str, str]] = []
         for order in rule.orders:
-            taken = self._already(order, reading)
-            if taken:
-                lost += taken
+            taken, why_not = self._already(order), self._why_not(order)
+            lost += taken
+            withheld += [(order.label, why_not)] if why_not and not taken else []
+            if taken or why_not:
                 continue
             self._winners |= dict.fromkeys(order.decides, rule.name)
-            self.granted.append(order)
+            self.granted.append(_signed(order, rule.name))
             effects.append(order.label)
-        hit = Hit(rule.name, rule.traces(reading), tuple(effects), tuple(lost))
-        self.hits.append(hit)
-        return hit
+        self.hits.append(Hit(rule.name, rule.traces(self.reading), tuple(effects), tuple(lost), tuple(withheld)))
 
-    def _already(self, order: Order, reading: Reading) -> list[tuple[str, str]]:
+    def _already(self, order: Order) -> list[tuple[str, str]]:
         """Why the order is not granted: what was decided, and by which rule, or that the ticket keeps it."""
-        if order.new_tickets_only and reading.belonging.ticket is not TicketChoice.NEW:
+        if order.new_tickets_only and not self.opens:
             return [(name, "the ticket (an answer moves it only with reassign: true)") for name in order.decides]
         return [(name, self._winners[name]) for name in order.decides if name in self._winners]
 
+    def _why_not(self, order: Order) -> str:
+        """Why it must not be done with this message, whoever asks; empty where it may."""
+        forwarded = {o.what for o in self.granted if isinstance(o.what, Forward)}
+        if isinstance(order.what, Forward) and order.what not in forwarded and len(forwarded) >= MOST:
+            return f"it goes on to {MOST} addresses already"
+        return order.unless(self.reading) if order.unless else ""
 
-def run_rules(rules: Sequence[CompiledRule], reading: Reading) -> RuleRun:
-    """From the top; the first to decide a thing wins; `stop` ends."""
-    run = RuleRun()
-    for rule in rules:
-        if not rule.matches(reading):
-            continue
-        run.take(rule, reading)
-        if rule.stop:
-            break
+    def team(self) -> str | None:
+        """Whom the mail reaches by now: whoever it was routed or assigned to, else whose the ticket is or will be."""
+        for effect in self.effects():
+            if isinstance(effect, Route):
+                return effect.team
+            if isinstance(effect, Assign) and effect.teams:
+                return effect.teams[0]
+        belonging, place = self.reading.belonging, self.reading.facts.place
+        if belonging.candidate and not self.opens:
+            return belonging.candidate.team
+        moved = next((e.mailbox for e in self.effects() if isinstance(e, ToMailbox)), place.mailbox.address)
+        return place.team_of(moved)
+
+    def opened_for(self, team: str) -> None:
+        """A ticket of its own that the rules of `team` wanted stays with them, unless somebody decided otherwise."""
+        if "team" not in self._winners:
+            self.granted.append(Order(Route(team), f"route: {team}"))
+
+
+def _signed(order: Order, rule: str) -> Order:
+    """A note says which rule wrote it."""
+    return replace(order, what=replace(order.what, rule=rule)) if isinstance(order.what, Note) else order
+
+
+def run_rules(
+    rules: Sequence[CompiledRule],
+    of_teams: Mapping[str, Sequence[CompiledRule]],
+    reading: Reading,
+    counts: Callable[[Verdict], bool] = lambda _verdict: True,
+) -> RuleRun:
+    """The account's rules, then those of the team that the mail reaches: none where it was stopped, or where a verdict that
+    `counts` keeps it from everybody.
+    """
+    run = RuleRun.of(reading)
+    run.through(rules)
+    verdict, team, opened = run.verdict, run.team(), run.opens
+    if team is None or team not in of_teams:
+        return run
+    run.stopped = run.stopped or (verdict is not None and counts(verdict))
+    run.through(of_teams[team])
+    if run.opens and not opened:
+        run.opened_for(team)
     return run

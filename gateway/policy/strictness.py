@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from gateway.policy.document import Accept, Allow, Attachments, Overrides, PolicyDocument, Virus
 from gateway.policy.values import Model
 
 M = TypeVar("M", bound=Model)
+
+_FEWEST_FIRST = ("none", "listed", "company", "all")
 
 LENIENT_TO_STRICT = ("accept", "hold", "strip", "quarantine", "defer", "reject")
 """One order for all dispositions: `strip` is final where `hold` waits, and what is not taken is stricter than what waits."""
@@ -23,11 +26,12 @@ class Settings:
     attachments: Attachments
     virus: Virus
     messages: frozenset[str]
+    import_cc: str = "company"
 
 
 def settings_of(document: PolicyDocument) -> Settings:
     """The account's settings."""
-    return _settings(document.accept, document.attachments, document.virus)
+    return _settings(document.accept, document.attachments, document.virus, document.import_cc)
 
 
 def settings_with(document: PolicyDocument, overrides: Overrides) -> Settings:
@@ -36,6 +40,7 @@ def settings_with(document: PolicyDocument, overrides: Overrides) -> Settings:
         _laid_over(document.accept, overrides.accept),
         _laid_over(document.attachments, overrides.attachments),
         _laid_over(document.virus, overrides.virus),
+        overrides.import_cc if "import_cc" in overrides.model_fields_set else document.import_cc,
     )
 
 
@@ -50,6 +55,7 @@ def strictest(settings: Sequence[Settings]) -> Settings:
         _joined([s.attachments for s in every]),
         _joined([s.virus for s in every]),
         frozenset().union(*(s.messages for s in every)),
+        min((s.import_cc for s in every), key=_FEWEST_FIRST.index),
     )
 
 
@@ -58,8 +64,8 @@ def stricter(one: str, other: str) -> str:
     return max(one, other, key=LENIENT_TO_STRICT.index)
 
 
-def _settings(accept: Accept, attachments: Attachments, virus: Virus) -> Settings:
-    return Settings(accept, attachments, virus, frozenset({accept.messages}))
+def _settings(accept: Accept, attachments: Attachments, virus: Virus, import_cc: str) -> Settings:
+    return Settings(accept, attachments, virus, frozenset({accept.messages}), import_cc)
 
 
 def _laid_over(base: M, over: M) -> M:
@@ -82,6 +88,12 @@ def _first(values: Sequence[Any]) -> Any:
     return values[0]
 
 
+def _joins_least(values: Sequence[bool | timedelta]) -> bool | timedelta:
+    if any(v is False for v in values):
+        return False
+    return min((v for v in values if isinstance(v, timedelta)), default=True)
+
+
 def _union(values: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(t for types in values for t in types))
 
@@ -97,7 +109,7 @@ def _allowed_by_all(values: Sequence[Allow]) -> Allow:
 _JOIN: dict[str, Callable[[Sequence[Any]], Any]] = {
     "senders": lambda values: "contacts" if "contacts" in values else "anyone",
     "messages": _first,  # Settings.messages has them all
-    "join_open_ticket": all,
+    "join_open_ticket": _joins_least,
     "refuse_forwarded": any,
     "tell_refused": all,  # the strictest sends least
     "acknowledge": all,

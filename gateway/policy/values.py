@@ -34,11 +34,16 @@ class Model(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The names that exist in the account; a document that speaks of others is refused."""
+    """The names that exist in the account; a document that speaks of others is refused. `gateway_domains` are those whose
+    mail comes here; templates are None where the caller does not know which there are.
+    """
 
     teams: frozenset[str] = frozenset()
     mailboxes: frozenset[str] = frozenset()
     agents: frozenset[str] = frozenset()
+    gateway_domains: frozenset[str] = frozenset()
+    agent_templates: frozenset[str] | None = None
+    customer_templates: frozenset[str] | None = None
 
 
 def mistake(message: str) -> PydanticCustomError:
@@ -77,11 +82,17 @@ def _bytes(value: Any) -> Any:
     return int(float(found.group(1)) * _FACTORS[(found.group(2) or "")[:1].lower()])
 
 
-def _seconds(value: Any) -> Any:
+def duration(value: Any) -> int | None:
+    """The seconds of `30s`, `90m`, `4h` or `2d`; None for anything else."""
     found = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
-    if not found:
+    return int(found.group(1)) * _SECONDS[found.group(2)] if found else None
+
+
+def _seconds(value: Any) -> Any:
+    seconds = duration(value)
+    if seconds is None:
         raise mistake("a duration is a number and a unit: 30s, 90m, 4h or 2d")
-    return int(found.group(1)) * _SECONDS[found.group(2)]
+    return seconds
 
 
 def _address(value: str) -> str:

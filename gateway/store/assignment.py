@@ -107,7 +107,9 @@ def start_of_day(now: datetime, timezone: str) -> datetime:
 
 def strategies_of(effects: Iterable[Effect], strategies: Mapping[str, Strategy]) -> list[Strategy]:
     """The strategies that will have to choose."""
-    return [strategies[e.strategy] for e in effects if isinstance(e, Assign) and not e.agent]
+    asked = [e for e in effects if isinstance(e, Assign)]
+    asked += [e.otherwise for e in asked if e.otherwise]
+    return [strategies[e.strategy] for e in asked if not e.agent]
 
 
 def assign(
@@ -115,8 +117,8 @@ def assign(
 ) -> Assignment:
     """Carry out Route and Assign; without either the ticket goes unassigned to `default_team` (an id).
 
-    Where no agent of the named teams is at work, the ticket goes unassigned to the first of them. `turn` is the number
-    the chosen agent's turn gets.
+    Where no agent of the named teams is at work, `otherwise` is tried; where that has nobody either, the ticket goes
+    unassigned to the first of the teams. `turn` is the number the chosen agent's turn gets.
     """
     for effect in effects:
         if isinstance(effect, Route):
@@ -150,7 +152,8 @@ def _by_strategy(
                 candidates[agent.id] = AgentCandidate(agent.id, agent.address, *counts, last)
     chosen = strategies[effect.strategy].choose(tuple(candidates.values())) if candidates else None
     if chosen is None:
-        return Assignment(teams[0] if teams else default_team, None)
+        other = assign([effect.otherwise], staff, strategies, default_team, turn) if effect.otherwise else None
+        return other if other and other.agent else Assignment(teams[0] if teams else default_team, None)
     team = next(t for t in teams if chosen.id in staff.roster.members.get(t, ()))
     staff.last_turns[team, chosen.id] = turn
     staff.turned.add((team, chosen.id))

@@ -31,6 +31,7 @@ def test_the_conditions_and_actions_of_this_version():
         "addressed",
         "bytes_over",
         "spam",
+        "ticket",
     }
     dispositions = {"ignore", "reject", "quarantine"}
     assert set(all_actions()) == dispositions | {
@@ -41,6 +42,11 @@ def test_the_conditions_and_actions_of_this_version():
         "notify",
         "notify_only",
         "acknowledge",
+        "new_ticket",
+        "mailbox",
+        "note",
+        "forward",
+        "push",
     }
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
 from hypothesis import example, given, settings
@@ -75,15 +76,32 @@ MISTAKES = {
     "rules: [{name: a, any: [], then: [ignore]}]": "line 1, column 19: `any` is a condition: write it under `if`",
     "rules: [{name: a, route: x, stop: true}]": "line 1, column 19: `route` is an action: write it under `then`",
     # part of the language, not of this version
-    "teams: {}": "line 1, column 1: `teams` is part of the language but not available in this version",
+    "teams: {finace: {rules: [{stop: true}]}}": 'line 1, column 9: there is no team "finace": did you mean `finance`?',
+    "teams: {finance: [{stop: true}]}": "line 1, column 18: a mapping is wanted here: write `key: value`",
+    "teams: {finance: {rules: [{name: a, stop: true}, {name: a, stop: true}]}}": "line 1, column 57: there is another rule called `team finance: a`: give each its own name",
+    "{rules: [{name: 'team finance: a', stop: true}], teams: {finance: {rules: [{name: a, stop: true}]}}}": "line 1, column 83: there is another rule called `team finance: a`: give each its own name",
+    "import_cc: some": 'line 1, column 12: "some" is not known here: known are all, company, listed, none',
     "accept: {spam: hold}": 'line 1, column 16: "hold" is not known here: known are accept, quarantine, reject',
     "block: [{spam: {}}]": "line 1, column 16: this is empty: write true, false or {score_over: 6}",
     "block: [{spam: {is_: true}}]": "line 1, column 16: write `spam: true` or `spam: false`",
-    "accept: {join_open_ticket: 90m}": "line 1, column 28: `join_open_ticket` is part of the language but not available in this version: write false, or remove it",
+    "accept: {join_open_ticket: 90}": "line 1, column 28: write true, false, or how long ago the last activity may be: 90m, 4h or 2d",
+    "accept: {join_open_ticket: yes}": "line 1, column 28: write true, false, or how long ago the last activity may be: 90m, 4h or 2d",
     "mailboxes: {billing@acme.example: {body: text}}": "line 1, column 36: `body` is part of the language but not available in this version",
     "rules: [{if: {any: [{time: {}}]}, then: [ignore]}]": "line 1, column 22: `time` is part of the language but not available in this version",
     "rules: [{then: [{forward: [a@b.example]}]}]": "line 1, column 18: `forward` is part of the language but not available in this version",
-    "rules: [{then: [{assign: {team: finance, otherwise: x}}]}]": "line 1, column 42: `otherwise` is part of the language but not available in this version",
+    "rules: [{then: [{assign: {team: finance, otherwise: x}}]}]": 'line 1, column 53: there is no team "x": known are finance, support',
+    "rules: [{then: [{assign: {team: finance, otherwise: bob@acme.example}}]}]": 'line 1, column 53: there is no agent "bob@acme.example": did you mean `Ann@acme.example`?',
+    "rules: [{then: [{assign: {team: finance, otherwise: {team: support, reassign: true}}}]}]": "line 1, column 69: `reassign` holds for the whole of `assign`: write it beside `otherwise`",
+    "rules: [{then: [{assign: {team: finance, otherwise: {team: support, otherwise: finance}}}]}]": "line 1, column 69: one `otherwise` is all there is: name several teams in it, {team: [sales, support]}",
+    "rules: [{then: [{assign: {agent: ann@acme.example, otherwise: support}}]}]": "line 1, column 26: an agent who is named gets it in every case: remove `otherwise`, or write a team",
+    "rules: [{then: [{mailbox: biling@acme.example}]}]": 'line 1, column 27: there is no mailbox "biling@acme.example": did you mean `billing@acme.example`?',
+    "rules: [{then: [{new_ticket: now}]}]": "line 1, column 30: this action takes no value: write it as a mere word",
+    "rules: [{then: [{note: ' '}]}]": "line 1, column 24: this is empty: write a text, or remove the key",
+    f"rules: [{{then: [{{note: {'x' * 2001}}}]}}]": "line 1, column 24: a note has at most 2000 characters here, this has 2001: shorten it",
+    "rules: [{if: {ticket: {}}, stop: true}]": "line 1, column 23: this is empty: write {state: matcher}, {team: matcher}, {tag: matcher} or {closed_for: 7d}",
+    "rules: [{if: {ticket: {closed_for: 7}}, stop: true}]": "line 1, column 36: a duration is a number and a unit: 30s, 90m, 4h or 2d",
+    "rules: [{if: {any: [{ticket: {closed_for: 7d}}]}, stop: true}]": "line 1, column 9: `closed_for` is about answers, which a rule sees that names `kind`: write `kind: answer` beside it",
+    "author_from: [{if: {ticket: {tag: a}}, take: reply-to}]": "line 1, column 21: `ticket` is not known yet where it is decided whose mail this is: use sender, header, subject or another",
     "rules: [{then: [{assign: {team: finance, strategy: contact-owner}}]}]": "line 1, column 52: `contact-owner` is part of the language but not available in this version",
     "rules: [{then: [{notify: {to: assignee, template: x}}]}]": "line 1, column 41: `template` is part of the language but not available in this version",
     # matchers and conditions
@@ -223,8 +241,11 @@ def test_windows_line_ends_and_a_byte_order_mark_are_taken():
     assert load("\ufeffaccept:\r\n  forged: accept\r\n").accept.forged == "accept"
 
 
-def test_join_open_ticket_may_be_said_to_be_off():
-    assert load("accept: {join_open_ticket: false}").accept.join_open_ticket is False
+@pytest.mark.parametrize(
+    ("written", "value"), [("false", False), ("true", True), ("90m", timedelta(minutes=90)), ("2d", timedelta(days=2))]
+)
+def test_join_open_ticket_is_yes_no_or_how_recent_the_last_activity_must_be(written, value):
+    assert load(f"accept: {{join_open_ticket: {written}}}").accept.join_open_ticket == value
 
 
 def test_known_names_are_compared_as_addresses_are():
