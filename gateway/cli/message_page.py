@@ -90,6 +90,8 @@ def rule_lines(rule: Json, *, indent: int) -> Iterator[Line]:
         yield Line((Words("-> "),), (Words(effect, "cyan"),), deeper)
     for what, by in rule["already_decided"]:
         yield Line((Words("-- "),), (Words(f"{what}: already decided by {by}", "dim"),), deeper)
+    for what, why in rule.get("withheld", ()):
+        yield Line((Words("-- "),), (Words(f"{what}: not done: {why}", "dim"),), deeper)
     if rule.get("stops"):
         yield Line((Words("-> "),), (Words("stop", "cyan"),), deeper)
 
@@ -99,6 +101,9 @@ def _condition_line(condition: Json, indent: int) -> Line:
     wanted = f"{condition['condition']}: {condition['expected']}"
     saw = f'"{condition["saw"]}"' if condition["saw"] else "nothing"
     return Line((holds,), (Words(wanted), Words(f"   saw {saw}", "dim")), indent)
+
+
+SHOWN_INSIDE = 8
 
 
 def attachment_lines(attachments: Sequence[Json], *, indent: int) -> Iterator[Line]:
@@ -111,6 +116,19 @@ def attachment_lines(attachments: Sequence[Json], *, indent: int) -> Iterator[Li
         fate = (Words("  "), state(part["disposition"]), *_reason(part["reason"]), *_let_go(part.get("released")))
         about = Words(f"  {size(part['size_bytes'])}, {what}", "dim")
         yield Line((Words(f"file {part['n']}", "dim"),), (Words(name), about, *fate), indent, width=14)
+        yield from _inside_lines(part.get("inside") or (), indent=indent)
+
+
+def _inside_lines(inside: Sequence[Json], *, indent: int) -> Iterator[Line]:
+    """What lies in a file, the first few."""
+    for found in inside[:SHOWN_INSIDE]:
+        alike = f" and {found['count'] - 1} like it" if found["count"] > 1 else ""
+        kind = f", {found['type']}" if found["type"] else ""
+        yield Line((Words(""),), (Words(f"in it: {found['path']}{kind}{alike}", "dim"),), indent, width=14)
+    if len(inside) > SHOWN_INSIDE:
+        yield Line(
+            (Words(""),), (Words(f"and {len(inside) - SHOWN_INSIDE} other kinds of files", "dim"),), indent, width=14
+        )
 
 
 def _let_go(released: Json | None) -> tuple[Words, ...]:

@@ -181,9 +181,9 @@ def message(store: Store, account: str, message_id: str, blobs: FileBlobs | None
 
 def _html(store: Store, blobs: FileBlobs | None, account: str, row: Any) -> str | None:
     """The message's HTML, sanitised; read from the raw message, which is the truth. None for parked mail, mail without
-    HTML, and where the raw message cannot be read just now or is not wanted (no `blobs`).
+    HTML or of which the text was taken, and where the raw message cannot be read just now or is not wanted (no `blobs`).
     """
-    if row.facts is None or blobs is None:
+    if row.facts is None or blobs is None or load_facts(row.facts).body == "text":
         return None
     try:
         content = raw_content(store, blobs, account, row.id)
@@ -255,7 +255,8 @@ def _auth(facts: Facts) -> Json:
 
 def _scan(facts: Facts) -> Json:
     findings = [{"scanner": f.scanner, "name": f.name, "where": f.where} for f in facts.scan.findings]
-    return {"status": facts.scan.status.value, "reason": facts.scan.reason, "findings": findings}
+    status, said = facts.scan.status.value, dict(facts.scan.facts)
+    return {"status": status, "reason": facts.scan.reason, "findings": findings, "facts": said}
 
 
 def _attachments(facts: Facts, decision: Mapping[str, Any]) -> list[Json]:
@@ -272,6 +273,7 @@ def _attachments(facts: Facts, decision: Mapping[str, Any]) -> list[Json]:
                 "size_bytes": part.size_bytes,
                 "sha256": part.sha256,
                 "inline": part.inline,
+                "inside": [{"path": f.path, "type": f.detected_type, "count": f.count} for f in part.inside],
                 "disposition": fate["disposition"],
                 "reason": fate["reason"],
                 "released": fate.get("released"),

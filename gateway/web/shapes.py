@@ -112,6 +112,13 @@ class Scan(BaseModel):
     status: Annotated[str, _one_of(*ScanStatus)]
     reason: str
     findings: list[Finding]
+    facts: Annotated[dict[str, str | float], Field(description="What scanners say beside it, such as `rspamd.score`.")]
+
+
+class FileInside(BaseModel):
+    path: Annotated[str, Field(description="From the attachment on; of files that are alike, the first one's.")]
+    type: Annotated[str, Field(description="Short type by content, empty when the content tells none.")]
+    count: int
 
 
 class FileRelease(BaseModel):
@@ -128,6 +135,7 @@ class Attachment(BaseModel):
     size_bytes: int
     sha256: str
     inline: bool
+    inside: Annotated[list[FileInside], Field(description="What an archive, a document or a message carries.")]
     disposition: Annotated[str, _one_of("kept", "stripped", "held")]
     reason: str
     released: Annotated[FileRelease | None, Field(description="Who let it go, where it was held before.")]
@@ -146,6 +154,10 @@ class RuleHit(BaseModel):
     effects: list[str]
     already_decided: Annotated[
         list[list[str]], Field(description="Pairs: an action this rule lost, the rule that won it.")
+    ]
+    withheld: Annotated[
+        list[list[str]],
+        Field(description="Pairs: an action that was not carried out, the reason.", default_factory=list),
     ]
 
 

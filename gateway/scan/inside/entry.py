@@ -28,13 +28,15 @@ class Unscannable(Exception):
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A file in a container, by the name it has there. `content` is None where it can only be listed, or is encrypted;
-    `cut` says that it is only the beginning (ENTRY_BYTES or STREAM_BYTES of a larger file).
+    `cut` says that it is only the beginning (ENTRY_BYTES or STREAM_BYTES of a larger file), `declared` is the media type
+    that a container of mail gives it.
     """
 
     name: str
     content: bytes | None
     encrypted: bool = False
     cut: bool = False
+    declared: str = ""
 
 
 @dataclass(slots=True)

@@ -150,8 +150,8 @@ class _Walk:
             self.see(entry.content)
         looked = filetypes.look(entry.content) if entry.content else _NOTHING
         names = _readings(entry.name)
-        types = filetypes.all_types(looked, "", names)
-        media_class = filetypes.media_class(looked.detected, "", names)
+        types = filetypes.all_types(looked, entry.declared, names)
+        media_class = filetypes.media_class(looked.detected, entry.declared, names)
         encrypted = entry.encrypted or looked.encrypted
         alike = _Alike(container, looked.detected, media_class, types, encrypted, looked.macros)
         path = partial(

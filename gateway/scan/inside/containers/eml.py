@@ -31,7 +31,7 @@ def entries(content: bytes, share: Share) -> Iterator[Entry]:
             share.take(len(body))
             for name in _names(part):
                 share.file()
-                yield Entry(name, body[:ENTRY_BYTES], cut=len(body) > ENTRY_BYTES)
+                yield Entry(name, body[:ENTRY_BYTES], cut=len(body) > ENTRY_BYTES, declared=part.declared_type)
             if _is_unseen_message(part, body):
                 messages.append((body, depth + 1))
         unsure = unsure or _unsure(message)
