@@ -53,7 +53,13 @@ def environment() -> dict[str, str]:
 
 
 def test_the_pages_are_there() -> None:
-    assert {p.stem for p in PAGES} == {"add-a-condition", "add-a-check", "add-a-scanner", "add-a-notification", "add-a-job"}
+    assert {p.stem for p in PAGES} == {
+        "add-a-condition",
+        "add-a-check",
+        "add-a-scanner",
+        "add-a-notification",
+        "add-a-job",
+    }
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
