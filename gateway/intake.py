@@ -7,9 +7,11 @@ Whoever has an `Envelope` (SMTP, the pipe) calls `Intake.take`; a stored message
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import asdict, replace
 from datetime import timedelta
+from functools import partial
 from time import perf_counter
 from typing import Protocol
 
@@ -22,13 +24,14 @@ from gateway.core.errors import OutOfMemory, StorageFull, StoreUnavailable, Surr
 from gateway.core.message import ParsedMessage
 from gateway.core.outcome import Accepted, Deferred, Outcome, Parked, Reason, Refused
 from gateway.core.place import Context, Place
-from gateway.core.reports import AuthReport, ScanReport
+from gateway.core.reports import AuthReport, ScanReport, Sender
 from gateway.core.trace import Step, TransactionRecord, received, record_of
 from gateway.journey import Again, Journey
 from gateway.offload import INLINE_BYTES, Offload
 from gateway.policy.authorship import is_asked, whose
 from gateway.policy.challenges import why_not_learnt
 from gateway.policy.engine import Policy, decide
+from gateway.policy.problems import PolicyError
 from gateway.policy.trial import beside, on_probation
 from gateway.scan.files import Files, parse_and_see
 from gateway.store.blobs import INLINE_BYTES as ROW_BYTES
@@ -38,7 +41,7 @@ from gateway.store.directory import AccountEntry, Directory
 from gateway.store.filing import Answered, Filing, LogEntry
 from gateway.store.keys import receipt_key
 from gateway.store.locate import locate
-from gateway.store.recall import Recall
+from gateway.store.recall import Recall, Wanted
 from gateway.verify.challenge_report import remark_on_report
 from gateway.verify.learning import learn
 from gateway.verify.results import authentication_results
@@ -252,10 +255,28 @@ class Intake:
         scan = await scanning
         facts = Facts(_facts_of(envelope), message, place, auth, scan, Context(), envelope.received_at)
         facts = self._whose(journey, facts, policy or self._policies(place.account_id, place.policy_version))
+        wanted = await self._wanted(journey, facts, policy)
         with journey.in_stage("recall") as detail:
-            context = await self._store_pool(self._recall, envelope, facts.message, place)
+            context = await self._store_pool(self._recall, envelope, facts.message, place, wanted)
             detail |= {"contact": bool(context.contact), "tickets": [c.number for c in context.candidates]}
         return replace(facts, context=context)
+
+    async def _wanted(self, journey: Journey, facts: Facts, policy: Policy | None) -> Wanted:
+        """What to remember beside what is always asked: as the policy wants it, and one in the shadow. Of proven authors only,
+        for nothing is joined, and nobody taken from Cc, by anybody's word.
+        """
+        if facts.auth.sender is not Sender.VERIFIED:
+            return Wanted()
+        place = facts.place
+        asking = [policy or self._policies(place.account_id, place.policy_version)]
+        account = await self._account(journey.envelope.account)
+        if account.shadow_id is not None and policy is None:
+            with contextlib.suppress(PolicyError):  # told when it would have decided
+                asking.append(self._policies.candidate(account.id, account.shadow_id))
+        return Wanted(
+            open_ticket=any(p.asks_for_open_ticket(place) for p in asking),
+            listed=any(p.asks_for_listed(place) for p in asking),
+        )
 
     def _whose(self, journey: Journey, facts: Facts, policy: Policy) -> Facts:
         """The facts with the author that a header field tells, where the policy or a known forwarder has it asked."""
@@ -320,10 +341,13 @@ class Intake:
         account = await self._account(journey.envelope.account)
         if account.shadow_id is None:
             return
-        found = beside(decision, facts, self._policies.candidate(account.id, account.shadow_id))
-        if found:
-            detail = {"differences": [asdict(d) for d in found]}
-            journey.steps.append(Step(now(), "shadow", "differs", "", detail))
+        found = beside(decision, facts, partial(self._policies.candidate, account.id, account.shadow_id))
+        metrics.SHADOW.labels(found.outcome).inc()
+        if found.outcome != "same":
+            detail = {"differences": [asdict(d) for d in found.differences]} | (
+                {"text": found.broken} if found.broken else {}
+            )
+            journey.steps.append(Step(now(), "shadow", found.outcome, "", detail))
 
     def _decide_again(self, journey: Journey, facts: Facts, how: Again) -> Decision:
         decision = self._decide(journey, facts, released=how.released, opened=how.opened)

@@ -18,6 +18,7 @@ from gateway.offload import Offload
 from gateway.policy import strategies as strategy_package
 from gateway.policy.engine import Policy, compile_policy
 from gateway.policy.loader import load
+from gateway.policy.problems import PolicyError, Problem
 from gateway.policy.trial import PROBATION
 from gateway.registry import plugins_of
 from gateway.resolver import DnsResolver
@@ -46,6 +47,7 @@ class Policies:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._compiled: dict[tuple[str, int | str], Policy] = {}
+        self._unreadable: dict[tuple[str, str], tuple[Problem, ...]] = {}
         self._probation: dict[tuple[str, int], datetime | None] = {}
 
     def __call__(self, account_id: str, version: int) -> Policy:
@@ -53,9 +55,17 @@ class Policies:
         return self._ready((account_id, version), version, partial(policy_text, self._store, account_id, version))
 
     def candidate(self, account_id: str, candidate_id: str) -> Policy:
-        """One that is not live. Raises StoreUnavailable."""
-        text = partial(candidate_text, self._store, account_id, candidate_id)
-        return self._ready((account_id, candidate_id), 0, text)
+        """One that is not live. Raises StoreUnavailable, and PolicyError for one that this release cannot read: that is
+        remembered too, so that no draft costs every message a reading.
+        """
+        key = (account_id, candidate_id)
+        if key in self._unreadable:
+            raise PolicyError(self._unreadable[key])
+        try:
+            return self._ready(key, 0, partial(candidate_text, self._store, account_id, candidate_id))
+        except PolicyError as error:
+            self._unreadable = _with_room(self._unreadable, self._KEPT) | {key: error.problems}
+            raise
 
     def before(self, account_id: str, version: int) -> Policy | None:
         """What this version took the place of, while it is on probation. Raises StoreUnavailable."""

@@ -44,6 +44,11 @@ CERTIFICATE_EXPIRES_SECONDS = Gauge(
     multiprocess_mode="livemin",
 )
 JOB_RUNS = Counter("gateway_job_runs", "Runs of jobs by how they ended: done, failed or cut", ("job", "result"))
+SHADOW = Counter(
+    "gateway_shadow",
+    "Messages that a candidate was asked about beside the live policy: same, differs, or broken",
+    ("outcome",),
+)
 PARKED = Gauge("gateway_parked", "Messages that wait for a person", multiprocess_mode="livemostrecent")
 
 

@@ -13,6 +13,7 @@ from gateway.policy.loader import load
 from gateway.policy.values import Known
 from gateway.store import changes, policies
 from gateway.store.engine import Store
+from gateway.store.history import beginning_of
 
 REPLAYED = timedelta(days=7)
 """How much past mail a new version is tried on before it is live."""
@@ -43,23 +44,46 @@ def publish(
     note: str = "",
     author: str = "",
     agreed: bool = False,
+    instead_of: int | None = None,
+    most: int | None = None,
     on_progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> int:
     """Make it the next immutable version and the live one; returns its number. Tried on the mail of the last days first:
     where some of it fares worse and that is `agreed` to, the version begins on probation (`policy.trial`).
 
-    Raises PolicyError, and FaresWorse.
+    `instead_of`: the live version that the text was made of; `most`: so many messages are tried, the newest. Raises
+    PolicyError, FaresWorse, and InvalidInput where another than `instead_of` is live.
     """
+    found = tried(store, account_id, text, agreed=agreed, most=most, on_progress=on_progress)
+    worse = bool(found.worse)
+    return changes.publish_policy(
+        store, account_id, text, note=note, author=author, probation=worse, instead_of=instead_of
+    )
+
+
+def tried(
+    store: Store,
+    account_id: str,
+    text: str,
+    *,
+    agreed: bool = False,
+    most: int | None = None,
+    on_progress: Callable[[int, int], None] = lambda _done, _all: None,
+) -> Replay:
+    """Checked, and tried on the mail of the last days. Raises PolicyError, and FaresWorse where that is not `agreed` to."""
     check(store, account_id, text)
-    found = replay(store, account_id, text, now() - REPLAYED, on_progress)
+    since = now() - REPLAYED
+    since = beginning_of(store, account_id, since, most) if most else since
+    found = replay(store, account_id, text, since, on_progress)
     if found.worse and not agreed:
         raise FaresWorse(found)
-    return changes.publish_policy(store, account_id, text, note=note, author=author, probation=bool(found.worse))
+    return found
 
 
 def rollback(store: Store, account_id: str, version: int, *, author: str = "") -> int:
-    """Publish an old version's text anew; returns the new number. Raises UnknownThing, PolicyError when the text names
-    what is not there any more.
+    """Publish an old version's text anew; returns the new number. Not tried on past mail, and never on probation: who goes
+    back wants it now, and that text has judged mail before. Raises UnknownThing, PolicyError when the text names what is
+    not there any more.
     """
     text = policies.policy_text(store, account_id, version)
     check(store, account_id, text)

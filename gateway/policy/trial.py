@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from gateway.core.decision import Decision, Disposition, Facts
@@ -32,6 +33,24 @@ def on_probation(decision: Decision, facts: Facts, before: Policy) -> Decision:
     return replace(decision, disposition=Disposition.QUARANTINE, reason=Reason.PROBATION, text=f"{text} ({reason})")
 
 
-def beside(decision: Decision, facts: Facts, candidate: Policy) -> tuple[Difference, ...]:
-    """What the candidate would have done otherwise with this message. Nothing of it happens."""
-    return differences(decision, decide(facts, candidate))
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What a candidate would have done otherwise with one message; `broken` says why it could not be asked."""
+
+    differences: tuple[Difference, ...] = ()
+    broken: str = ""
+
+    @property
+    def outcome(self) -> str:
+        return "broken" if self.broken else "differs" if self.differences else "same"
+
+
+def beside(decision: Decision, facts: Facts, candidate: Callable[[], Policy]) -> Beside:
+    """What the candidate would have done otherwise with this message. Nothing of it happens, and nothing that is wrong with
+    the candidate touches the message: it is somebody's draft.
+    """
+    try:
+        return Beside(differences(decision, decide(facts, candidate())))
+    except Exception as error:  # noqa: BLE001  live mail goes on, whatever a draft does
+        first = next(iter(str(error).splitlines()), "")
+        return Beside(broken=f"{type(error).__name__}: {first}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -223,6 +223,25 @@ def add_team(store: Store, account_id: str, name: str) -> None:
         connection.execute(insert(Team).values(account_id=account_id, id=new_id(), name=name))
 
 
+def set_managers(store: Store, account_id: str, team: str, addresses: Collection[str]) -> None:
+    """These of its agents manage the team, and no others. Raises UnknownThing for an unknown team, and for an address that
+    is no agent of it.
+    """
+    keys = {canonical(a): a for a in addresses}
+    with changing(store) as connection:
+        team_id = _team_id(connection, account_id, team)
+        mine = (_s.account_id == account_id, _s.team_id == team_id)
+        members = select(_g.address_key, _g.id).join_from(
+            Membership, Agent, (_g.account_id == _s.account_id) & (_g.id == _s.agent_id)
+        )
+        there = {r.address_key: r.id for r in connection.execute(members.where(*mine, _g.removed_at.is_(None)))}
+        if absent := [address for key, address in keys.items() if key not in there]:
+            who = ", ".join(sorted(there)) or "none yet"
+            raise UnknownThing(f"{', '.join(absent)} is no agent of the team {team}; its agents: {who}")
+        managing = [there[key] for key in keys]
+        connection.execute(update(Membership).where(*mine).values(manages=_s.agent_id.in_(managing)))
+
+
 @dataclass(frozen=True, slots=True)
 class NewAgent:
     address: str
@@ -305,32 +324,59 @@ def publish_policy(
     author: str = "",
     rolled_back_from: int | None = None,
     probation: bool = False,
+    instead_of: int | None = None,
 ) -> int:
-    """A new immutable version becomes the live one; returns its number. The text was checked by the caller."""
+    """A new immutable version becomes the live one; returns its number. The text was checked by the caller.
+
+    `instead_of`: the version that the text was made of. Raises InvalidInput when that one is not live any more: what was
+    published meanwhile would be lost.
+    """
     with changing(store) as connection:
-        newest = connection.execute(select(func.max(_v.version)).where(_v.account_id == account_id)).scalar()
-        version = int(newest or 0) + 1
-        connection.execute(
-            insert(PolicyVersion).values(
-                account_id=account_id, version=version, text=text, note=note, author=author,
-                rolled_back_from=rolled_back_from, created_at=now(), probation=probation,
-            )
+        live = connection.execute(select(_a.policy_version).where(_a.id == account_id)).scalar()
+        if instead_of is not None and live != instead_of:
+            raise InvalidInput(f"version {live} was published meanwhile; do it again, on top of that one")
+        return insert_version(
+            connection, account_id, text,
+            note=note, author=author, rolled_back_from=rolled_back_from, probation=probation,
         )  # fmt: skip
-        connection.execute(update(Account).where(_a.id == account_id).values(policy_version=version))
+
+
+def insert_version(
+    connection: Connection,
+    account_id: str,
+    text: str,
+    *,
+    note: str,
+    author: str,
+    rolled_back_from: int | None = None,
+    probation: bool = False,
+) -> int:
+    """`publish_policy`, within a transaction of `changing`: no other can come between the number and the row."""
+    newest = connection.execute(select(func.max(_v.version)).where(_v.account_id == account_id)).scalar()
+    version = int(newest or 0) + 1
+    connection.execute(
+        insert(PolicyVersion).values(
+            account_id=account_id, version=version, text=text, note=note, author=author,
+            rolled_back_from=rolled_back_from, created_at=now(), probation=probation,
+        )
+    )  # fmt: skip
+    connection.execute(update(Account).where(_a.id == account_id).values(policy_version=version))
     return version
 
 
 # --- keys ---
 
 
-def add_key(store: Store, account_id: str, *, scope: str, digest: str, note: str = "") -> str:
-    """Returns the key's id; the key itself never comes here."""
+def add_key(store: Store, account_id: str, *, scope: str, digest: str, note: str = "", team: str | None = None) -> str:
+    """Returns the key's id; the key itself never comes here. Raises UnknownThing for an unknown team."""
     key_id = new_id()
     with changing(store) as connection:
+        team_id = _team_id(connection, account_id, team) if team else None
         connection.execute(
             insert(ApiKey).values(
                 id=key_id,
                 account_id=account_id,
+                team_id=team_id,
                 scope=scope,
                 digest=digest,
                 note=note,
@@ -359,7 +405,7 @@ def set_ticket_state(store: Store, account_id: str, number: int, state: str, *, 
             return state
         at = now()
         connection.execute(
-            update(Ticket).where(_t.account_id == account_id, _t.id == row.id).values(state=state, updated_at=at)
+            update(Ticket).where(_t.account_id == account_id, _t.id == row.id).values(state=state, updated_at=at, closed_at=at if state == "closed" else None)
         )
         detail = {"ticket": number, "by": by, "from": row.state}
         record_of_ticket(connection, account_id, row.id, Step(at, "ticket", state, "", detail))

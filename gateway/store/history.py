@@ -39,6 +39,14 @@ def count_of_history(store: Store, account_id: str, since: datetime) -> int:
         return int(connection.execute(_received(select(func.count()), account_id, since)).scalar() or 0)
 
 
+def beginning_of(store: Store, account_id: str, since: datetime, most: int) -> datetime:
+    """`since`, or the moment from which on `most` messages came where there are more."""
+    query = _received(select(_m.received_at), account_id, since).order_by(_m.received_at.desc()).offset(most - 1)
+    with store.read() as connection:
+        found: datetime | None = connection.execute(query.limit(1)).scalar()
+    return found or since
+
+
 def history(store: Store, account_id: str, since: datetime) -> Iterator[list[PastMessage]]:
     """Inbound messages received at `since` or later, oldest first, a page at a time; what was erased is not there."""
     last = ""

@@ -6,7 +6,7 @@ from collections import defaultdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, select
 
 from gateway.core.addresses import canonical
 from gateway.core.errors import UnknownThing
@@ -130,12 +130,17 @@ def _mailbox(row: Any) -> Json:
 
 
 def teams(store: Store, account_id: str) -> list[Json]:
-    """By name, each with its agents' addresses."""
+    """By name, each with its agents' addresses, and those of them who manage it."""
     with store.read() as connection:
         members = _members(connection, account_id)
+        managers = _members(connection, account_id, _s.manages.is_(True))
         query = select(_t.id, _t.name).where(_t.account_id == account_id).order_by(_t.name)
         return [
-            {"name": row.name, "agents": [agent for agent, team in members if team == row.name]}
+            {
+                "name": row.name,
+                "agents": [agent for agent, team in members if team == row.name],
+                "managers": [agent for agent, team in managers if team == row.name],
+            }
             for row in connection.execute(query)
         ]
 
@@ -161,14 +166,14 @@ def agents(store: Store, account_id: str) -> list[Json]:
     ]
 
 
-def _members(connection: Connection, account_id: str) -> list[tuple[str, str]]:
+def _members(connection: Connection, account_id: str, *only: ColumnElement[bool]) -> list[tuple[str, str]]:
     """Agents' addresses with the names of their teams."""
     query = (
         select(_g.address, _t.name)
         .select_from(Membership)
         .join(Agent, (_g.account_id == _s.account_id) & (_g.id == _s.agent_id))
         .join(Team, (_t.account_id == _s.account_id) & (_t.id == _s.team_id))
-        .where(_s.account_id == account_id, _g.removed_at.is_(None))
+        .where(_s.account_id == account_id, _g.removed_at.is_(None), *only)
         .order_by(_g.address_key, _t.name)
     )
     return [(row.address, row.name) for row in connection.execute(query)]
@@ -196,12 +201,19 @@ def contacts(store: Store, account_id: str) -> list[Json]:
 
 def keys(store: Store, account_id: str) -> list[Json]:
     """API keys without what opens anything, oldest first, revoked ones too."""
-    query = select(*_k).where(_k.account_id == account_id).order_by(_k.id)
+    query = (
+        select(*_k, _t.name.label("team"))
+        .select_from(ApiKey)
+        .outerjoin(Team, (_t.account_id == _k.account_id) & (_t.id == _k.team_id))
+        .where(_k.account_id == account_id)
+        .order_by(_k.id)
+    )
     with store.read() as connection:
         return [
             {
                 "id": row.id,
                 "scope": row.scope,
+                "team": row.team,
                 "note": row.note,
                 "created_at": _time(row.created_at),
                 "revoked_at": _time(row.revoked_at),

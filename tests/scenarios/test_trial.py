@@ -5,11 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import update
+from prometheus_client import REGISTRY
 
-from gateway.core.clock import new_id
-from gateway.store.tables import Account, PolicyCandidate
-from gateway.store.tables.columns import columns
+from gateway.commands.open_message import open_message
+from gateway.commands.publish import rollback
+from gateway.commands.reprocess import reprocess
+from gateway.core.errors import StoreUnavailable
+from gateway.core.outcome import Accepted
+from gateway.store.candidates import start_shadow
 from tests.scenarios.test_replay import go_live
 from tests.servers.inprocess import Client, Gateway, numbered
 
@@ -71,12 +74,8 @@ async def test_what_a_new_version_tickets_otherwise_is_ticketed(gateway: Gateway
 
 
 async def shadow(gateway: Gateway, text: str) -> None:
-    account, candidate = gateway.account_id(), new_id()
-    with gateway.ground.store.write() as connection:
-        row = {"account_id": account, "id": candidate, "purpose": "shadow", "text": text, "created_at": A_DAY_LATER}
-        connection.execute(PolicyCandidate.__table__.insert().values(note="", author="", result="", **row))  # type: ignore[attr-defined]
-        connection.execute(update(Account).where(columns(Account).id == account).values(shadow_id=candidate))
-    gateway.line.directory._by_domain.clear()
+    start_shadow(gateway.ground.store, gateway.account_id(), text)
+    await gateway.line.store_pool(gateway.line.directory.refresh)
 
 
 async def test_a_candidate_in_the_shadow_says_what_it_would_do_and_does_nothing(
@@ -96,3 +95,78 @@ async def test_a_candidate_that_agrees_says_nothing(gateway: Gateway, client: Cl
     await shadow(gateway, "")
     reply = await client.mail(numbered(1))
     assert "shadow" not in {e["stage"] for e in gateway.trace(reply.trace)["events"]}
+
+
+def asked(outcome: str) -> float:
+    return REGISTRY.get_sample_value("gateway_shadow_total", {"outcome": outcome}) or 0
+
+
+async def test_what_a_candidate_says_is_counted_by_outcome(gateway: Gateway, client: Client) -> None:
+    before = [asked(o) for o in ("same", "differs", "broken")]
+    await shadow(gateway, IGNORE)
+    await client.mail(numbered(1))
+    assert [asked(o) for o in ("same", "differs", "broken")] == [before[0], before[1] + 1, before[2]]
+
+
+@pytest.mark.parametrize("text", ["rules: 7", "rules: [{name: x, then: [{route: nowhere-now}]}]\n\tx", "\x00"])
+async def test_a_candidate_that_cannot_be_loaded_leaves_live_mail_alone(
+    gateway: Gateway, client: Client, text: str
+) -> None:
+    """As after a change of release, or a row that was damaged: `shadow start` would not take it."""
+    await shadow(gateway, text)
+    for n in range(2):
+        reply = await client.mail(numbered(n))
+        assert (reply.code, gateway.messages()[0]["disposition"]) == (250, "ticketed")
+        event = next(e for e in gateway.trace(reply.trace)["events"] if e["stage"] == "shadow")
+        assert event["outcome"] == "broken"
+        assert event["detail"]["text"].startswith("PolicyError: line ")
+
+
+@pytest.mark.parametrize(
+    "error", [RecursionError("deep"), MemoryError(), StoreUnavailable("gone"), ZeroDivisionError()]
+)
+async def test_a_candidate_that_crashes_leaves_live_mail_alone(
+    gateway: Gateway, client: Client, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def crash(*_arguments: object) -> None:
+        raise error
+
+    await shadow(gateway, REFUSE)
+    monkeypatch.setattr(gateway.line.policies, "candidate", crash)
+    reply = await client.mail(numbered(1))
+    assert (reply.code, gateway.messages()[0]["disposition"]) == (250, "ticketed")
+    event = next(e for e in gateway.trace(reply.trace)["events"] if e["stage"] == "shadow")
+    assert (event["outcome"], event["detail"]["text"]) == ("broken", f"{type(error).__name__}: {error}")
+
+
+# --- what a bad version did is brought back ---
+
+
+async def test_what_a_bad_version_held_back_and_ignored_is_brought_back(
+    gateway: Gateway, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, account, began = gateway.ground.store, gateway.account_id(), datetime.now(UTC)
+    good = await go_live(gateway, "rules: [{name: all, then: [{tag: [x]}]}]")
+    await client.mail(numbered("ticketed"))
+    await go_live(gateway, IGNORE)
+    await client.mail(numbered("held"))
+    with monkeypatch.context() as later:
+        later.setattr("gateway.line.now", lambda: A_DAY_LATER)
+        for name in ("lost", "wanted"):
+            await client.mail(numbered(name))
+    kept = {m["subject"]: m for m in gateway.messages()}
+    assert {s: m["disposition"] for s, m in kept.items()} == {
+        "Pump ticketed": "ticketed", "Pump held": "quarantined", "Pump lost": "ignored", "Pump wanted": "ignored",
+    }  # fmt: skip
+
+    opened = await open_message(gateway.line, account, kept["Pump wanted"]["id"])  # while the bad version is live still
+    assert isinstance(opened, Accepted)
+    assert opened.ticket == 2
+
+    assert rollback(store, account, good) == 3
+    await gateway.line.store_pool(gateway.line.directory.refresh)
+    done = await reprocess(gateway.line, account, began)
+    assert [(c.message.subject, c.after, c.done, c.ticket) for c in done] == [
+        ("Pump held", "ticketed", True, 3), ("Pump lost", "ticketed", True, 4),
+    ]  # fmt: skip
+    assert {m["disposition"] for m in gateway.messages()} == {"ticketed"}

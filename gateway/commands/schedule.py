@@ -1,0 +1,91 @@
+"""Versions that are published at a moment to come: tried now, and once more when it is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from gateway.commands.publish import REPLAYED, check, tried
+from gateway.commands.replay import replay
+from gateway.core.clock import now
+from gateway.core.errors import InvalidInput
+from gateway.core.policy_notice import NOT_PUBLISHED
+from gateway.policy.problems import PolicyError
+from gateway.store import candidates
+from gateway.store.candidates import Candidate
+from gateway.store.digests import zone_of
+from gateway.store.engine import Store
+from gateway.store.policies import live_version
+
+RAW_MOMENT = (
+    "write a time of RFC 3339 (2026-12-01T08:00:00+01:00), or 2026-12-01 08:00 as clocks of the account show it"
+)
+
+
+def moment_of(text: str, timezone: str) -> datetime:
+    """A moment to come, UTC. Without an offset it is local time of the account. Raises InvalidInput."""
+    try:
+        at = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise InvalidInput(f"--at {text!r}: {RAW_MOMENT}") from None
+    if at.tzinfo is None:
+        at = _local(at, timezone)
+    if at <= now():
+        raise InvalidInput(f"--at {text!r} is past; without --at it is published at once")
+    return at.astimezone(UTC)
+
+
+def _local(at: datetime, timezone: str) -> datetime:
+    """The first of the two where clocks show a time twice. Raises InvalidInput for a time that clocks leap over."""
+    there = at.replace(tzinfo=zone_of(timezone))
+    if there.astimezone(UTC).astimezone(there.tzinfo).replace(tzinfo=None) != at:
+        raise InvalidInput(
+            f"{at:%Y-%m-%d %H:%M} is never shown in {timezone}: clocks go forward then; name another time"
+        )
+    return there
+
+
+def schedule(
+    store: Store,
+    account_id: str,
+    text: str,
+    at: datetime,
+    *,
+    note: str = "",
+    author: str = "",
+    agreed: bool = False,
+    most: int | None = None,
+    on_progress: Callable[[int, int], None] = lambda _done, _all: None,
+) -> str:
+    """Publish it then; returns an id to withdraw it by. Raises PolicyError and FaresWorse as `publish` does."""
+    tried(store, account_id, text, agreed=agreed, most=most, on_progress=on_progress)
+    return candidates.schedule(store, account_id, text, at, note=note, author=author)
+
+
+def publish_due(store: Store, moment: datetime) -> list[str]:
+    """Publish every version whose time has come; a sentence for each. One that does not fit its account any more is not
+    published, and its admins are told. May run twice at once. Raises StoreUnavailable.
+    """
+    said = (_published(store, candidate) for candidate in candidates.due(store, moment))
+    return [sentence for sentence in said if sentence]
+
+
+def _published(store: Store, candidate: Candidate) -> str:
+    """Empty where somebody withdrew it meanwhile, or published another; then it is due still."""
+    live = live_version(store, candidate.account_id)
+    try:
+        check(store, candidate.account_id, candidate.text)
+    except PolicyError as error:
+        ended = candidates.refuse_due(store, candidate, str(error), NOT_PUBLISHED)
+        return f"{candidate.id} was not published: {str(error).splitlines()[0]}" if ended else ""
+    worse = len(replay(store, candidate.account_id, candidate.text, now() - REPLAYED).worse)
+    between = candidates.published_since(store, candidate.account_id, candidate.created_at)
+
+    def result(version: int) -> str:
+        told = [f"published as version {version}"]
+        told += [f"in the place of version {live}, which came after it was scheduled"] if between else []
+        told += [f"on probation: {worse} messages of the last {REPLAYED.days} days fare worse"] if worse else []
+        return "; ".join(told)
+
+    version = candidates.publish_due(store, candidate, probation=bool(worse), result=result, instead_of=live)
+    return f"{candidate.id}: {result(version)}" if version else ""
