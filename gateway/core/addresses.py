@@ -150,6 +150,15 @@ def base_local(local: str) -> str:
     return local.casefold().partition("+")[0] or local.casefold()
 
 
+def without_tag(address: str) -> str:
+    """An address in canonical form without its `+tag`: what comes there comes to the same person."""
+    try:
+        spec = parse_addr_spec(canonical(address), lenient=True)
+    except BadAddress:
+        return canonical(address)
+    return f"{quote_local(base_local(spec.local))}@{spec.domain}"
+
+
 def without_controls(text: str) -> str:
     """Text that may enter a header, a log line or a column: no control characters, no lone surrogates, one line.
 

@@ -55,6 +55,14 @@ class Policy:
         """The settings for the mailboxes of one transaction; the strictest of several."""
         return strictest([self.overrides.get(canonical(m.address), self.settings) for m in place.mailboxes])
 
+    def asks_for_open_ticket(self, place: Place) -> bool:
+        """Whether new mail of a proven author may join a ticket here."""
+        return self.settings_for(place).accept.join_open_ticket is not False
+
+    def asks_for_listed(self, place: Place) -> bool:
+        """Whether it matters here who of To and Cc is a contact."""
+        return self.settings_for(place).import_cc in ("listed", "company")
+
 
 def compile_policy(document: PolicyDocument, version: int) -> Policy:
     """Make a document ready: settings merged, all patterns in RE2 sets."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 
-from gateway.core.addresses import BadAddress, base_local, canonical, parse_addr_spec, quote_local
+from gateway.core.addresses import canonical, without_tag
 from gateway.core.decision import Facts, Kind
 from gateway.core.message import Address
 from gateway.core.place import Place
@@ -42,7 +42,7 @@ def _is_wanted(key: str, author: Address, facts: Facts, import_cc: str) -> bool:
 
 def _is_ours(key: str, place: Place) -> bool:
     """An agent, a mailbox, with or without a `+tag`, or any address whose mail comes to the gateway."""
-    forms = {key, _without_tag(key)}
+    forms = {key, without_tag(key)}
     if forms & place.own_addresses or forms & place.agent_addresses:
         return True
     _, _, gateway = place.account_domain.partition(".")
@@ -53,11 +53,3 @@ def _is_ours(key: str, place: Place) -> bool:
 
 def _domain(key: str) -> str:
     return key.rpartition("@")[2]
-
-
-def _without_tag(key: str) -> str:
-    try:
-        spec = parse_addr_spec(key, lenient=True)
-    except BadAddress:
-        return key
-    return f"{quote_local(base_local(spec.local))}@{spec.domain}"

@@ -404,9 +404,8 @@ def set_ticket_state(store: Store, account_id: str, number: int, state: str, *, 
         if row.state == state:
             return state
         at = now()
-        connection.execute(
-            update(Ticket).where(_t.account_id == account_id, _t.id == row.id).values(state=state, updated_at=at, closed_at=at if state == "closed" else None)
-        )
+        values: Values = {"state": state, "updated_at": at, "closed_at": at if state == "closed" else None}
+        connection.execute(update(Ticket).where(_t.account_id == account_id, _t.id == row.id).values(values))
         detail = {"ticket": number, "by": by, "from": row.state}
         record_of_ticket(connection, account_id, row.id, Step(at, "ticket", state, "", detail))
     return str(row.state)

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, update
 
 from gateway.core.addresses import canonical
 from gateway.core.clock import new_id
-from gateway.core.decision import Decision, Facts, Set, Tag, TicketChoice
+from gateway.core.decision import Decision, Facts, Note, Set, Tag, TicketChoice, ToMailbox
 from gateway.core.notice import NoticeKind
 from gateway.core.outcome import Accepted, Outcome, Parked, Reason
 from gateway.core.place import Evidence
@@ -29,7 +29,7 @@ from gateway.store.group import Group, Joined, TwinState
 from gateway.store.insertion import insert_rows
 from gateway.store.keys import TWIN_AGE, receipt_key, twin_key, twin_rank
 from gateway.store.notices import Told, wants_acknowledgement, who_is_told
-from gateway.store.roster import Rosters
+from gateway.store.roster import Roster, Rosters
 from gateway.store.tables import (
     Account,
     Deferral,
@@ -135,15 +135,17 @@ class Commit:
     def _open(self, group: Group, filing: Filing, decision: Decision, facts: Facts) -> tuple[Joined, list[Step]]:
         account = group.accounts[filing.account_id]
         staff = group.staff[filing.account_id]
-        team = self._team_of(group, filing.account_id, facts)
+        mailbox_id, team = _home(staff.roster, facts, decision)
         assignment = self._assign(group, filing.account_id, decision, team)
         ticket = Joined(new_id(), account.take_number(), "open", assignment.team_id, None, group.now)
         ticket.assignee_id = assignment.agent.id if assignment.agent else None
-        group.add_ticket(filing, facts, ticket, **_fields(decision))
+        group.add_ticket(filing, facts, ticket, mailbox_id=mailbox_id, **_fields(decision))
         participates = facts.message.author and facts.auth.sender is not Sender.FORGED
         if facts.message.author and participates:
             group.add_participant(filing.account_id, ticket.id, facts.message.author)
-        steps = self._acknowledge(group, filing, decision, facts, ticket)
+        group.add_those_of_cc(filing.account_id, ticket.id, decision.participants)
+        steps = _notes(group.now, ticket, decision)
+        steps += self._acknowledge(group, filing, decision, facts, ticket)
         told = who_is_told(decision, facts.message.author, staff, ticket.team_id, assignment.agent)
         steps += group.tell(filing, facts, ticket.id, told)
         return ticket, steps
@@ -155,10 +157,6 @@ class Commit:
         if assignment.agent:
             account.turn += 1
         return assignment
-
-    def _team_of(self, group: Group, account_id: str, facts: Facts) -> str | None:
-        roster = group.staff[account_id].roster
-        return roster.team_ids.get(facts.place.mailbox.team or "") or roster.default_team
 
     def _acknowledge(
         self, group: Group, filing: Filing, decision: Decision, facts: Facts, ticket: Joined
@@ -178,20 +176,24 @@ class Commit:
         """An answer re-opens its ticket; a note is kept beside it. Route and assign come here only with `reassign`."""
         staff = group.staff[filing.account_id]
         if decision.ticket is TicketChoice.JOIN:
-            ticket.state = "open"
+            ticket.reopen()
         assignment = self._assign(group, filing.account_id, decision, ticket.team_id)
-        moved = {}
+        moved: dict[str, object] = {}
+        if any(isinstance(e, ToMailbox) for e in decision.effects):
+            moved["mailbox_id"], _ = _home(staff.roster, facts, decision)
         if assignment.agent or assignment.team_id != ticket.team_id:
-            moved = _given(ticket, assignment, group.now)
+            moved |= _given(ticket, assignment, group.now)
         elif staff.agent(ticket.assignee_id) is None:
             ticket.assignee_id = None  # the agent was removed since: the team is told
         group.touch(filing.account_id, ticket, **moved, **_fields(decision))
         ticket.is_untouched = False
+        group.add_those_of_cc(filing.account_id, ticket.id, decision.participants)
+        steps = _notes(group.now, ticket, decision)
         if decision.ticket is TicketChoice.NOTE and _is_by_the_agent(facts):
-            return [Step(group.now, "notify", "none", "an agent's note is told to nobody")]
+            return [*steps, Step(group.now, "notify", "none", "an agent's note is told to nobody")]
         assignee = staff.agent(ticket.assignee_id)
         told = who_is_told(decision, facts.message.author, staff, ticket.team_id, assignee)
-        return group.tell(filing, facts, ticket.id, told)
+        return steps + group.tell(filing, facts, ticket.id, told)
 
     def _link(
         self, group: Group, filing: Filing, decision: Decision, facts: Facts, twin: TwinState
@@ -205,16 +207,18 @@ class Commit:
         ]
         rank = twin_rank(facts.place.mailbox, facts.message)
         if rank < twin.rank and ticket.is_untouched:
-            team = self._team_of(group, filing.account_id, facts)
+            staff = group.staff[filing.account_id]
+            mailbox_id, team = _home(staff.roster, facts, decision)
             assignment = self._assign(group, filing.account_id, decision, team)
             # a copy's move is part of the making: counted as a change, it would keep a third copy from its place
             moved = _given(ticket, assignment, group.now) | {"updated_at": ticket.created_at}
-            group.touch(filing.account_id, ticket, mailbox_id=facts.place.mailbox.id, **moved, **_fields(decision))
-            staff = group.staff[filing.account_id]
+            group.touch(filing.account_id, ticket, mailbox_id=mailbox_id, **moved, **_fields(decision))
             told = who_is_told(decision, facts.message.author, staff, ticket.team_id, assignment.agent)
             already = group.told_of(filing.account_id, ticket.id)
             group.owe(filing, ticket.id, [t for t in told if canonical(t.address) not in already])
             group.move_twin(filing.account_id, twin, rank)
+            noted = group.noted_on(filing.account_id, ticket.id)
+            steps += [s for s in _notes(group.now, ticket, decision) if s.detail["text"] not in noted]
         return ticket, steps
 
 
@@ -223,6 +227,23 @@ def _is_by_the_agent(facts: Facts) -> bool:
     author = canonical(facts.message.author.address) if facts.message.author else ""
     answers = [c for c in facts.context.candidates if c.evidence is Evidence.ANSWER_ADDRESS]
     return bool(author) and any(canonical(c.agent or "") == author for c in answers)
+
+
+def _home(roster: Roster, facts: Facts, decision: Decision) -> tuple[str, str | None]:
+    """The ids of the mailbox a new ticket belongs to, and of the team that has what comes there."""
+    moved = next((e.mailbox for e in decision.effects if isinstance(e, ToMailbox)), "")
+    if found := roster.mailboxes.get(moved):  # it may have been removed since the policy was published
+        return found.id, found.team_id or roster.default_team
+    mailbox = facts.place.mailbox
+    return mailbox.id, roster.team_ids.get(mailbox.team or "") or roster.default_team
+
+
+def _notes(now: datetime, ticket: Joined, decision: Decision) -> list[Step]:
+    """What rules wrote on the ticket, as what agents write on it is kept."""
+    notes = [e for e in decision.effects if isinstance(e, Note)]
+    return [
+        Step(now, "note", "kept", "", {"ticket": ticket.number, "by": f"rule {n.rule}", "text": n.note}) for n in notes
+    ]
 
 
 def _given(ticket: Joined, assignment: Assignment, now: datetime) -> dict[str, object]:

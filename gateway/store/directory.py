@@ -10,6 +10,7 @@ from sqlalchemy import Connection, select
 from gateway.core.place import Mailbox
 from gateway.store.engine import Store
 from gateway.store.forwarders import forwarders_of
+from gateway.store.roster import load_roster
 from gateway.store.tables import Account, Agent, Change, Domain, MailboxRow, Team
 from gateway.store.tables.columns import columns
 
@@ -38,6 +39,7 @@ class AccountEntry:
     by_inbound: dict[str, Mailbox] = field(hash=False)
     by_address: dict[str, Mailbox] = field(hash=False)
     arc_sealers: frozenset[str] = frozenset()
+    default_team: str | None = None
     shadow_id: str | None = None
 
     @property
@@ -99,7 +101,7 @@ class Directory:
         row = connection.execute(select(*_a).where(_a.name == name)).first()
         if row is None:
             return None
-        mailboxes = _mailboxes(connection, row.id)
+        mailboxes, roster = _mailboxes(connection, row.id), load_roster(connection, row.id)
         domains = frozenset(connection.execute(select(_d.domain).where(_d.account_id == row.id)).scalars())
         agents = frozenset(
             connection.execute(select(_g.address_key).where(_g.account_id == row.id, _g.removed_at.is_(None))).scalars()
@@ -122,6 +124,7 @@ class Directory:
             by_inbound={m.inbound: m for m in mailboxes if m.inbound},
             by_address={m.address: m for m in mailboxes},
             arc_sealers=frozenset(row.arc_sealers),
+            default_team=roster.team_name(roster.default_team),
             shadow_id=row.shadow_id,
         )
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from gateway.core.addresses import canonical
+from gateway.core.addresses import canonical, without_tag
 from gateway.core.decision import Decision, Facts
 
 VERSION = 1
@@ -24,7 +24,7 @@ class UnreadableFacts(ValueError):
 
 def dump_facts(facts: Facts) -> str:
     """JSON without content: text capped, HTML left out (the raw message has it), the account's address sets cut down to
-    those a condition on this message could ask about, the mailboxes without their forwarders. Candidates and DNS answers
+    those a decision on this message could ask about, the mailboxes without their forwarders. Candidates and DNS answers
     stand in the trace: no decision reads them, and what a stranger's DNS says need not even be text.
     """
     return f'{{"version":{VERSION},"facts":{_facts.dump_json(_condensed(facts)).decode()}}}'
@@ -63,14 +63,18 @@ def _condensed(facts: Facts) -> Facts:
     message, place = facts.message, facts.place
     author = canonical(message.author.address) if message.author else ""
     domains = {message.author.domain} if message.author else set(message.author_domains)
+    named = {author, *message.others_named()}
+    named |= {without_tag(key) for key in named}
+    named_domains = {key.rpartition("@")[2] for key in named}
     return replace(
         facts,
         message=replace(message, text=message.text[:TEXT_BYTES], text_new=message.text_new[:TEXT_BYTES], html=None),
         place=replace(
             place,
             own_domains=frozenset(d for d in place.own_domains if d in domains or d == place.account_domain),
-            own_addresses=place.own_addresses & {author},
-            agent_addresses=place.agent_addresses & {author},
+            own_addresses=place.own_addresses & named,
+            agent_addresses=place.agent_addresses & named,
+            receiving_domains=place.receiving_domains & named_domains,
             mailboxes=tuple(replace(m, forwarders=()) for m in place.mailboxes),
             arc_sealers=frozenset(),
         ),

@@ -26,11 +26,23 @@ from gateway.store.filing import Filing, Kept
 from gateway.store.keys import RECEIPT_AGE, receipt_key, twin_key
 from gateway.store.notices import NOTICES_PER_HOUR, Budget, Told, load_budget, told_lately, wants_acknowledgement
 from gateway.store.roster import Rosters
-from gateway.store.tables import Account, Change, Deferral, MessageRow, Outbox, Receipt, Ticket, Twin
+from gateway.store.tables import (
+    Account,
+    Change,
+    Deferral,
+    Event,
+    MessageRow,
+    Outbox,
+    Participant,
+    Receipt,
+    Ticket,
+    Twin,
+)
 from gateway.store.tables.columns import columns
 
 _a, _r, _w, _t = columns(Account), columns(Receipt), columns(Twin), columns(Ticket)
 _o, _d, _m = columns(Outbox), columns(Deferral), columns(MessageRow)
+_e, _p = columns(Event), columns(Participant)
 
 Row = dict[str, Any]
 Key = tuple[str, str]
@@ -97,6 +109,15 @@ class Joined:
     tags: list[str] = field(default_factory=list)
     fields: dict[str, str] = field(default_factory=dict)
     is_untouched: bool = True
+    closed_at: datetime | None = None
+
+    def reopen(self) -> None:
+        self.state, self.closed_at = "open", None
+
+
+def closed_since(row: Any) -> datetime | None:
+    """When a ticket was closed, None for one that is not. Who closed it before that was a column last touched it then."""
+    return (row.closed_at or row.updated_at) if row.state == "closed" else None
 
 
 @dataclass(slots=True)
@@ -213,7 +234,7 @@ class Group:
             untouched = row.updated_at == row.created_at
             self.tickets[row.account_id, row.id] = Joined(
                 row.id, row.number, row.state, row.team_id, row.assignee_id, row.created_at, row.tags, row.fields,
-                is_untouched=untouched,
+                is_untouched=untouched, closed_at=closed_since(row),
             )  # fmt: skip
 
     def acknowledged(self, account_id: str) -> Row:
@@ -279,6 +300,7 @@ class Group:
             "fields": ticket.fields,
             "created_at": self.now,
             "updated_at": self.now,
+            "closed_at": self.now if ticket.state == "closed" else None,
         }
         self._insert("ticket", row | values)
 
@@ -287,8 +309,10 @@ class Group:
         ticket.tags = list(dict.fromkeys([*ticket.tags, *values.pop("tags", [])]))
         ticket.fields = {**ticket.fields, **values.pop("fields", {})}
         ticket.state = values.pop("state", ticket.state)
+        ticket.closed_at = (ticket.closed_at or self.now) if ticket.state == "closed" else None
         row = {
             "state": ticket.state,
+            "closed_at": ticket.closed_at,
             "team_id": ticket.team_id,
             "assignee_id": ticket.assignee_id,
             "tags": ticket.tags,
@@ -297,10 +321,33 @@ class Group:
         } | values
         self.ticket_changes[account_id, ticket.id] = self.ticket_changes.get((account_id, ticket.id), {}) | row
 
-    def add_participant(self, account_id: str, ticket_id: str, author: Address) -> None:
-        key = canonical(author.address)
-        row = {"account_id": account_id, "ticket_id": ticket_id, "address_key": key, "address": author.address}
-        self._insert("participant", row | {"name": author.name, "role": "customer"})
+    def add_participant(self, account_id: str, ticket_id: str, someone: Address, role: str = "customer") -> None:
+        key = canonical(someone.address)
+        row = {"account_id": account_id, "ticket_id": ticket_id, "address_key": key, "address": someone.address}
+        self._insert("participant", row | {"name": someone.name, "role": role})
+
+    def add_those_of_cc(self, account_id: str, ticket_id: str, people: Sequence[Address]) -> None:
+        """Those who do not take part yet."""
+        if not people:
+            return
+        keys = [canonical(p.address) for p in people]
+        mine = (_p.account_id == account_id, _p.ticket_id == ticket_id, _p.address_key.in_(keys))
+        known = set(self.connection.execute(select(_p.address_key).where(*mine)).scalars())
+        added = self.inserts.get("participant", ())
+        known |= {r["address_key"] for r in added if (r["account_id"], r["ticket_id"]) == (account_id, ticket_id)}
+        for key, someone in zip(keys, people, strict=True):
+            if key not in known:
+                self.add_participant(account_id, ticket_id, someone, "cc")
+
+    def noted_on(self, account_id: str, ticket_id: str) -> set[str]:
+        """The texts of a ticket's notes, written in this group or before."""
+        mine = (_m.account_id == account_id, _m.ticket_id == ticket_id)
+        traces = set(self.connection.execute(select(_m.trace_id).where(*mine)).scalars())
+        traces |= {r["trace_id"] for r in self.inserts.get("message", ()) if r["ticket_id"] == ticket_id}
+        query = select(_e.detail).where(_e.account_id == account_id, _e.trace_id.in_(traces), _e.stage == "note")
+        written = [*self.connection.execute(query).scalars()]
+        fresh = [r for r in self.inserts.get("event", ()) if r["trace_id"] in traces and r["stage"] == "note"]
+        return {str(detail.get("text")) for detail in [*written, *(r["detail"] for r in fresh)]}
 
     def tell(self, filing: Filing, facts: Facts, ticket_id: str, told: Sequence[Told]) -> list[Step]:
         """Owe notices; those that automatic mail or an agent's own causes are held to a budget, and the trace says so."""

@@ -46,7 +46,15 @@ def _place(account: AccountEntry, mailboxes: tuple[Mailbox, ...], *, exempt: boo
         policy_version=account.policy_version,
         exempt=exempt,
         arc_sealers=account.arc_sealers,
+        receiving_domains=account.own_receiving | {account.domain},
+        default_team=account.default_team,
+        other_teams=_other_teams(account, mailboxes),
     )
+
+
+def _other_teams(account: AccountEntry, here: tuple[Mailbox, ...]) -> tuple[tuple[str, str], ...]:
+    others = (m for m in account.mailboxes if m not in here)
+    return tuple((m.address, m.team) for m in others if m.team and m.team != account.default_team)
 
 
 def _is_exempt(recipient: str) -> bool:

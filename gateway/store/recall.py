@@ -19,6 +19,7 @@ from gateway.parse import parse
 from gateway.store.challenge_marks import Marks, marks_of
 from gateway.store.engine import Store
 from gateway.store.forwarders import challenge_of
+from gateway.store.group import closed_since
 from gateway.store.keys import RECEIPT_AGE, receipt_key
 from gateway.store.tables import (
     Agent,
@@ -34,6 +35,11 @@ from gateway.store.tables import (
 from gateway.store.tables.columns import columns
 
 _REFERENCES_LOOKED_AT = 50
+_ADDRESSES_LOOKED_AT = 200
+_TICKETS_LOOKED_AT = 50
+"""Of the author's tickets the newest so many may be joined: somebody with thousands of them costs no more than anybody."""
+
+_IN_WORK = ("open", "pending")
 
 _c = columns(ContactRow)
 _t = columns(Ticket)
@@ -52,7 +58,16 @@ _CONTACT = select(_c.id, _c.address, _c.name, _c.language, _c.company, _c.tags).
 _FIRST_TRIED = select(_d.first_at).where(_d.account_id == bindparam("account"), _d.key == bindparam("key"))
 _NUMBERED = select(_t.id).where(_t.account_id == bindparam("account"), _t.number == bindparam("number"))
 _TICKET = (
-    select(_t.id, _t.number, _t.state, _team.name.label("team"), _a.address.label("assignee"))
+    select(
+        _t.id,
+        _t.number,
+        _t.state,
+        _t.tags,
+        _t.updated_at,
+        _t.closed_at,
+        _team.name.label("team"),
+        _a.address.label("assignee"),
+    )
     .select_from(Ticket)
     .outerjoin(Team, (_team.account_id == _t.account_id) & (_team.id == _t.team_id))
     .outerjoin(Agent, (_a.account_id == _t.account_id) & (_a.id == _t.assignee_id))
@@ -61,6 +76,30 @@ _TICKET = (
 _ROLE = select(_p.role).where(
     _p.account_id == bindparam("account"), _p.ticket_id == bindparam("ticket"), _p.address_key == bindparam("key")
 )
+
+# ids sort by the time they were made in: the newest tickets of an address, however many it has
+_NEWEST_OF_AUTHOR = (
+    select(_p.ticket_id)
+    .where(_p.account_id == bindparam("account"), _p.address_key == bindparam("key"))
+    .order_by(_p.ticket_id.desc())
+    .limit(_TICKETS_LOOKED_AT)
+)
+_WHERE_THEY_STAND = select(_t.id, _t.state, _t.mailbox_id, _t.updated_at).where(
+    _t.account_id == bindparam("account"), _t.id.in_(bindparam("tickets", expanding=True))
+)
+_LISTED = select(_c.address_key).where(
+    _c.account_id == bindparam("account"), _c.address_key.in_(bindparam("keys", expanding=True))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a policy may want to be remembered beside what every message is asked: the open ticket of the author, and which of
+    To and Cc are contacts.
+    """
+
+    open_ticket: bool = False
+    listed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,18 +117,22 @@ class Recall:
         self._store = store
         self._tokens = tokens
 
-    def __call__(self, envelope: Envelope, message: ParsedMessage, place: Place) -> Context:
+    def __call__(self, envelope: Envelope, message: ParsedMessage, place: Place, wanted: Wanted = Wanted()) -> Context:
         locals_ = [_local(r) for r in envelope.recipients]
         marks = marks_of(envelope, message, locals_)
         with self._store.read() as connection:
             author = canonical(message.author.address) if message.author else ""
+            candidates = tuple(self._candidates(connection, place, message, author, locals_))
+            if wanted.open_ticket and author and not candidates:
+                candidates = tuple(_open_ticket(connection, place, author))
             return Context(
                 contact=_contact(connection, place.account_id, author) if author else None,
-                candidates=tuple(self._candidates(connection, place, message, author, locals_)),
+                candidates=candidates,
                 bounce_of=self._bounce_of(connection, place.account_id, locals_),
                 is_own_mail=self._is_ours(place.account_id, message.message_id) or self._is_marked(place, marks),
                 first_tried_at=_first_tried(connection, place.account_id, envelope),
                 challenge=self._challenge(connection, place.account_id, marks) if marks else None,
+                listed=_listed(connection, place.account_id, message) if wanted.listed else frozenset(),
             )
 
     def _is_ours(self, account_id: str, message_id: str | None) -> bool:
@@ -188,6 +231,26 @@ def _contact(connection: Connection, account_id: str, author: str) -> Contact | 
     return Contact(row.id, row.address, row.name, row.language, row.company, tuple(row.tags))
 
 
+def _listed(connection: Connection, account_id: str, message: ParsedMessage) -> frozenset[str]:
+    keys = list(message.others_named())[:_ADDRESSES_LOOKED_AT]
+    if not keys:
+        return frozenset()
+    return frozenset(connection.execute(_LISTED, {"account": account_id, "keys": keys}).scalars())
+
+
+def _open_ticket(connection: Connection, place: Place, author: str) -> Iterable[Candidate]:
+    """The ticket in this mailbox that the author takes part in and that something happened on last, if one is in work."""
+    newest = connection.execute(_NEWEST_OF_AUTHOR, {"account": place.account_id, "key": author}).scalars().all()
+    if not newest:
+        return
+    rows = connection.execute(_WHERE_THEY_STAND, {"account": place.account_id, "tickets": newest})
+    in_work = [r for r in rows if r.state in _IN_WORK and r.mailbox_id == place.mailbox.id]
+    if in_work:
+        latest = max(in_work, key=lambda r: (r.updated_at, r.id))
+        if found := _candidate(connection, place.account_id, latest.id, Evidence.OPEN_TICKET, author):
+            yield found
+
+
 def _ticket_numbered(connection: Connection, account_id: str, number: int) -> str | None:
     found: str | None = connection.execute(_NUMBERED, {"account": account_id, "number": number}).scalar()
     return found
@@ -213,4 +276,7 @@ def _candidate(
     if author:
         role = connection.execute(_ROLE, {"account": account_id, "ticket": ticket_id, "key": author}).scalar()
     participates = role is not None
-    return Candidate(row.id, row.number, row.state, row.team, row.assignee, evidence, participates, agent)
+    return Candidate(
+        row.id, row.number, row.state, row.team, row.assignee, evidence, participates, agent, tuple(row.tags),
+        row.updated_at, closed_since(row),
+    )  # fmt: skip

@@ -17,6 +17,9 @@ _AGENTS = select(_a.id, _a.number, _a.address, _a.address_key, _a.name, _a.statu
 )
 _TEAMS = select(_t.name, _t.id).where(_t.account_id == bindparam("account"))
 _MEMBERS = select(_m.team_id, _m.agent_id).where(_m.account_id == bindparam("account")).order_by(_m.agent_id)
+_MAILBOXES = select(_b.address_key, _b.id, _b.team_id).where(
+    _b.account_id == bindparam("account"), _b.removed_at.is_(None)
+)
 _DEFAULT_TEAM = (
     select(_b.team_id)
     .where(_b.account_id == bindparam("account"), _b.team_id.is_not(None), _b.removed_at.is_(None))
@@ -40,15 +43,27 @@ class AgentEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class MailboxEntry:
+    """A mailbox that was not removed, with its own team."""
+
+    id: str
+    team_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Roster:
     """`team_ids` by name; `members` are agents' ids by team. `default_team` (an id) is the team of the account's default
-    mailbox: mail of a mailbox without a team is somebody's business too.
+    mailbox: mail of a mailbox without a team is somebody's business too. `mailboxes` by canonical address.
     """
 
     agents: Mapping[str, AgentEntry]
     team_ids: Mapping[str, str]
     members: Mapping[str, tuple[str, ...]]
     default_team: str | None
+    mailboxes: Mapping[str, MailboxEntry]
+
+    def team_name(self, team_id: str | None) -> str | None:
+        return next((name for name, i in self.team_ids.items() if i == team_id), None)
 
 
 class Rosters:
@@ -78,4 +93,5 @@ def load_roster(connection: Connection, account_id: str) -> Roster:
         if agent_id in agents:
             members[team_id] = (*members.get(team_id, ()), agent_id)
     default = connection.execute(_DEFAULT_TEAM, account).scalar() or next(iter(team_ids.values()), None)
-    return Roster(agents, team_ids, members, default)
+    mailboxes = {row.address_key: MailboxEntry(row.id, row.team_id) for row in connection.execute(_MAILBOXES, account)}
+    return Roster(agents, team_ids, members, default, mailboxes)
