@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator
@@ -59,11 +60,45 @@ def class_of(short: str) -> str:
     return next((name for name, types in MEDIA.items() if short in types), "other")
 
 
+_OTHER_TYPES = """
+    exe dll bat scr bin com msi cmd ps1 vbs vbe js jse wsf wsh hta lnk reg cpl sys pif sh py elf class dex pdf doc docx
+    docm xls xlsx xlsm ppt pptx pptm rtf odt ods odp odg txt csv html css json xml yaml md ics vcf epub vsd one mdb pst
+    sql log dwg dxf stl dcm p7m p7s asc pem vhd vhdx vmdk qcow2 img
+"""
+_KNOWN = frozenset().union(*MEDIA.values(), BUNDLES, ZIP_IN_DISGUISE, _SPELLINGS, _OTHER_TYPES.split())
+"""Types people mean; any other extension may be written too, unless it looks like a slip of one of these."""
+
+_MEANT = {
+    "executable": "exe, dll, bat, scr", "executables": "exe, dll, bat, scr", "program": "exe, dll, bat, scr",
+    "script": "bat, ps1, vbs, js, sh", "scripts": "bat, ps1, vbs, js, sh", "word": "doc, docx, docm",
+    "excel": "xls, xlsx, xlsm", "powerpoint": "ppt, pptx, pptm", "office": "docx, xlsx, pptx",
+    "archive": "zip, rar, 7z, gz", "archives": "zip, rar, 7z, gz", "image": "jpeg, png, gif", "images": "jpeg, png, gif",
+    "video": "mp4, mov, avi", "videos": "mp4, mov, avi", "audio": "mp3, wav", "document": "pdf, docx, odt",
+    "documents": "pdf, docx, odt", "any": "each type by its name", "all": "each type by its name",
+}  # fmt: skip
+
+
 def _file_type(value: str) -> str:
     short = spelled(value)
+    if short in _MEANT:
+        raise mistake(f"{quote(value)} is a kind of files: name the types, for example {_MEANT[short]}")
     if not _SHORT_NAME.fullmatch(short):
-        raise mistake(f"{quote(value)} is no file type: write a short name such as pdf, exe or jpeg")
+        raise mistake(f"{quote(value)} is no file type: {_cure_of_type(value.strip())}")
+    if short not in _KNOWN and not value.strip().startswith("."):
+        close = get_close_matches(short, sorted(_KNOWN), n=1, cutoff=0.8)
+        if close and len(short) > 3:  # among names of three letters everything is close
+            raise mistake(
+                f"{quote(value)} is not known: did you mean `{close[0]}`? If files end so, write it with the dot: .{short}"
+            )
     return short
+
+
+def _cure_of_type(value: str) -> str:
+    if re.fullmatch(r"\w+(,\s*\w+)+", value):
+        return f"write a list: [{value}]"
+    name = re.fullmatch(r"\*?\.?([\w+-]+)|[a-z]+/(?:x-|vnd\.)?([\w.+-]+)", value.lower())
+    word = (name.group(1) or name.group(2)) if name else ""
+    return f"write {spelled(word)}" if spelled(word) in _KNOWN else "write a short name such as pdf, exe or jpeg"
 
 
 FileType = Annotated[Text, AfterValidator(_file_type)]

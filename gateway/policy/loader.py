@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from gateway.policy.cures import comment_instead_of_value
+from gateway.policy.cures import comma_in_text, comment_instead_of_value, line_from, space_missing
 from gateway.policy.document import PolicyDocument, all_actions
 from gateway.policy.problems import PolicyError, Problem
 from gateway.policy.translate import problem_of
@@ -22,8 +22,7 @@ def load(text: str, known: Known | None = None) -> PolicyDocument:
     """
     root = read_tree(text)
     if root.entries is None:
-        message = "a policy is a mapping: begin with a key such as `rules:`"
-        raise PolicyError([Problem(root.line, root.column, "", message)])
+        raise PolicyError([Problem(root.line, root.column, "", _no_document(root, text))])
     empty = _Empty(text)
     empty.take_out(root, "")
     try:
@@ -56,17 +55,18 @@ class _Empty:
         return (problem.line, problem.column) in self.places
 
     def take_out(self, node: Node, path: str) -> None:
+        before = ""
         for key, entry in list((node.entries or {}).items()):
             where = f"{path}.{key}".lstrip(".")
             if entry.node.is_null and key not in _bare_actions():
-                self.problems.append(_empty_value(key, entry, where, self.text))
+                self.problems.append(_empty_value(key, entry, where, self.text, before))
                 self.places.add((node.line, node.column))
                 del node.entries[key]  # type: ignore[union-attr]  # the loop has no step without entries
             self.take_out(entry.node, where)
+            before = entry.node.raw
         for index, item in enumerate(node.items or []):
             if item.is_null:
-                message = "this list item is empty: write it, or remove it"
-                self.problems.append(Problem(item.line, item.column, f"{path}[{index}]", message))
+                self.problems.append(_empty_item(item, f"{path}[{index}]", self.text))
                 self.places |= {(node.line, node.column), (item.line, item.column)}
             self.take_out(item, f"{path}[{index}]")
 
@@ -75,13 +75,32 @@ def _bare_actions() -> frozenset[str]:
     return frozenset(name for name, action in all_actions().items() if action.bare)
 
 
-def _empty_value(key: str, entry: Entry, where: str, text: str) -> Problem:
+def _no_document(root: Node, text: str) -> str:
+    """What to say of a text that is a list or a word."""
+    if root.items is not None:
+        return "a policy is a mapping: write `rules:` above this list, and indent the list below it"
+    if text.lstrip("\ufeff \r\n").startswith("<"):
+        return "this is HTML, not YAML: copy the text as the page shows it"
+    return space_missing(root.raw) or "a policy is a mapping: begin with a key such as `rules:`"
+
+
+def _empty_value(key: str, entry: Entry, where: str, text: str, before: str) -> Problem:
+    """`before` is the text of the value in front of the key."""
     cure = comment_instead_of_value(text, entry.line, entry.column)
     if cure:
-        line = text.split("\n")[entry.line - 1]
-        return Problem(entry.line, line.index("#", entry.column) + 1, where, cure)
-    message = f"`{shorten(key)}` has no value: give it one, or remove the key"
+        column = line_from(text, entry.line, 1).index("#", entry.column) + 1
+        return Problem(entry.line, column, where, cure)
+    message = (
+        space_missing(key)
+        or comma_in_text(text, before, key, entry.line, entry.column)
+        or f"`{shorten(key)}` has no value: give it one, or remove the key"
+    )
     return Problem(entry.line, entry.column, where, message)
+
+
+def _empty_item(item: Node, where: str, text: str) -> Problem:
+    cure = comment_instead_of_value(text, item.line, item.column - 1)
+    return Problem(item.line, item.column, where, cure or "this list item is empty: write it, or remove it")
 
 
 def _names_twice(document: PolicyDocument, root: Node) -> list[Problem]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 import re2
@@ -15,7 +16,14 @@ LONGEST_PATTERN = 2000
 """Characters. A longer wildcard could need more memory than RE2 may take; nobody reads it either."""
 
 
+_SLASHES = re.compile(r"/(.+)/([a-z]*)")
+
+
 def _regex(pattern: str) -> str:
+    slashes = _SLASHES.fullmatch(pattern)
+    if slashes:
+        flag = "(?i)" if "i" in slashes.group(2) else ""
+        raise mistake(f"a regex is written without slashes around it: '{flag}{slashes.group(1)}'")
     try:
         check_regex(pattern)
     except BadPattern as error:
@@ -24,13 +32,42 @@ def _regex(pattern: str) -> str:
 
 
 def _pattern(value: str) -> str:
+    control = next((c for c in value if c < " " and c not in "\t\n\r"), None)
+    if control is not None:
+        message = f"this has the control character U+{ord(control):04X}: in double quotes a backslash begins an escape of YAML,"
+        raise mistake(f"{message} use single quotes")
     if len(value) > LONGEST_PATTERN:
         raise mistake(f"a pattern has at most {LONGEST_PATTERN} characters, this has {len(value)}: shorten it")
     return value
 
 
+def _wildcard(pattern: str) -> str:
+    if set(pattern) & set("*?"):
+        return pattern
+    if pattern.startswith(("%", "@")):
+        raise mistake(f"a wildcard has * for any text: write {quote('*' + pattern.removeprefix('%'))}")
+    raise mistake(
+        f"a wildcard has * for any text or ? for one character; without one write {{exact: {quote(pattern)}}}, "
+        f"or {{contains: {quote(pattern)}}}"
+    )
+
+
+def _contained(pattern: str) -> str:
+    if len(pattern) > 2 and pattern.strip("*") in (pattern[1:], pattern[:-1], pattern[1:-1]):  # "***" may be meant
+        raise mistake(f"`contains` finds its text anywhere, and * as itself: write {quote(pattern.strip('*'))}")
+    return pattern
+
+
 Pattern = Annotated[Text, AfterValidator(_pattern)]
 Patterns = Annotated[tuple[Pattern, ...], BeforeValidator(as_list, json_schema_input_type=str | tuple[str, ...])]
+Wildcards = Annotated[
+    tuple[Annotated[Pattern, AfterValidator(_wildcard)], ...],
+    BeforeValidator(as_list, json_schema_input_type=str | tuple[str, ...]),
+]
+Contained = Annotated[
+    tuple[Annotated[Pattern, AfterValidator(_contained)], ...],
+    BeforeValidator(as_list, json_schema_input_type=str | tuple[str, ...]),
+]
 Regex = Annotated[Pattern, AfterValidator(_regex)]
 Regexes = Annotated[tuple[Regex, ...], BeforeValidator(as_list, json_schema_input_type=str | tuple[str, ...])]
 
@@ -39,8 +76,8 @@ class Matcher(Model):
     """One way to compare text. Case does not matter, but in `regex`. `plain` says it was written without a key."""
 
     exact: Patterns | None = None
-    wildcard: Patterns | None = None
-    contains: Patterns | None = None
+    wildcard: Wildcards | None = None
+    contains: Contained | None = None
     regex: Regexes | None = None
 
     @model_validator(mode="after")
@@ -60,6 +97,16 @@ class Matcher(Model):
 
 
 def _matchers(value: Any) -> Any:
+    for item in as_list(value):
+        if isinstance(item, str) and re.fullmatch(r"\*[^*]+\*?|[^*]+\*", item.strip()):
+            raise mistake(
+                f"a plain text is compared exactly; for a pattern write {{wildcard: {quote(item)}}}, "
+                f"for * itself {{exact: {quote(item)}}}"
+            )
+    return _listed(value)
+
+
+def _listed(value: Any) -> Any:
     return tuple(x if isinstance(x, dict | tuple) else {"exact": x} for x in as_list(value))
 
 
@@ -67,9 +114,21 @@ def _address_matchers(value: Any) -> Any:
     for item in as_list(value):
         if isinstance(item, str) and "*" in item:
             raise mistake(f"a plain text is compared exactly; for a pattern write {{wildcard: {quote(item)}}}")
-        if isinstance(item, str) and item.strip() and "@" not in item:
-            raise mistake(f'an address has an @; for a whole domain write {{wildcard: "*@{item.lstrip(".")}"}}')
-    return _matchers(value)
+        if isinstance(item, str) and item.strip():
+            _address_written(item.strip())
+    return _listed(value)
+
+
+def _address_written(item: str) -> None:
+    """What is written plainly is an address, and nothing around it."""
+    local, at, domain = item.rpartition("@")
+    if not at and "." not in item:
+        raise mistake(f"an address has an @: write {item}@DOMAIN in full")
+    if not at or not local:
+        raise mistake(f'an address has an @; for a whole domain write {{wildcard: "*@{domain.lstrip(".")}"}}')
+    inner = re.fullmatch(r"[^<>]*<([^<>]+@[^<>]+)>", item)
+    if inner:
+        raise mistake(f"only the address is compared, not the name with it: write {inner.group(1)}")
 
 
 def _known_mailboxes(value: tuple[Matcher, ...], info: ValidationInfo) -> tuple[Matcher, ...]:

@@ -5,6 +5,7 @@ RE2 matches in linear time, so no pattern an admin can write stalls the line (Cl
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ import re2
 
 from gateway.core.addresses import BadAddress, canonical, normal_domain
 from gateway.core.decision import Facts
+from gateway.policy.cures import quote
 
 BODY_CHARACTERS = 65536
 """How much of a text conditions read. Stored facts keep as much: a replay must see what the first decision saw."""
@@ -74,13 +76,34 @@ def check_regex(pattern: str) -> None:
         raise BadPattern(_why(error, pattern)) from None
 
 
+_REASONS = (
+    (r"\(\?<?[=!]", "look-around is not taken ({}): use a second condition, under `all` or `none`"),
+    (r"\(\?P=", "there are no backreferences ({}): write the text again, or a second condition"),
+    (r"\(\?>", "atomic groups are not taken ({}): RE2 never goes back, write (?:…)"),
+    (r"[*+?}]\+", "possessive repetition is not taken ({}): RE2 never goes back, leave the second + out"),
+)
+"""What other engines have, in the pattern, and the cure; `{}` is what RE2 says."""
+_SAID_BY_RE2 = {
+    "escape sequence": r"this escape is not taken ({}): there are no backreferences; `\z` is the end of the text",
+    "missing )": r"a ( is not closed ({}): close it, or write \( for the character itself",
+    "unexpected )": r"a ) closes nothing ({}): remove it, or write \) for the character itself",
+    "missing ]": r"a [ is not closed ({}): close it, or write \[ for the character itself",
+    "repetition size": "nothing is repeated more than 1000 times ({}): write a smaller number, or +",
+    "no argument for": "* and + repeat what stands before them, and nothing does ({}): any text is .*",
+    "too large": "the pattern is too large ({}): repeat less, or split it into a list of several",
+}
+"""Pieces of RE2's own words, and the cure."""
+
+
 def _why(error: re2.error, pattern: str) -> str:
     said = error.args[0] if error.args else ""
     reason = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
-    if any(x in pattern for x in ("(?=", "(?!", "(?<=", "(?<!")):
-        return f"look-around is not taken ({reason}): use a second condition, under `all` or `none`"
-    if "escape sequence" in reason:
-        return f"this escape is not taken ({reason}): there are no backreferences; `\\z` is the end of the text"
+    if "no argument for" in reason and re.fullmatch(r"\*[^\\()\[\]{}|^$+]*", pattern):
+        return f"this is a wildcard, no regex: write {{wildcard: {quote(pattern)}}}"
+    other = next((cure for sign, cure in _REASONS if re.search(sign, pattern)), None)
+    found = other or next((cure for words, cure in _SAID_BY_RE2.items() if words in reason), None)
+    if found:
+        return found.format(reason)
     return f"this is no regular expression of RE2 ({reason}): see https://github.com/google/re2/wiki/Syntax"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -9,8 +10,9 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from gateway.policy.cures import quote
-from gateway.policy.document import PolicyDocument, Rule, all_actions, all_conditions
+from gateway.policy.cures import quote, space_missing
+from gateway.policy.document import Allow, IfBase, PolicyDocument, Rule, ThenBase, all_actions, all_conditions
+from gateway.policy.meant import other_word
 from gateway.policy.problems import Problem
 from gateway.policy.values import Model, not_available, suggestion
 from gateway.policy.yaml_tree import Node, shorten
@@ -29,7 +31,13 @@ def problem_of(error: ErrorDetails, root: Node) -> Problem:
         line, column = key_place or (line, column)
         return Problem(line, column, path, _unknown_key(str(location[-1]), _models_at(location[:-1])))
     words = _WORDS.get(error["type"], _as_pydantic_says)
-    return Problem(line, column, path, words(_Found(error, node)))
+    return Problem(line, column, path, words(_Found(error, node)) + _comment_hint(node))
+
+
+def _comment_hint(node: Node) -> str:
+    """`25MB# at most`: what was to be a comment became part of the value."""
+    is_meant = not node.quoted and re.search(r"\S#\s|\s//\s", node.raw)
+    return "; a comment begins with a space and #" if is_meant else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +96,52 @@ def _unknown_key(key: str, models: Sequence[type[Model]]) -> str:
         return said
     if any(key in m.later for m in models):
         return not_available(key)
+    missing = space_missing(key)
+    if missing:
+        return missing
     shown = shorten(key)
-    known = {field.alias or name for m in models for name, field in m.model_fields.items() if name != "is_"}
     if Rule in models and key in all_conditions().keys() | {"all", "any", "none"}:
         return f"`{shown}` is a condition: write it under `if`"
     if Rule in models and key in all_actions():
         return f"`{shown}` is an action: write it under `then`"
-    return f"unknown key `{shown}`{suggestion(key, known)}"
+    if any(issubclass(m, IfBase) for m in models) and key in all_actions():
+        return f"`{shown}` is an action: write it under `then`, beside `if`"
+    if any(issubclass(m, ThenBase) for m in models) and key in all_conditions():
+        return f"`{shown}` is a condition: write it under `if`, beside `then`"
+    section = _section_of(key) if PolicyDocument in models else ""
+    if section:
+        return f"`{shown}` belongs under `{section}`: indent it by two spaces below `{section}:`"
+    return f"unknown key `{shown}`{_meant(key, models)}"
+
+
+def _meant(key: str, models: Sequence[type[Model]]) -> str:
+    known = {field.alias or name for m in models for name, field in m.model_fields.items() if name != "is_"}
+    said = next((said for m in models if (said := other_word(key, known, _kind_of(m)))), "")
+    return f": {said}" if said else suggestion(key, known)
+
+
+def _kind_of(model: type[Model]) -> str:
+    """The word of `other_word` for what a model is of."""
+    kinds = (
+        ("condition", IfBase),
+        ("action", ThenBase),
+        ("rule", Rule),
+        ("document", PolicyDocument),
+        ("media", Allow),
+    )
+    by_class = next((kind for kind, base in kinds if issubclass(model, base)), "")
+    return by_class or model.__name__.removesuffix("Params").lower()
+
+
+def _section_of(key: str) -> str:
+    """The section of the document that a key belongs to, where only one has it."""
+    found = [
+        name
+        for name in ("accept", "attachments", "virus")
+        for model in _models_at((name,))
+        if key in model.model_fields
+    ]
+    return found[0] if len(found) == 1 else ""
 
 
 def _text_wanted(found: _Found) -> str:
@@ -108,25 +155,95 @@ def _choice_wanted(found: _Found) -> str:
     if expected == "True":
         return "this action takes no value: write it as a mere word"
     if node.entries is not None or node.items is not None:
-        return f"one word is wanted here: {expected}"
+        written = "a list" if node.items is not None else "a mapping"
+        return f"one word is wanted here, not {written}: {expected}"
     words = [w.strip("' ") for w in expected.replace(" or ", ",").split(",")]
     return f"{quote(node.raw)} is not known here{suggestion(node.raw, words)}"
 
 
 def _bool_wanted(found: _Found) -> str:
-    written = f", not {shorten(found.node.raw)}" if found.node.raw else ""
-    return f"write true or false{written} (yes, no, on and off are text)"
+    node, word = found.node, shorten(found.node.raw)
+    if node.quoted and word.lower() in ("true", "false"):
+        return f"write {word.lower()} without quotes"
+    meant = {"yes": "true", "on": "true", "y": "true", "1": "true"} | dict.fromkeys(("no", "off", "n", "0"), "false")
+    wanted = meant.get(word.lower(), "true or false")
+    return f"write {wanted}{f', not {word}' if word else ''} (yes, no, on and off are text)"
 
 
-_MAPPING = "a mapping is wanted here: write `key: value`"
+def _list_wanted(found: _Found) -> str:
+    if found.node.entries is not None:
+        first = next(iter(found.node.entries), "")
+        if re.match("-[a-z]", first):
+            return f"put a space behind the dash: `- {shorten(first[1:])}:`"
+        return "a list is wanted here: begin each of its entries with `- `, also a single one"
+    return "a list is wanted here: write [ ] around it, or lines that begin with -"
+
+
+def _mapping_wanted(found: _Found) -> str:
+    """By what is meant to stand here: a condition, an action, or the parameters of one."""
+    node, location = found.node, found.error["loc"]
+    missing = space_missing(node.raw)
+    if missing:
+        return missing
+    for model in _models_at(location):
+        if issubclass(model, IfBase):
+            return _condition_wanted(node)
+        if issubclass(model, ThenBase):
+            return _action_wanted(node.raw)
+    key = next((step for step in reversed(location) if isinstance(step, str)), "")
+    return f"a mapping is wanted here: write {_MAPPINGS.get(key, '`key: value`')}"
+
+
+def _condition_wanted(node: Node) -> str:
+    if node.items is not None:
+        return "conditions that must all hold stand side by side without dashes; for one of several write `any: […]`"
+    if "@" in node.raw:
+        return f"a condition has a name: write {{sender: {node.raw.strip()}}}"
+    return "a condition has a name: write {subject: {contains: urgent}}"
+
+
+def _action_wanted(written: str) -> str:
+    """Of text where an action is wanted: `route finance`, `Ignore`, `delete`."""
+    actions = set(all_actions())
+    name, _, value = written.strip().partition(" ")
+    if name in actions:
+        return f"write {{{name}: {value or '…'}}}: what it acts on stands behind a colon"
+    said = other_word(name, actions, "action")
+    return (
+        f"there is no action {quote(shorten(written))}: {said}"
+        if said
+        else (f"there is no action {quote(shorten(written))}{suggestion(name, actions)}")
+    )
+
+
+def _number_bound(found: _Found) -> str:
+    bounds = found.error.get("ctx", {})
+    return f"this is at least {bounds['ge']}" if "ge" in bounds else f"this is at most {bounds['le']}"
+
+
+_MAPPINGS = {
+    "header": "{Name: matcher}, for example {List-Id: {contains: news}}",
+    "attachment": "{type: exe}, {name: matcher} or {bytes_over: 5MB}",
+    "spam": "true, false or {score_over: 6}",
+    "set": "{priority: high}, {state: pending}, {language: de} or {fields: {…}}",
+    "mailboxes": "the address of a mailbox, a colon, and what is different there",
+    "allow": "{image: […], video: […], audio: […]}",
+    "accept": "its keys below it, indented: `  senders: anyone`",
+    "rules": "a rule: `- if: {subject: {contains: urgent}}`, and below it `then: […]`",
+}
+"""What to write where a mapping is wanted, by the key it belongs to."""
+
 _WORDS: dict[str, Callable[[_Found], str]] = {
     "mistake": lambda found: found.error["msg"],  # already in words
     "missing": lambda found: f"`{found.error['loc'][-1]}` is missing here",
     "string_type": _text_wanted,
     "literal_error": _choice_wanted,
     "bool_type": _bool_wanted,
-    "int_type": lambda _: "a whole number is wanted here",
-    "tuple_type": lambda _: "a list is wanted here: write [ ] around it, or lines that begin with -",
-    "dict_type": lambda _: _MAPPING,
-    "model_type": lambda _: _MAPPING,
+    "int_type": lambda _: "a whole number is wanted here, without quotes",
+    "float_type": lambda _: "a number is wanted here, without quotes",
+    "tuple_type": _list_wanted,
+    "dict_type": _mapping_wanted,
+    "model_type": _mapping_wanted,
+    "greater_than_equal": _number_bound,
+    "less_than_equal": _number_bound,
 }

@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -25,7 +26,8 @@ from ruamel.yaml.events import (
 )
 from ruamel.yaml.reader import ReaderError
 
-from gateway.policy.cures import broken_syntax, quoted_rest
+from gateway.policy.broken_yaml import Stop, broken_syntax
+from gateway.policy.cures import line_from, not_taken, odd_characters, quoted_rest
 from gateway.policy.problems import PolicyError, Problem
 
 MAX_BYTES = 256 * 1024
@@ -51,6 +53,7 @@ class Node:
     column: int
     scalar: Scalar = None
     raw: str = ""
+    quoted: bool = False
     items: list[Node] | None = None
     entries: dict[str, Entry] | None = None
 
@@ -93,6 +96,7 @@ class _Builder:
     stack: list[_Open] = field(default_factory=list)
     root: Node | None = None
     documents: int = 0
+    anchors: set[str] = field(default_factory=set)
 
     def take(self, event: Event) -> None:
         if isinstance(event, DocumentStartEvent):
@@ -112,12 +116,13 @@ class _Builder:
     def _node(self, event: NodeEvent) -> None:
         line, column = _place(event)
         if isinstance(event, AliasEvent) or event.anchor is not None or getattr(event, "tag", None) is not None:
-            cure = quoted_rest(self.text, line, column)
+            cure = not_taken(self.text, line, column, defined=self._is_anchored(event))
             self.problems.append(Problem(line, column, self._path(), cure))
         if isinstance(event, ScalarEvent):
+            self._look_at(event)
             if _SURROGATE.search(event.value):  # written as an escape, "\\ud800"; no text holds one
                 self._stop(event, "half of a surrogate pair is no character: remove the escape")
-            self._add(Node(line, column, _resolve(event), event.value), is_key=self._wants_key())
+            self._add(Node(line, column, _resolve(event), event.value, not event.implicit[0]), is_key=self._wants_key())
         elif isinstance(event, AliasEvent):
             self._add(Node(line, column, "", ""), is_key=self._wants_key())
         elif isinstance(event, MappingStartEvent):
@@ -125,10 +130,28 @@ class _Builder:
         else:  # a sequence
             self._open(event, Node(line, column, items=[]))
 
+    def _is_anchored(self, event: NodeEvent) -> bool:
+        """True for an alias whose anchor was seen, and for an anchor that is used further down: both are meant."""
+        if isinstance(event, AliasEvent):
+            return event.anchor in self.anchors
+        if event.anchor is not None:
+            self.anchors.add(event.anchor)
+        return event.anchor is not None and f"*{event.anchor}" in self.text
+
+    def _look_at(self, event: ScalarEvent) -> None:
+        """Unquoted text that a word processor wrote: it would be taken, and match nothing."""
+        if not event.implicit[0]:
+            return
+        message = odd_characters(event.value, is_key=self._wants_key())
+        if message:
+            line, column = _place(event)
+            self.problems.append(Problem(line, column, self._path(), message))
+
     def _open(self, event: NodeEvent, node: Node) -> None:
         if self._wants_key():
             line, column = _place(event)
-            self._stop(event, quoted_rest(self.text, line, column))
+            is_doubled = line_from(self.text, line, column - 1).startswith("{{") if column > 1 else False
+            self._stop(event, quoted_rest(self.text, line, column - is_doubled))
         if len(self.stack) >= MAX_DEPTH:
             self._stop(event, f"nested more than {MAX_DEPTH} levels deep: write it flatter")
         path = self._path()
@@ -200,9 +223,9 @@ def _events(text: str) -> Iterator[Event]:
     try:
         yield from YAML(typ="safe", pure=True).parse(text)
     except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        raise PolicyError([broken_syntax(text, line, column, str(error.problem or error.context))]) from None
+        line, column = _mark(error.problem_mark or error.context_mark) or (1, 1)
+        stop = Stop(text, line, column, str(error.problem or error.context), _mark(error.context_mark))
+        raise PolicyError([broken_syntax(stop)]) from None
     except ReaderError as error:
         raise PolicyError([_bad_character(text, error.position)]) from None
     except (YAMLError, ValueError, ArithmeticError, LookupError, TypeError, AttributeError, AssertionError) as error:
@@ -210,7 +233,13 @@ def _events(text: str) -> Iterator[Event]:
         raise PolicyError([Problem(1, 1, "", message)]) from None
 
 
+def _mark(mark: Any) -> tuple[int, int] | None:
+    return (mark.line + 1, mark.column + 1) if mark else None
+
+
 def _bad_character(text: str, position: int) -> Problem:
+    if text.count("\0") > len(text) // 4:  # every other octet of plain English
+        return Problem(1, 1, "", "this is UTF-16: save the file as UTF-8 (in Notepad: Save as, Encoding)")
     before = text[:position]
     line, column = before.count("\n") + 1, position - before.rfind("\n")
     code = ord(text[position]) if position < len(text) else 0

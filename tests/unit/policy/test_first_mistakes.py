@@ -1,0 +1,263 @@
+"""What a person writes who meets YAML for the first time: each mistake is told with its place and its cure."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.policy.loader import load
+from gateway.policy.problems import PolicyError
+from gateway.policy.values import Known
+
+KNOWN = Known(
+    frozenset({"finance", "support", "after-sales"}),
+    frozenset({"billing@acme.example", "support@acme.example"}),
+    frozenset({"ann@acme.example", "bob@acme.example"}),
+)
+
+MISTAKES = [
+    # (the document, line, column, the message)
+    # what YAML reads otherwise than a person
+    ("accept:\n\tsenders: anyone", 2, 1, "indent with spaces, not with tabs"),
+    ("rules:\n  - name: a\n\tthen: [ignore]", 3, 1, "indent with spaces, not with tabs"),
+    ("rules:\n  - name:\ta\n    then: [ignore]", 2, 10, "indent with spaces, not with tabs"),
+    ("accept:\n  senders:anyone", 2, 3, "put a space behind the colon: `senders: anyone`"),
+    ("accept:\n  senders:anyone\n  forged: accept", 2, 10, "put a space behind the colon: `senders: anyone`"),
+    ("rules:[]", 1, 1, "put a space behind the colon: `rules: []`"),
+    ("block: [{subject:casino}]", 1, 10, "put a space behind the colon: `subject: casino`"),
+    ("rules:\n  - name:a\n    then: [ignore]", 2, 9, "put a space behind the colon: `name: a`"),
+    ("rules:\n  - name: a\n    then:[ignore]", 3, 9, "put a space behind the colon: `then: [ignore]`"),
+    ("rules:\n  -name: a\n   then: [ignore]", 2, 3, "put a space behind the dash: `- name: a`"),
+    ("block:\n  -subject: x", 2, 3, "put a space behind the dash: `- subject:`"),
+    ("block:\n  - sender: *@x.example", 2, 13, 'put quotes around it: "*@x.example"'),
+    ("block:\n  - subject: #1", 2, 14, 'put quotes around it: "#1"'),
+    ("rules:\n  - then: [{tag: [#vip]}]", 2, 19, 'put quotes around it: "#vip"'),
+    ("rules:\n  - then:\n      - tag:\n          - #vip", 4, 12, 'put quotes around it: "#vip"'),
+    ("block:\n  - subject: [EXT] hi", 2, 14, 'put quotes around it: "[EXT] hi"'),
+    ("block:\n  - sender: @x.example", 2, 13, 'put quotes around it: "@x.example"'),
+    ("block:\n  - subject: %50", 2, 14, 'put quotes around it: "%50"'),
+    ("block:\n  - subject: &co", 2, 14, 'put quotes around it: "&co"'),
+    ("block:\n  - subject: !!!", 2, 14, 'put quotes around it: "!!!"'),
+    ("block:\n  - subject: !important", 2, 14, 'put quotes around it: "!important"'),
+    ("block:\n  - subject: > quoted", 2, 14, 'put quotes around it: "> quoted"'),
+    ("block:\n  - subject: | a", 2, 14, 'put quotes around it: "| a"'),
+    ("block:\n  - subject: ? what", 2, 14, 'put quotes around it: "? what"'),
+    ("block:\n  - subject: - offer", 2, 14, 'put quotes around it: "- offer"'),
+    ("block: [{subject: hello, world}]", 1, 26, 'a comma ends the text before it: put quotes around one text, "hello, world", or brackets around a list, [hello, world]'),
+    ("attachments: {deny: exe, dll}", 1, 26, 'a comma ends the text before it: put quotes around one text, "exe, dll", or brackets around a list, [exe, dll]'),
+    ("block: [{subject: {regex: [a-z]{3}}}]", 1, 27, 'put quotes around it: "[a-z]{3}"'),
+    ("rules:\n  - name: VIP: big\n    then: [ignore]", 2, 11, 'put quotes around it: "VIP: big"'),
+    ("block:\n  - subject: {{ casino }}", 2, 15, 'put quotes around it: "{{ casino }}"'),
+    ('block: [{subject: {regex: "\\d+"}}]', 1, 27, "in double quotes a backslash begins an escape of YAML: use single quotes: '\\d+'"),
+    ('block: [{subject: {regex: "\\bfoo"}}]', 1, 27, "this has the control character U+0008: in double quotes a backslash begins an escape of YAML, use single quotes"),
+    # indentation
+    ("rules:\n  - name: a\n   then: [ignore]", 3, 4, "this line begins where none above it begins; begin it in column 3 or 5, exactly below what it belongs to"),
+    ("rules:\n  - name: a\n      then: [ignore]", 3, 7, "this line is indented too far: line 2 above it has its value already; begin it in column 3 or 5, exactly below what it belongs to"),
+    ("rules:\n  - name: a\n    if:\n    subject: x\n    then: [ignore]", 3, 5, "`if` has no value: give it one, or remove the key"),
+    ("  accept: {}\nrules: []", 2, 1, "this line begins where none above it begins; begin it in column 3, exactly below what it belongs to"),
+    ("accept: {}\n  rules: []", 2, 3, "this line begins where none above it begins; begin it in column 1, exactly below what it belongs to"),
+    ("accept:\nsenders: anyone", 1, 1, "`accept` has no value: give it one, or remove the key"),
+    ("rules:\n  - then:\n      - route:\n        finance", 4, 9, '"finance" is no `key: value`: write its key, or indent it further than the line it belongs to'),
+    # quotes and brackets
+    ("block:\n  - subject: “casino”", 2, 14, '“ is no quote of YAML: write " (straight quotes)'),
+    ("“accept”: {}", 1, 1, '“ is no quote of YAML: write " (straight quotes)'),
+    ("block:\n  - sender: ‘a@b.example’", 2, 13, "‘ is no quote of YAML: write ' (straight quotes)"),
+    ("block:\n  - sender: {wildcard: “*@b.example”}", 2, 24, '“ is no quote of YAML: write " (straight quotes)'),
+    ("block:\n  - subject: 'x\n  - body: y", 2, 14, "the quote ' that begins here is never closed: write ' behind the text"),
+    ('block:\n  - subject: "x\n  - body: y', 2, 14, 'the quote " that begins here is never closed: write " behind the text'),
+    ("block:\n  - subject: 'don't'", 2, 14, "put quotes around it: \"don't\""),
+    ("rules:\n  - then: [ignore\n    stop: true", 2, 11, "the [ that begins here is not closed: look for a missing ] or comma"),
+    ("block:\n  - {subject: x\n  - {body: y}", 2, 5, "the { that begins here is not closed: look for a missing } or comma"),
+    ("block:\n  - {subject: x}}", 2, 17, "this } closes nothing: remove it"),
+    ("{'rules': [{'then': ['ignore']}]", 1, 1, "the { that begins here is not closed: look for a missing } or comma"),
+    # what was pasted
+    ("rules: []\n﻿block: []", 2, 1, "there is a character here that looks like a space or like nothing (byte order mark, U+FEFF): write plain spaces"),
+    ("accept:\n  senders: anyone", 2, 1, "there is a character here that looks like a space or like nothing (no-break space, U+00A0): write plain spaces"),
+    ("accept:\n  senders: anyone", 2, 3, "there is a character here that looks like a space or like nothing (no-break space, U+00A0): write plain spaces"),
+    ("accept:\n  \u200bsenders: anyone", 2, 3, "there is a character here that looks like a space or like nothing (zero-width space, U+200B): write plain spaces"),
+    ("accept：\n  senders: anyone", 1, 7, "this colon is another character (U+FF1A): write : and a space"),
+    ("rules:\n  – then: [ignore]", 2, 3, "an entry of a list begins with a plain hyphen: write - instead of –"),
+    ("accept:\n  senders = anyone", 2, 3, "write a colon and a space, not `=`: `senders: anyone`"),
+    ("<!DOCTYPE html>\n<html><body>hello</body></html>", 1, 1, "this is HTML, not YAML: copy the text as the page shows it"),
+    ("<p>rules:</p>", 1, 1, "this is HTML, not YAML: copy the text as the page shows it"),
+    ("```yaml\nrules: []\n```", 1, 1, "remove the lines that begin with ```: they only marked it as code where it was copied from"),
+    ("[accept]\nsenders = 'anyone'", 1, 1, "this is TOML or INI, not YAML: write `accept:` instead of [accept]"),
+    ("ÿþr\u0000u\u0000l\u0000e\u0000s\u0000:\u0000 \u0000[\u0000]\u0000", 1, 1, "this is UTF-16: save the file as UTF-8 (in Notepad: Save as, Encoding)"),
+    ("rules: []\n---\nblock: []", 2, 1, "a policy is one document: remove the line `---` and what belongs to another document"),
+    # what YAML could do and a policy may not
+    ("a: &x y", 1, 4, 'put quotes around it: "&x y"'),
+    ("block:\n  - &a {subject: x}\n  - *a", 2, 5, "anchors and aliases (&a, *a) are not taken: write the value out wherever it is meant"),
+    ("rules:\n  - <<: {name: a}\n    then: [ignore]", 2, 5, "unknown key `<<`: merge keys (<<) are not taken: write the keys out"),
+    ("rules:\n  - <<: *base\n    then: [ignore]", 2, 9, "merge keys (<<) are not taken: write the keys out"),
+    ("block:\n  - subject: !!str 5", 2, 14, "tags are not taken: remove `!!str`; what shall be text gets quotes"),
+    ("x: !!python/object/apply:os.system [ls]", 1, 4, "tags are not taken: remove `!!python/object/apply:os.system`; what shall be text gets quotes"),
+    ("a: &a [x,x]\nb: &b [*a,*a]\nc: [*b,*b]", 1, 4, "anchors and aliases (&a, *a) are not taken: write the value out wherever it is meant"),
+    ("[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[", 1, 33, "nested more than 32 levels deep: write it flatter"),
+    ("block: {any: [{any: [{any: [{any: [{any: [{any: [{any: [{any: [{any: [{any: [{any: [{any: [{any: [{any: [{any: [{any: [{any: [{any: [{any: [{any: [{any: [{any: [{any: [{any: [{any: [{any: [{any: [{any: [{any: [{any: [", 1, 119, "nested more than 32 levels deep: write it flatter"),
+    # shape
+    ("rule:\n  - then: [ignore]", 1, 1, "unknown key `rule`: did you mean `rules`?"),
+    ("Rules:\n  - then: [ignore]", 1, 1, "unknown key `Rules`: did you mean `rules`?"),
+    ("rules:\n  name: a\n  then: [ignore]", 2, 3, "a list is wanted here: begin each of its entries with `- `, also a single one"),
+    ("rules:\n  - if: [{subject: x}]\n    then: [ignore]", 2, 9, "conditions that must all hold stand side by side without dashes; for one of several write `any: […]`"),
+    ("rules:\n  - if:\n      - subject: x\n      - sender: a@b.example\n    then: [ignore]", 3, 7, "conditions that must all hold stand side by side without dashes; for one of several write `any: […]`"),
+    ("rules:\n  - if: urgent\n    then: [ignore]", 2, 9, "a condition has a name: write {subject: {contains: urgent}}"),
+    ("rules:\n  - if: subject contains urgent\n    then: [ignore]", 2, 9, "a condition has a name: write {subject: {contains: urgent}}"),
+    ("rules:\n  - then: ignore", 2, 11, "write a list of actions: then: [{route: support}, {tag: [vip]}]"),
+    ("rules:\n  - then: route finance", 2, 11, "write a list of actions: then: [{route: support}, {tag: [vip]}]"),
+    ("rules:\n  - then:\n      route: finance", 3, 7, "write a list of actions: then: [{route: support}, {tag: [vip]}]"),
+    ("rules:\n  - then: [route finance]", 2, 12, "write {route: finance}: what it acts on stands behind a colon"),
+    ("rules:\n  - then: [route]", 2, 12, "write {route: …}: what it acts on stands behind a colon"),
+    ("- if: {subject: x}\n  then: [ignore]", 1, 1, "a policy is a mapping: write `rules:` above this list, and indent the list below it"),
+    ("just text", 1, 1, "a policy is a mapping: begin with a key such as `rules:`"),
+    ("rules: none", 1, 8, "a list is wanted here: write [ ] around it, or lines that begin with -"),
+    ("block: spam@x.example", 1, 8, "a list is wanted here: write [ ] around it, or lines that begin with -"),
+    ("block:\n  - spam@x.example", 2, 5, "a condition has a name: write {sender: spam@x.example}"),
+    ("accept: {forged: [reject]}", 1, 18, "one word is wanted here, not a list: 'accept', 'quarantine' or 'reject'"),
+    ("accept: {acknowledge: [true]}", 1, 23, "write true or false (yes, no, on and off are text)"),
+    ("accept: {forged: {is: reject}}", 1, 18, "one word is wanted here, not a mapping: 'accept', 'quarantine' or 'reject'"),
+    ("attachments: {allow: [jpg]}", 1, 22, "a mapping is wanted here: write {image: […], video: […], audio: […]}"),
+    ("block:\n  - header: X-Spam", 2, 13, "a mapping is wanted here: write {Name: matcher}, for example {List-Id: {contains: news}}"),
+    ("rules:\n  - then: [{set: high}]", 2, 18, "a mapping is wanted here: write {priority: high}, {state: pending}, {language: de} or {fields: {…}}"),
+    ("block:\n  - spam: 6", 2, 11, "a mapping is wanted here: write true, false or {score_over: 6}"),
+    ("mailboxes:\n  - billing@acme.example", 2, 3, "a mapping is wanted here: write the address of a mailbox, a colon, and what is different there"),
+    ("rules:\n  - if: {subject: x}", 2, 5, "this rule does nothing: give it `then: […]`, or `stop: true`"),
+    ("rules:\n  - stop", 2, 5, "a mapping is wanted here: write a rule: `- if: {subject: {contains: urgent}}`, and below it `then: […]`"),
+    ("accept: {}\naccept: {}", 2, 1, "`accept` stands here twice (first in line 1): join the two, or remove one"),
+    ("rules:\n  - if:\n      subject: a\n      subject: b\n    then: [ignore]", 4, 7, "`subject` stands here twice (first in line 3): join the two, or remove one"),
+    ("rules:\n  - {name: a, then: [ignore]}\n  - {name: a, then: [ignore]}", 3, 12, "there is another rule called `a`: give each its own name"),
+    ("rules:\n  - name:\n    then: [ignore]", 2, 5, "`name` has no value: give it one, or remove the key"),
+    ("rules:\n  - name: 1\n    then: [ignore]", 2, 11, 'a text is wanted here: put quotes around it: "1"'),
+    ("block:\n  - subject: 2024", 2, 14, 'a text is wanted here: put quotes around it: "2024"'),
+    ("rules:\n  - then: [{tag: [2024]}]", 2, 19, 'a text is wanted here: put quotes around it: "2024"'),
+    ("attachments: {max_files: '10'}", 1, 26, "a whole number is wanted here, without quotes"),
+    ("attachments: {max_files: 99999}", 1, 26, "this is at most 10000"),
+    # words of other programs
+    ("rules:\n  - if: {subjct: x}\n    then: [ignore]", 2, 10, "unknown key `subjct`: did you mean `subject`?"),
+    ("rules:\n  - if: {from: a@b.example}\n    then: [ignore]", 2, 10, "unknown key `from`: did you mean `sender`?"),
+    ("rules:\n  - if: {to: a@b.example}\n    then: [ignore]", 2, 10, "unknown key `to`: did you mean `mailbox`?"),
+    ("rules:\n  - if: {and: [{subject: x}]}\n    then: [ignore]", 2, 10, "unknown key `and`: did you mean `all`?"),
+    ("rules:\n  - if: {or: [{subject: x}]}\n    then: [ignore]", 2, 10, "unknown key `or`: did you mean `any`?"),
+    ("rules:\n  - if: {not: {subject: x}}\n    then: [ignore]", 2, 10, "unknown key `not`: did you mean `none`?"),
+    ("rules:\n  - if: {subject: x}\n    then: [ignore]\n    else: [quarantine]", 4, 5, "unknown key `else`: there is no else: write another rule below, and `stop: true` in this one"),
+    ("rules:\n  - when: {subject: x}\n    then: [ignore]", 2, 5, "unknown key `when`: did you mean `if`?"),
+    ("rules:\n  - if: {subject: x}\n    actions: [ignore]", 3, 5, "unknown key `actions`: did you mean `then`?"),
+    ("rules:\n  - then: [delete]", 2, 12, 'there is no action "delete": no mail is discarded here: `ignore` keeps it without a ticket, `quarantine` until somebody looks, {reject: text} refuses it'),
+    ("rules:\n  - then: [{discard: true}]", 2, 13, "unknown key `discard`: no mail is discarded here: `ignore` keeps it without a ticket, `quarantine` until somebody looks, {reject: text} refuses it"),
+    ("rules:\n  - then: [Ignore]", 2, 12, 'there is no action "Ignore": did you mean `ignore`?'),
+    ("rules:\n  - then: [{rout: finance}]", 2, 13, "unknown key `rout`: did you mean `route`?"),
+    ("rules:\n  - then: [ignroe]", 2, 12, 'there is no action "ignroe": did you mean `ignore`?'),
+    ("rules:\n  - then: [{move: x}]", 2, 13, "unknown key `move`: did you mean `route`?"),
+    ("rules:\n  - then: [{assign: {to: ann@acme.example}}]", 2, 22, "unknown key `to`: did you mean `agent`?"),
+    ("rules:\n  - then: [{priority: high}]", 2, 13, "unknown key `priority`: fields of the ticket are set by `set`: {set: {priority: high}}"),
+    ("attachments: {allow: {documents: [pdf]}}", 1, 23, "unknown key `documents`: there is no list for other files: all of them are taken, but those that `attachments.deny` names"),
+    ("rules:\n  - if: {kind: reply}\n    then: [ignore]", 2, 16, '"reply" is not known here: known are answer, automatic, bounce, list, new'),
+    ("rules:\n  - then: [{set: {priority: hi}}]", 2, 29, '"hi" is not known here: did you mean `high`?'),
+    ("rules:\n  - then: [{assign: {team: support, strategy: round robin}}]", 2, 47, 'there is no strategy "round robin": did you mean `round-robin`?'),
+    # true and false, sizes, durations
+    ("accept: {acknowledge: yes}", 1, 23, "write true, not yes (yes, no, on and off are text)"),
+    ("accept: {acknowledge: no}", 1, 23, "write false, not no (yes, no, on and off are text)"),
+    ("accept: {acknowledge: on}", 1, 23, "write true, not on (yes, no, on and off are text)"),
+    ("accept: {acknowledge: off}", 1, 23, "write false, not off (yes, no, on and off are text)"),
+    ('rules:\n  - then: [ignore]\n    stop: "true"', 3, 11, "write true without quotes"),
+    ("accept: {acknowledge: 1}", 1, 23, "write true, not 1 (yes, no, on and off are text)"),
+    ("attachments: {max_bytes: 25M}", 1, 26, "a size is a number of bytes, or has a unit: 25MB (KB, MB, GB; 1 MB is 1,048,576 bytes)"),
+    ("attachments:\n  max_bytes: 25,5MB", 2, 14, "a size is a number of bytes, or has a unit: 25MB (KB, MB, GB; 1 MB is 1,048,576 bytes)"),
+    ("attachments: {max_bytes: 1TB}", 1, 26, "a size is a number of bytes, or has a unit: 25MB (KB, MB, GB; 1 MB is 1,048,576 bytes)"),
+    ("attachments: {max_bytes: -1}", 1, 26, "a size is not negative"),
+    ("accept:\n  forged: accept# hi", 2, 11, '"accept# hi" is not known here: did you mean `accept`?; a comment begins with a space and #'),
+    ("accept:\n  forged: accept // hi", 2, 11, '"accept // hi" is not known here: did you mean `accept`?; a comment begins with a space and #'),
+    ("attachments:\n  max_bytes: 25MB# hi", 2, 14, "a size is a number of bytes, or has a unit: 25MB (KB, MB, GB; 1 MB is 1,048,576 bytes); a comment begins with a space and #"),
+    ("virus: {defer_at_most: 9:30}", 1, 24, "a duration is a number and a unit: 30s, 90m, 4h or 2d"),
+    ("virus: {defer_at_most: 4}", 1, 24, "a duration is a number and a unit: 30s, 90m, 4h or 2d"),
+    ("virus: {defer_at_most: 1h30m}", 1, 24, "a duration is a number and a unit: 30s, 90m, 4h or 2d"),
+    ("virus: {defer_at_most: 4 hours}", 1, 24, "a duration is a number and a unit: 30s, 90m, 4h or 2d"),
+    # names of the account
+    ("rules:\n  - then: [{route: finnance}]", 2, 20, 'there is no team "finnance": did you mean `finance`?'),
+    ("rules:\n  - then: [{route: Finance}]", 2, 20, 'there is no team "Finance": did you mean `finance`?'),
+    ("rules:\n  - if: {mailbox: suport@acme.example}\n    then: [ignore]", 2, 19, 'there is no mailbox "suport@acme.example": did you mean `support@acme.example`?'),
+    ("rules:\n  - if: {mailbox: support}\n    then: [ignore]", 2, 19, "an address has an @: write support@DOMAIN in full"),
+    ("mailboxes:\n  billing: {}", 2, 3, '"billing" is no e-mail address (address must be local-part@domain): write name@domain'),
+    ("rules:\n  - then: [{assign: anne@acme.example}]", 2, 21, 'there is no agent "anne@acme.example": did you mean `ann@acme.example`?'),
+    ("rules:\n  - then: [{assign: Ann}]", 2, 21, '"Ann" is no e-mail address (address must be local-part@domain): write name@domain'),
+    # matchers
+    ("block:\n  - subject: {regex: 'a(?=b)'}", 2, 22, "look-around is not taken (invalid perl operator: (?=): use a second condition, under `all` or `none`"),
+    ("block:\n  - subject: {regex: '(?<!a)b'}", 2, 22, "look-around is not taken (invalid perl operator: (?<!): use a second condition, under `all` or `none`"),
+    ("block:\n  - subject: {regex: '(a)\\1'}", 2, 22, "this escape is not taken (invalid escape sequence: \\1): there are no backreferences; `\\z` is the end of the text"),
+    ("block:\n  - subject: {regex: '(?<x>a)(?P=x)'}", 2, 22, "there are no backreferences (invalid perl operator: (?P): write the text again, or a second condition"),
+    ("block:\n  - subject: {regex: '(a'}", 2, 22, "a ( is not closed (missing ): (a): close it, or write \\( for the character itself"),
+    ("block:\n  - subject: {regex: '[a'}", 2, 22, "a [ is not closed (missing ]: [a): close it, or write \\[ for the character itself"),
+    ("block:\n  - subject: {regex: 'a)'}", 2, 22, "a ) closes nothing (unexpected ): a)): remove it, or write \\) for the character itself"),
+    ("block:\n  - subject: {regex: 'a{5000}'}", 2, 22, "nothing is repeated more than 1000 times (invalid repetition size: {5000}): write a smaller number, or +"),
+    ("block:\n  - subject: {regex: '*casino*'}", 2, 22, 'this is a wildcard, no regex: write {wildcard: "*casino*"}'),
+    ("block:\n  - subject: {regex: 'a++'}", 2, 22, "possessive repetition is not taken (bad repetition operator: ++): RE2 never goes back, leave the second + out"),
+    ("block:\n  - subject: {regex: '(?>a)'}", 2, 22, "atomic groups are not taken (invalid perl operator: (?>): RE2 never goes back, write (?:…)"),
+    ("block:\n  - subject: {regex: /casino/i}", 2, 22, "a regex is written without slashes around it: '(?i)casino'"),
+    ("block:\n  - subject: ''", 2, 14, "this is empty: write a text, or remove the key"),
+    ("block:\n  - subject: {contains: ''}", 2, 25, "this is empty: write a text, or remove the key"),
+    ("block:\n  - subject: {contains: []}", 2, 25, "this list is empty: write something into it, or remove the key"),
+    ("block:\n  - subject: {}", 2, 14, "a matcher has one of exact, wildcard, contains, regex: write a list for several of them"),
+    ("block:\n  - subject:", 2, 5, "`subject` has no value: give it one, or remove the key"),
+    ("block:\n  - sender: {wildcard: a@b.example}", 2, 24, 'a wildcard has * for any text or ? for one character; without one write {exact: "a@b.example"}, or {contains: "a@b.example"}'),
+    ("block:\n  - sender: {wildcard: '@b.example'}", 2, 24, 'a wildcard has * for any text: write "*@b.example"'),
+    ("block:\n  - sender: {wildcard: '%@b.example'}", 2, 24, 'a wildcard has * for any text: write "*@b.example"'),
+    ("block:\n  - sender: '*@x.example'", 2, 13, 'a plain text is compared exactly; for a pattern write {wildcard: "*@x.example"}'),
+    ("block:\n  - subject: '*casino*'", 2, 14, 'a plain text is compared exactly; for a pattern write {wildcard: "*casino*"}, for * itself {exact: "*casino*"}'),
+    ("block:\n  - subject: {contains: '*casino*'}", 2, 25, '`contains` finds its text anywhere, and * as itself: write "casino"'),
+    ("block:\n  - sender: x.example", 2, 13, 'an address has an @; for a whole domain write {wildcard: "*@x.example"}'),
+    ("block:\n  - sender: '@x.example'", 2, 13, 'an address has an @; for a whole domain write {wildcard: "*@x.example"}'),
+    ("block:\n  - sender: 'Bob <bob@x.example>'", 2, 13, "only the address is compared, not the name with it: write bob@x.example"),
+    ("block:\n  - header: {'X-Spam:': yes}", 2, 13, '"X-Spam:" is no name of a header field: write it without colon and spaces'),
+    # types of files
+    ("attachments: {deny: [exee]}", 1, 22, '"exee" is not known: did you mean `exe`? If files end so, write it with the dot: .exee'),
+    ("attachments: {deny: ['*.exe']}", 1, 22, '"*.exe" is no file type: write exe'),
+    ("attachments: {deny: [application/pdf]}", 1, 22, '"application/pdf" is no file type: write pdf'),
+    ("block:\n  - attachment: exe", 2, 17, "a mapping is wanted here: write {type: exe}, {name: matcher} or {bytes_over: 5MB}"),
+    ("block:\n  - attachment: {type: executable}", 2, 24, '"executable" is a kind of files: name the types, for example exe, dll, bat, scr'),
+    ("attachments:\n  deny: exe, dll", 2, 9, '"exe, dll" is no file type: write a list: [exe, dll]'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "line", "column", "message"), MISTAKES, ids=[m[0][:40] for m in MISTAKES])
+def test_a_first_mistake_is_told_with_its_place_and_its_cure(text: str, line: int, column: int, message: str) -> None:
+    with pytest.raises(PolicyError) as caught:
+        load(text, KNOWN)
+    first = caught.value.problems[0]
+    assert (first.line, first.column, first.message) == (line, column, message)
+
+
+GOOD = {
+    "a byte order mark": "\ufeffrules: []",
+    "Windows' line ends": "rules:\r\n  - then: [ignore]\r\n",
+    "JSON": '{"rules": [{"if": {"subject": {"contains": "x"}}, "then": ["ignore"]}]}',
+    "JSON with a comma too many": '{"rules": [{"then": ["ignore"]},]}',
+    "a comment right behind a bracket": "accept: {forged: accept}# as agreed",
+    "a time without quotes": "block: [{subject: 9:30}]",
+    "a word YAML 1.1 took for false": "block: [{subject: no}]",
+    "one type where a list may stand": "attachments: {deny: exe}",
+    "a list of words to be contained": "block: [{subject: {contains: [casino, lottery]}}]",
+    "sizes in four spellings": "mailboxes: {a@b.example: {attachments: {max_bytes: 25 MB, max_inline_bytes: 25mib}}}",
+    "an apostrophe inside": "block: [{subject: don't}]",
+    "curly quotes inside straight ones": 'block: [{subject: "“Win now”"}]',
+    "asterisks that are meant": "block: [{subject: {contains: '***'}}, {subject: {exact: '*new*'}}]",
+    "an extension nobody knows, with its dot": "attachments: {deny: [.exee]}",
+    "no-break spaces inside a text": "block: [{subject: À\u00a0saisir !}]",
+    "lists that are not indented": "rules:\n- name: a\n  if: {subject: x}\n  then:\n  - ignore",
+    "nothing": "",
+}
+
+
+@pytest.mark.parametrize("text", GOOD.values(), ids=GOOD)
+def test_what_only_looks_odd_is_taken(text: str) -> None:
+    load(text)
+
+
+def test_a_document_too_large_is_told_before_it_is_read() -> None:
+    with pytest.raises(PolicyError, match=r"^line 1, column 1: the document has 262145 bytes, more than 262144"):
+        load("#" * (256 * 1024 + 1))
+
+
+@pytest.mark.parametrize("unit", ["k{}:\n", "- #x{}\n", "a{}: {{b: c, d}}\n", "[", "x{}: 'y\n", "rules: [{{x{}: [\n"])
+def test_a_hundred_thousand_mistakes_are_told_in_seconds(unit: str) -> None:
+    text = "".join(unit.format(n) for n in range(100_000))[: 256 * 1024]
+    with pytest.raises(PolicyError) as caught:
+        load(text)
+    assert len(str(caught.value).splitlines()) <= 51
