@@ -13,6 +13,7 @@ import pytest
 
 from gateway.core.digest import HELD_FILE, Digest, Waiting
 from gateway.core.message import Address
+from gateway.core.notice import Rendered
 from gateway.core.outcome import Reason
 from gateway.core.tokens import Tokens
 from gateway.notify.digest import compose_digest
@@ -47,7 +48,10 @@ DIGEST = Digest(
 
 
 def written(digest: Digest = DIGEST) -> EmailMessage:
-    rendered = compose_digest(digest, tokens=TOKENS, templates=Templates(templates_folder()))
+    return parsed(compose_digest(digest, tokens=TOKENS, templates=Templates(templates_folder())))
+
+
+def parsed(rendered: Rendered) -> EmailMessage:
     message = email.message_from_bytes(rendered.content, policy=email.policy.default)
     assert isinstance(message, EmailMessage)
     assert not message.defects
