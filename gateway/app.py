@@ -116,6 +116,7 @@ def outbox_worker(line: Line) -> OutboxWorker:
         secret=line.ground.secret,
         tokens=line.ground.tokens,
         templates=Templates(templates_folder()),
+        blobs=line.ground.blobs,
         relays=relays_of(settings),
         gateway_domain=settings.domain,
         store_pool=line.store_pool,

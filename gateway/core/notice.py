@@ -38,6 +38,7 @@ class Notice:
     token address); `sender` is the author's verdict (`verified`, `unverified`, ...); where the author is
     only told, `told_by` is the header field that names him and `told_from` the address in From; `attachments` are (name, what
     became of it); `thread` are the ticket's Message-IDs, oldest first; `text` is what the customer wrote, already cut.
+    `template` names another one than the kind's, as a rule wants it.
     """
 
     outbox_id: str
@@ -67,6 +68,7 @@ class Notice:
     attachments: tuple[tuple[str, str], ...]
     thread: tuple[str, ...]
     created_at: datetime
+    template: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ def compose(notice: Notice, *, tokens: Tokens, templates: Templates) -> Rendered
     Raises InvalidInput for an address that cannot be written as it stands, and for a template that fails.
     """
     domain = _domain(notice)
-    page = templates.render(notice.kind, notice.language, context(notice))
+    page = templates.render(notice.template or notice.kind, notice.language, context(notice))
     message_id = tokens.message_id(notice.account_id, notice.ticket_number, notice.outbox_id, domain)
     content_type, body = alternative(page.text, page.html, message_id)
     fields = [*_fields(notice, page, message_id, tokens), ("MIME-Version", ["1.0"]), ("Content-Type", content_type)]

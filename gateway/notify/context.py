@@ -33,14 +33,14 @@ def context(notice: Notice) -> Context:
 
 def _for_agents(notice: Notice) -> Context:
     text = notice.text[:_TEXT_CHARS].strip()
-    shown = notice.attachments[:_ATTACHMENTS]
+    files = notice.attachments[:_ATTACHMENTS]
     return {
         "subject": one_line(notice.ticket_subject),
         "state": one_line(notice.ticket_state),
         "priority": one_line(notice.ticket_priority),
         "team": one_line(notice.team),
         "assignee": one_line(notice.assignee),
-        "author": _shown(notice.author),
+        "author": shown(notice.author),
         "author_name": _name(notice.author),
         "author_address": one_line(notice.author.address, 600) if notice.author else "",
         "verified": notice.sender == Sender.VERIFIED,
@@ -50,8 +50,8 @@ def _for_agents(notice: Notice) -> Context:
         "told_from": one_line(notice.told_from, 600),
         "text_lines": [_visible(line) for line in text.splitlines()],
         "text_cut": len(notice.text) > _TEXT_CHARS,
-        "attachments": [[one_line(name, _NAME_CHARS), one_line(fate, _NAME_CHARS)] for name, fate in shown],
-        "attachments_more": len(notice.attachments) - len(shown),
+        "attachments": [[one_line(name, _NAME_CHARS), one_line(fate, _NAME_CHARS)] for name, fate in files],
+        "attachments_more": len(notice.attachments) - len(files),
         "answer_is_note": notice.agent_number is not None,
     }
 
@@ -65,7 +65,7 @@ def _name(author: Address | None) -> str:
     return one_line(author.name, _NAME_CHARS) or one_line(author.address, 600) if author else ""
 
 
-def _shown(author: Address | None) -> str:
+def shown(author: Address | None) -> str:
     """The author with his addr-spec in every case: a display name alone proves nothing and says what it likes."""
     if author is None:
         return ""

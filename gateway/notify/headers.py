@@ -67,9 +67,9 @@ def field(name: str, words: Iterable[str]) -> bytes:
     return b"\r\n".join(encoded) + b"\r\n"
 
 
-def text(value: str) -> list[str]:
+def text(value: str, limit: int = _TEXT_CHARS) -> list[str]:
     """The words of an unstructured field: as they are when plain ASCII, else as encoded-words of UTF-8."""
-    washed = one_line(value)
+    washed = one_line(value, limit)
     if not washed:
         return []
     if _PLAIN_TEXT.fullmatch(washed) and "=?" not in washed:

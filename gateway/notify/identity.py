@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.core.message import Address
-from gateway.core.notice import Notice
+from gateway.core.notice import Notice, NoticeMailbox
 from gateway.core.tokens import Tokens
 
 
@@ -25,13 +25,17 @@ def identity(notice: Notice, *, tokens: Tokens, proven: bool = False) -> Identit
     """
     mailbox = Address(notice.mailbox.address, notice.mailbox.name)
     if notice.kind.to_customer:
-        own = Address(f"{notice.mailbox.inbound}@{notice.account_domain}", notice.mailbox.name)
-        return Identity(sender=mailbox if proven else own, reply_to=mailbox)
+        return Identity(in_name_of(notice.mailbox, notice.account_domain, proven=proven), reply_to=mailbox)
     sender = Address(f"notice@{notice.account_domain}", _author_via_mailbox(notice))
     if notice.agent_number is None:
         return Identity(sender, reply_to=mailbox)
     local = tokens.answer_local(notice.account_id, notice.ticket_number, notice.agent_number)
     return Identity(sender, reply_to=Address(f"{local}@{notice.account_domain}", notice.mailbox.name))
+
+
+def in_name_of(mailbox: NoticeMailbox, account_domain: str, *, proven: bool = False) -> Address:
+    """Who writes to people outside: the mailbox itself where that is `proven`, else the account's address for it."""
+    return Address(mailbox.address if proven else f"{mailbox.inbound}@{account_domain}", mailbox.name)
 
 
 def _author_via_mailbox(notice: Notice) -> str:

@@ -18,7 +18,8 @@ def alternative(text: str, html: str, seed: str) -> tuple[list[str], bytes]:
 
     `=_` occurs in no quoted-printable and in no base64, so no part can hold the boundary.
     """
-    return _multipart("alternative", [_part("plain", text), _part("html", html)], seed)
+    words, pieces = multipart("alternative", [[_part("plain", text)], [_part("html", html)]], seed)
+    return words, b"".join(pieces)
 
 
 def with_file(text: str, html: str, name: str, file: str, seed: str) -> tuple[list[str], bytes]:
@@ -26,14 +27,16 @@ def with_file(text: str, html: str, name: str, file: str, seed: str) -> tuple[li
     words, body = alternative(text, html, seed)
     letter = f"Content-Type: {' '.join(words)}\r\n\r\n".encode("ascii") + body
     attached = _part("plain", file, f'Content-Disposition: attachment; filename="{name}"\r\n')
-    return _multipart("mixed", [letter, attached], f"{seed} mixed")
+    words, pieces = multipart("mixed", [[letter], [attached]], f"{seed} mixed")
+    return words, b"".join(pieces)
 
 
-def _multipart(subtype: str, parts: Sequence[bytes], seed: str) -> tuple[list[str], bytes]:
+def multipart(subtype: str, parts: Sequence[Sequence[bytes]], seed: str) -> tuple[list[str], list[bytes]]:
+    """The words of Content-Type, and the body in pieces: large ones are put together once, by whoever has them all."""
     boundary = "=_" + hashlib.sha256(seed.encode("utf-8")).hexdigest()[:32]
     mark = b"--" + boundary.encode("ascii")
-    body = b"".join(mark + b"\r\n" + part + b"\r\n" for part in parts) + mark + b"--\r\n"
-    return [f"multipart/{subtype};", f'boundary="{boundary}"'], body
+    body = [piece for part in parts for piece in (mark + b"\r\n", *part, b"\r\n")]
+    return [f"multipart/{subtype};", f'boundary="{boundary}"'], [*body, mark + b"--\r\n"]
 
 
 def _part(subtype: str, text: str, more: str = "") -> bytes:

@@ -20,11 +20,12 @@ from gateway.core.tokens import Tokens
 from gateway.notify.courier import Relay
 from gateway.notify.render import Templates
 from gateway.offload import Offload
-from gateway.outbox.preparing import Preparation, Prepared
+from gateway.outbox.preparing import ROOM_BYTES, Preparation, Prepared
 from gateway.outbox.record import Recorder
 from gateway.outbox.routes import AFTER_SECONDS, BEFORE_SECONDS, Journey, Routes
 from gateway.outbox.schedule import next_after_silence, next_attempt
 from gateway.store import outbox
+from gateway.store.blobs import FileBlobs
 from gateway.store.engine import Store
 from gateway.store.outbox import Claim, Due, Settlement
 from gateway.store.secret import Secret
@@ -52,6 +53,7 @@ class OutboxWorker:
         tokens: Tokens,
         templates: Templates,
         relays: Sequence[Relay],
+        blobs: FileBlobs,
         gateway_domain: str,
         store_pool: Offload,
         before_seconds: float = BEFORE_SECONDS,
@@ -59,7 +61,7 @@ class OutboxWorker:
     ) -> None:
         self._store = store
         self._store_pool = store_pool
-        self._preparation = Preparation(store, secret, tokens, templates, gateway_domain)
+        self._preparation = Preparation(store, secret, tokens, templates, blobs, gateway_domain)
         self._routes = Routes(relays, self._on_room, before_seconds, after_seconds)
         self._recorder = Recorder(store, store_pool, self._on_record)
         self._name = new_id()
@@ -151,6 +153,8 @@ class OutboxWorker:
         """How many rows to claim now: a batch when there is little left, only trials when no relay is well."""
         if not self._may_look() and (not self._due or self._held_up() == self._barren):
             return 0
+        if sum(len(one.letter.content) for one in self._ready if one.letter) >= ROOM_BYTES:
+            return 0
         if not self._routes.is_anyone_well:
             return self._routes.room - len(self._ready)
         held_up = self._held_up()
@@ -171,9 +175,16 @@ class OutboxWorker:
             claims = await self._store_pool(outbox.take, self._store, batch, now(), (), True, self._name)
             prepared = await self._store_pool(self._preparation, claims)
             # together, so that what broke off in between was never in hand: then it is free for us again
-            self._in_hand.update((c.id, c) for c in claims)
+            self._in_hand.update((one.claim.id, one.claim) for one in prepared)
             self._ready += prepared
+            if len(prepared) < len(claims):
+                await self._give_back([c for c in claims if c.id not in self._in_hand])
         self._on_room()
+
+    async def _give_back(self, claims: list[Claim]) -> None:
+        """There was no room for these: they come next."""
+        await self._store_pool(outbox.release, self._store, claims)
+        self._due.extendleft(reversed([Due(c.account_id, c.id, domain_of(c.recipient)) for c in claims]))
 
     def _may_look(self) -> bool:
         return self._look and (not self._due or monotonic() > self._look_after)
@@ -254,6 +265,10 @@ class OutboxWorker:
     def _on_record(self, settled: Sequence[Settlement]) -> None:
         for one in settled:
             self._in_hand.pop(one.claim.id, None)
+
+
+def domain_of(recipient: str) -> str:
+    return recipient.rpartition("@")[2].lower()
 
 
 def _settlement(claim: Claim, delivery: Delivery, passed_over: tuple[str, ...]) -> Settlement:

@@ -6,14 +6,15 @@ lock does). Everything is read once for the group, decided in memory, and writte
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, update
 
 from gateway.core.addresses import canonical
 from gateway.core.clock import new_id
-from gateway.core.decision import Decision, Facts, Note, Set, Tag, TicketChoice, ToMailbox
+from gateway.core.decision import Acknowledge, Decision, Facts, Note, Set, Tag, TicketChoice, ToMailbox
+from gateway.core.forwarded import KIND
 from gateway.core.notice import NoticeKind
 from gateway.core.outcome import Accepted, Outcome, Parked, Reason
 from gateway.core.place import Evidence
@@ -25,6 +26,7 @@ from gateway.store.assignment import Assignment, assign
 from gateway.store.changes import raise_change
 from gateway.store.engine import row_lock
 from gateway.store.filing import Filing, Kept, LogEntry
+from gateway.store.forwarded import outside
 from gateway.store.group import Group, Joined, TwinState
 from gateway.store.insertion import insert_rows
 from gateway.store.keys import TWIN_AGE, receipt_key, twin_key, twin_rank
@@ -148,6 +150,7 @@ class Commit:
         steps += self._acknowledge(group, filing, decision, facts, ticket)
         told = who_is_told(decision, facts.message.author, staff, ticket.team_id, assignment.agent)
         steps += group.tell(filing, facts, ticket.id, told)
+        steps += self._forward(group, filing, decision, facts, ticket)
         return ticket, steps
 
     def _assign(self, group: Group, account_id: str, decision: Decision, team: str | None) -> Assignment:
@@ -167,7 +170,8 @@ class Commit:
         if author and wants_acknowledgement(decision):
             silence = group.budgets[filing.account_id].spend(canonical(author.address))
             if not silence:
-                told = Told(NoticeKind.ACKNOWLEDGEMENT, author.address, author.name)
+                wanted = next((e.template for e in decision.effects if isinstance(e, Acknowledge)), None)
+                told = Told(NoticeKind.ACKNOWLEDGEMENT, author.address, author.name, template=wanted or "")
                 group.owe(filing, ticket.id, [told])
                 return [Step(group.now, "acknowledge", "owed")]
         return [Step(group.now, "acknowledge", "none", silence)]
@@ -193,7 +197,25 @@ class Commit:
             return [*steps, Step(group.now, "notify", "none", "an agent's note is told to nobody")]
         assignee = staff.agent(ticket.assignee_id)
         told = who_is_told(decision, facts.message.author, staff, ticket.team_id, assignee)
-        return steps + group.tell(filing, facts, ticket.id, told)
+        steps += group.tell(filing, facts, ticket.id, told)
+        return [*steps, *self._forward(group, filing, decision, facts, ticket)]
+
+    def _forward(
+        self,
+        group: Group,
+        filing: Filing,
+        decision: Decision,
+        facts: Facts,
+        ticket: Joined,
+        already: Collection[str] = (),
+    ) -> list[Step]:
+        """Owe the mail that rules send on, but to those who have a copy `already`."""
+        addresses, kept_back = outside(group.connection, decision, facts)
+        steps = [Step(group.now, "forward", "none", why, {"recipients": [a]}) for a, why in kept_back]
+        fresh = [Told(KIND, a) for a in addresses if canonical(a) not in already]
+        if fresh:
+            steps.append(Step(group.now, "forward", "owed", "", {"recipients": [t.address for t in fresh]}))
+        return [*steps, *group.tell(filing, facts, ticket.id, fresh)]
 
     def _link(
         self, group: Group, filing: Filing, decision: Decision, facts: Facts, twin: TwinState
@@ -216,6 +238,8 @@ class Commit:
             told = who_is_told(decision, facts.message.author, staff, ticket.team_id, assignment.agent)
             already = group.told_of(filing.account_id, ticket.id)
             group.owe(filing, ticket.id, [t for t in told if canonical(t.address) not in already])
+            forwarded = group.told_of(filing.account_id, ticket.id, kind=KIND)
+            steps += self._forward(group, filing, decision, facts, ticket, forwarded)
             group.move_twin(filing.account_id, twin, rank)
             noted = group.noted_on(filing.account_id, ticket.id)
             steps += [s for s in _notes(group.now, ticket, decision) if s.detail["text"] not in noted]

@@ -89,7 +89,7 @@ def shown_image(store: Store, blobs: FileBlobs, account: str, message_id: str, c
         raise absent
     _require_kept(message, part.n)
     content = _content(blobs, account, message.row)
-    html = parse(content).html
+    html = parse(content).html if message.facts.body == "html" else None
     if html is None or content_id not in referenced(sanitised(html)):
         raise absent
     return AttachedFile(report.name, _as_scanned(content, part, report), SHOWABLE[report.detected_type])

@@ -242,11 +242,13 @@ class Group:
         budget = self.budgets.get(account_id)
         return {"acknowledged_hour": _hour(self.now), "acknowledged": budget.account_hour} if budget else {}
 
-    def told_of(self, account_id: str, ticket_id: str) -> set[str]:
-        """Who was already told of a ticket, in this group or before."""
-        query = select(_o.recipient_key).where(_o.account_id == account_id, _o.ticket_id == ticket_id)
-        told = set(self.connection.execute(query).scalars())
-        return told | {r["recipient_key"] for r in self.inserts.get("outbox", ()) if r["ticket_id"] == ticket_id}
+    def told_of(self, account_id: str, ticket_id: str, *, kind: str = "") -> set[str]:
+        """Who was already told of a ticket, in this group or before; with `kind` in this way."""
+        query = select(_o.recipient_key, _o.kind).where(_o.account_id == account_id, _o.ticket_id == ticket_id)
+        told = [(r.recipient_key, r.kind) for r in self.connection.execute(query)]
+        fresh = (r for r in self.inserts.get("outbox", ()) if r["ticket_id"] == ticket_id)
+        told += [(r["recipient_key"], r["kind"]) for r in fresh]
+        return {key for key, how in told if kind in ("", how)}
 
     # --- what the commit adds ---
 
@@ -377,7 +379,7 @@ class Group:
                     "trace_id": filing.envelope.trace_id,
                     "ticket_id": ticket_id,
                     "message_id": filing.message_id,
-                    "kind": one.kind.value,
+                    "kind": str(one.kind),
                     "recipient": one.address,
                     "recipient_key": canonical(one.address),
                     "recipient_name": one.name,
@@ -387,7 +389,7 @@ class Group:
                     "created_at": self.now,
                     "next_at": self.now,
                     "message_id_header": "",
-                    "template": "",
+                    "template": one.template,
                     "last_reply": "",
                 },
             )

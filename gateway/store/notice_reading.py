@@ -58,7 +58,7 @@ class Notices:
             company_name=row.company_name,
             recipient=Address(row.recipient, row.recipient_name),
             agent_number=agent.number if agent else None,
-            mailbox=NoticeMailbox(row.address, row.mailbox_name, _inbound(row, domain)),
+            mailbox=NoticeMailbox(row.address, row.mailbox_name, inbound_of(row, domain)),
             ticket_id=row.ticket_id,
             ticket_number=row.number,
             ticket_label=f"{row.number_prefix}{row.number}",
@@ -76,6 +76,7 @@ class Notices:
             attachments=_attachments(row.decision, facts),
             thread=tuple(self._threads.get((row.account_id, row.ticket_id), ())),
             created_at=row.created_at,
+            template=row.template,
         )
 
     def _facts_of(self, row: Row[Any]) -> Facts:
@@ -94,7 +95,7 @@ class Notices:
 def _rows(connection: Connection, claims: Sequence[Claim]) -> Sequence[Any]:
     query = (
         select(
-            _o.id, _o.kind, _o.recipient, _o.recipient_name, _o.created_at, _o.recipient_key, _o.message_id,
+            _o.id, _o.kind, _o.recipient, _o.recipient_name, _o.created_at, _o.recipient_key, _o.message_id, _o.template,
             _a.id.label("account_id"), _a.name.label("account"), _a.company_name, _a.number_prefix,
             _a.language.label("account_language"),
             _t.id.label("ticket_id"), _t.number, _t.subject, _t.state, _t.priority,
@@ -142,7 +143,7 @@ def _threads(connection: Connection, tickets: Collection[Key]) -> dict[Key, list
     return threads
 
 
-def _inbound(row: Row[Any], account_domain: str) -> str:
+def inbound_of(row: Row[Any], account_domain: str) -> str:
     """The local part at the account's domain that mail for this mailbox arrives at."""
     local, _, domain = row.address_key.partition("@")
     return str(row.inbound or (local if domain == account_domain else "support"))

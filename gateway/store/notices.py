@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, bindparam, func, select
 
 from gateway.core.addresses import canonical
 from gateway.core.decision import Acknowledge, Decision, Notify, TicketChoice
+from gateway.core.forwarded import KIND as FORWARD
 from gateway.core.message import Address
 from gateway.core.notice import NoticeKind
 from gateway.store.assignment import Staff
@@ -31,12 +32,13 @@ _o = columns(Outbox)
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One outbox row to be: what kind, to whom."""
+    """One outbox row to be: what kind, to whom; `template` where another one than the kind's is wanted."""
 
-    kind: NoticeKind
+    kind: str
     address: str
     name: str = ""
     agent_id: str | None = None
+    template: str = ""
 
 
 @dataclass(slots=True)
@@ -92,7 +94,7 @@ def told_lately(connection: Connection, account_id: str, recipients: Iterable[st
     """Notices owed to each of these in the last hour."""
     counted = (
         select(_o.recipient_key, func.count().label("n"))
-        .where(_o.account_id == account_id, _o.kind.in_([k.value for k in NoticeKind if not k.to_customer]))
+        .where(_o.account_id == account_id, _o.kind.in_([FORWARD, *(k.value for k in NoticeKind if not k.to_customer)]))
         .where(_o.recipient_key.in_(sorted(set(recipients))), _o.created_at > now - timedelta(hours=1))
         .group_by(_o.recipient_key)
     )
@@ -110,9 +112,12 @@ def who_is_told(
     kind = NoticeKind.NEW_TICKET if decision.ticket is TicketChoice.NEW else NoticeKind.CUSTOMER_ANSWERED
     for effect in wanted:
         for to in effect.to:
-            told += _named(to, kind, staff, assignee)
+            told += [replace(t, template=effect.template) for t in _named(to, kind, staff, assignee)]
     own = canonical(author.address) if author else ""
-    return list({canonical(t.address): t for t in reversed(told) if canonical(t.address) != own}.values())[::-1]
+    # who is told in several ways is told once: as the first rule with a template says, else as usual
+    by_worth = [*(t for t in told if t.template), *(t for t in told if not t.template)]
+    chosen = {canonical(t.address): t for t in reversed(by_worth)}
+    return [chosen[key] for key in dict.fromkeys(canonical(t.address) for t in told) if key != own]
 
 
 def _usual(decision: Decision, staff: Staff, team_id: str | None, assignee: AgentEntry | None) -> list[Told]:

@@ -108,7 +108,7 @@ def prepared(gateway: Gateway, now: datetime | None = None) -> list[Prepared]:
     ground = gateway.ground
     claims = outbox.claim(ground.store, now or datetime.now(UTC), 100)
     make = Preparation(
-        ground.store, ground.secret, ground.tokens, Templates(templates_folder()), ground.settings.domain
+        ground.store, ground.secret, ground.tokens, Templates(templates_folder()), ground.blobs, ground.settings.domain
     )
     return make(claims)
 

@@ -100,7 +100,7 @@ async def pools() -> AsyncIterator[tuple[Offload, Offload]]:
 def worker_of(ground: Ground, pools: tuple[Offload, Offload], *relays: Relay) -> OutboxWorker:
     return OutboxWorker(
         store=ground.store, secret=ground.secret, tokens=ground.tokens, templates=Templates(templates_folder()),
-        relays=relays, gateway_domain="gw.test", store_pool=pools[0],
+        blobs=ground.blobs, relays=relays, gateway_domain="gw.test", store_pool=pools[0],
     )  # fmt: skip
 
 

@@ -1,0 +1,269 @@
+"""What rules do to mail, seen from outside: over SMTP in, and by the relay's folder out."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from gateway import app
+from gateway.commands.publish import publish
+from gateway.commands.release import release
+from gateway.core.clock import now
+from gateway.core.reports import Finding
+from gateway.notify.courier import parse_relay
+from gateway.notify.folder import templates_folder
+from gateway.notify.render import Templates
+from gateway.outbox.worker import OutboxWorker
+from gateway.store import queries
+from gateway.store.late_scans import mark_infected
+from gateway.store.tables import Outbox
+from gateway.store.tables.columns import columns
+from tests.servers.inprocess import Client, Gateway, numbered
+
+_o = columns(Outbox)
+
+PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\10\6\0\0\0\x1f\x15\xc4\x89\0\0\0\nIDATx\x9cc\0\1\0\0\5\0\1\r\n-\xb4\0\0\0\0IEND\xaeB`\x82"
+PDF = b"%PDF-1.4\n1 0 obj\n<< /Type /Catalog >>\nendobj\ntrailer << /Root 1 0 R >>\n%%EOF\n"
+
+
+async def go_live(gateway: Gateway, text: str) -> None:
+    publish(gateway.ground.store, gateway.account_id(), text, agreed=True)
+    await gateway.line.store_pool(gateway.line.directory.refresh)
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A file of the relay's folder."""
+
+    reverse_path: str
+    recipient: str
+    message: EmailMessage
+
+    @property
+    def text(self) -> str:
+        body = self.message.get_body(("plain",))
+        assert body is not None
+        return str(body.get_content())
+
+    @property
+    def html(self) -> str:
+        body = self.message.get_body(("html",))
+        assert body is not None
+        return str(body.get_content())
+
+
+async def sent(gateway: Gateway, folder: Path) -> dict[str, Sent]:
+    """Everything that is owed goes out; by recipient."""
+    ground = gateway.ground
+    worker = OutboxWorker(
+        store=ground.store, secret=ground.secret, tokens=ground.tokens, templates=Templates(templates_folder()),
+        blobs=ground.blobs, relays=[parse_relay(f"file:{folder}")], gateway_domain="gw.test",
+        store_pool=gateway.line.store_pool,
+    )  # fmt: skip
+    running = asyncio.create_task(worker.run())
+    async with asyncio.timeout(20):
+        while any(r.state == "pending" for r in owed(gateway)):
+            worker.wake()
+            await asyncio.sleep(0.01)
+    await worker.stop()
+    await running
+    found = [_sent(file) for file in sorted(folder.glob("*.eml"))]
+    return {one.recipient: one for one in found}
+
+
+def _sent(file: Path) -> Sent:
+    envelope = json.loads(file.with_suffix(".json").read_text())
+    message = message_from_bytes(file.read_bytes(), policy=policy.default)
+    assert isinstance(message, EmailMessage)
+    return Sent(envelope["reverse_path"], envelope["recipients"][0], message)
+
+
+def owed(gateway: Gateway) -> list[Any]:
+    with gateway.ground.store.read() as connection:
+        return list(connection.execute(select(*_o).order_by(_o.id)))
+
+
+def of_kind(gateway: Gateway, kind: str = "forward") -> list[str]:
+    return sorted(r.recipient for r in owed(gateway) if r.kind == kind)
+
+
+def letter(n: object, **fields: str) -> EmailMessage:
+    message = EmailMessage()
+    message["From"], message["To"] = "Carol <carol@customer.test>", "support@acme.test"
+    message["Subject"] = f"Pump {n}"
+    message["Message-ID"] = f"<{n}@customer.test>"
+    for name, value in fields.items():
+        del message[name.replace("_", "-")]
+        message[name.replace("_", "-")] = value
+    message.set_content(f"It leaks. ({n})\n")
+    return message
+
+
+def wire(message: EmailMessage) -> bytes:
+    return message.as_bytes(policy=policy.SMTP)
+
+
+FORWARD = "rules: [{name: on, then: [{forward: [boss@partner.example, Second@partner.example]}]}]"
+
+
+# --- forward ---
+
+
+async def test_forwarded_mail_is_a_new_message_in_the_mailboxs_name(
+    gateway: Gateway, client: Client, tmp_path: Path
+) -> None:
+    await go_live(gateway, FORWARD)
+    message = letter(1, Subject="Größe der Pumpe " + "x" * 300)
+    message.add_alternative(
+        '<p>It <b>leaks</b>.</p><script>alert(1)</script><img src="cid:plan@x"><img src="https://t.example/p.gif">',
+        "html",
+    )
+    html = message.get_payload()[1]  # type: ignore[index]
+    html.add_related(PNG, "image", "png", cid="<plan@x>", filename="plan.png")  # type: ignore[union-attr]
+    message.add_attachment(PDF, maintype="application", subtype="pdf", filename="Rechnung März.pdf")
+    message.add_attachment(b"MZ" + b"\0" * 400, maintype="application", subtype="octet-stream", filename="setup.exe")
+    assert (await client.mail(wire(message))).code == 250
+    out = await sent(gateway, tmp_path / "out")
+    one = out["boss@partner.example"]
+    assert one.message["From"] == "Acme support <support@acme.gw.test>"
+    assert one.message["Reply-To"] == "Carol <carol@customer.test>"
+    assert one.message["Subject"] == "Größe der Pumpe " + "x" * 300
+    assert one.message["To"] == "boss@partner.example"
+    assert one.message["Auto-Submitted"] == "auto-generated"
+    assert one.message["References"] == "<1@customer.test>"
+    assert one.message["Message-ID"] != "<1@customer.test>"
+    assert one.message["DKIM-Signature"]
+    assert one.reverse_path.endswith("@acme.gw.test")
+    assert "carol@customer.test> wrote this on" in one.text
+    assert "It leaks. (1)" in one.text
+    assert "setup.exe: not allowed" in one.text
+    assert "<b>leaks</b>" in one.html
+    assert "script" not in one.html
+    assert "t.example" not in one.html
+    files = {part.get_filename(): part.get_content() for part in one.message.walk() if part.get_filename()}
+    assert files == {"plan.png": PNG, "Rechnung März.pdf": PDF}
+    assert [p["Content-ID"] for p in one.message.walk() if p["Content-ID"]] == ["<plan@x>"]
+    other = out["Second@partner.example"]
+    assert other.message["Message-ID"] != one.message["Message-ID"]
+
+
+@pytest.mark.parametrize("sender", ["mallory@nowhere.test", "ceo@strict.test"])
+async def test_mail_that_is_not_verified_is_not_forwarded_and_the_hit_says_why(
+    gateway: Gateway, client: Client, sender: str
+) -> None:
+    await go_live(gateway, "accept: {forged: accept}\n" + FORWARD)
+    reply = await client.mail(wire(letter(1, From=sender)), sender=f"<{sender}>")
+    assert reply.code == 250
+    assert of_kind(gateway) == []
+    hit = gateway.messages()[0]["rules"][0]
+    verdict = gateway.messages()[0]["auth"]["sender"]
+    assert hit["effects"] == []
+    assert hit["withheld"][0] == [
+        "forward: boss@partner.example", f"the author is {verdict}: only verified mail is forwarded",
+    ]  # fmt: skip
+
+
+async def test_quarantined_mail_is_forwarded_when_it_is_released(gateway: Gateway, client: Client) -> None:
+    await go_live(gateway, FORWARD[:-1] + ", {name: wait, then: [quarantine]}]")
+    await client.mail(numbered(1))
+    message = gateway.messages()[0]
+    assert of_kind(gateway) == []
+    assert message["rules"][0]["withheld"][0] == ["forward: boss@partner.example", "the message is quarantined"]
+    await release(gateway.line, gateway.account_id(), message["id"])
+    assert of_kind(gateway) == ["Second@partner.example", "boss@partner.example"]
+    await release_again_is_no_second_copy(gateway, message["id"])
+
+
+async def release_again_is_no_second_copy(gateway: Gateway, message_id: str) -> None:
+    stored = queries.stored_message(gateway.ground.store, gateway.ground.blobs, gateway.account_id(), message_id)
+    await gateway.line.intake.again(stored.envelope, message_id)
+    assert len(of_kind(gateway)) == 2
+
+
+async def test_what_would_come_back_is_not_forwarded(gateway: Gateway, client: Client) -> None:
+    text = """
+    rules:
+      - name: back
+        then: [{forward: [carol+x@customer.test, billing@acme.gw.test, x@other.gw.test, boss@partner.example]}]
+    """
+    await go_live(gateway, text)
+    await client.mail(numbered(1))
+    assert of_kind(gateway) == ["boss@partner.example"]
+    assert [why for _, why in gateway.messages()[0]["rules"][0]["withheld"]] == [
+        "it is the author's own address",
+        "it is an address of this account",
+        "its mail comes to this gateway",
+    ]
+
+
+async def test_a_copy_through_another_mailbox_is_forwarded_once(gateway: Gateway, client: Client) -> None:
+    await go_live(gateway, FORWARD)
+    both = numbered(1, to=("billing@acme.test", "support@acme.test"))
+    await client.mail(both, "support@acme.gw.test")
+    await client.mail(both, "billing@acme.gw.test")
+    assert of_kind(gateway) == ["Second@partner.example", "boss@partner.example"]
+
+
+async def test_a_machines_mail_is_forwarded_within_the_budget_of_notices(gateway: Gateway, client: Client) -> None:
+    await go_live(gateway, "rules: [{name: on, if: {kind: automatic}, then: [{forward: boss@partner.example}]}]")
+    for n in range(22):
+        assert (await client.mail(numbered(n, "Auto-Submitted: auto-generated"))).code == 250
+    assert len(of_kind(gateway)) == 20
+
+
+async def test_a_file_found_infected_before_the_first_attempt_stays_here(
+    gateway: Gateway, client: Client, tmp_path: Path
+) -> None:
+    await go_live(gateway, FORWARD)
+    message = letter(1)
+    message.add_attachment(PDF, maintype="application", subtype="pdf", filename="plan.pdf")
+    await client.mail(wire(message))
+    kept = gateway.messages()[0]
+    found = [Finding("clamav", "Eicar", "2")]
+    mark_infected(gateway.ground.store, gateway.account_id(), kept["id"], found, now(), by="rescan")
+    out = await sent(gateway, tmp_path / "out")
+    assert [p.get_filename() for p in out["boss@partner.example"].message.iter_attachments()] == []
+    assert "plan.pdf: infected" in out["boss@partner.example"].text
+
+
+async def test_what_a_scan_meant_as_a_whole_does_not_leave(gateway: Gateway, client: Client, tmp_path: Path) -> None:
+    await go_live(gateway, FORWARD)
+    await client.mail(numbered(1))
+    kept = gateway.messages()[0]
+    found = [Finding("clamav", "Phishing", "message")]
+    mark_infected(gateway.ground.store, gateway.account_id(), kept["id"], found, now(), by="rescan")
+    out = await sent(gateway, tmp_path / "out")
+    assert "boss@partner.example" not in out
+    row = next(r for r in owed(gateway) if r.kind == "forward")
+    assert (row.state, row.last_reply) == ("failed", "not sent: the message is infected: Phishing")
+
+
+async def test_forwarded_mail_that_comes_back_is_known(gateway: Gateway, client: Client, tmp_path: Path) -> None:
+    await go_live(gateway, FORWARD)
+    await client.mail(numbered(1))
+    out = await sent(gateway, tmp_path / "out")
+    await client.mail(wire(out["boss@partner.example"].message))
+    assert [m["reason"] for m in gateway.messages()] == ["own-mail", "accepted"]
+
+
+async def test_large_mail_goes_out_without_being_held_all_at_once(
+    gateway: Gateway, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.outbox.preparing.ROOM_BYTES", 100_000)
+    monkeypatch.setattr("gateway.outbox.worker.ROOM_BYTES", 100_000)
+    addresses = [f"n{n}@partner.example" for n in range(10)]
+    await go_live(gateway, f"rules: [{{name: on, then: [{{forward: {json.dumps(addresses)}}}]}}]")
+    message = letter(1)
+    message.add_attachment(PDF + b"%" + b"x" * 90_000, maintype="application", subtype="pdf", filename="plan.pdf")
+    assert (await client.mail(wire(message))).code == 250
+    out = await sent(gateway, tmp_path / "out")
+    assert set(addresses) <= set(out)
+    assert {r.attempts for r in owed(gateway)} == {1}
