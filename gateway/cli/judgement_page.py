@@ -10,10 +10,14 @@ from gateway.cli.auth_page import explanation_lines, verdict
 from gateway.cli.message_page import attachment_lines, finding_lines, person, rule_lines
 from gateway.cli.show import Line, Words, blank, field, heading, state
 from gateway.commands.judge import Judgement
-from gateway.core.decision import Decision, Facts
+from gateway.core.decision import Decision, Facts, NewTicket, ToMailbox
 from gateway.verify.telling import auth_object
 
 Json = dict[str, Any]
+
+
+_ACTIONS: Mapping[type, str] = {NewTicket: "new_ticket", ToMailbox: "mailbox"}
+"""Effects whose class is not called as their action is."""
 
 
 def json_of(judgement: Judgement) -> Json:
@@ -25,13 +29,15 @@ def json_of(judgement: Judgement) -> Json:
         "text": decision.text,
         "kind": decision.kind.value,
         "ticket": decision.ticket.value,
+        "joins": next((c.number for c in facts.context.candidates if c.ticket_id == decision.join), None),
+        "participants": [asdict(p) for p in decision.participants],
         "mailbox": facts.place.mailbox.address,
         "author": _author(facts),
         "subject": facts.message.subject,
         "auth": auth_object(facts.auth),
         "scan": _scan(facts),
         "attachments": _attachments(facts, decision),
-        "effects": [{"effect": type(e).__name__.lower(), **asdict(e)} for e in decision.effects],
+        "effects": [{"effect": _ACTIONS.get(type(e), type(e).__name__.lower()), **asdict(e)} for e in decision.effects],
         "rules": [asdict(r) for r in judgement.rules],
         "acknowledgement": decision.silence or "is sent",
     }
@@ -80,12 +86,13 @@ def judgement_lines(judged: Mapping[str, Any]) -> Iterator[Line]:
     yield field("scan", state(scan["status"]), Words(f" {scan['reason']}" if scan["reason"] else ""))
     yield from finding_lines(scan["findings"], indent=16)
     yield field("mailbox", judged["mailbox"])
-    yield field("kind", f"{judged['kind']} mail, ticket: {judged['ticket']}")
+    joined = f" {judged['joins']}" if judged["joins"] else ""
+    yield field("kind", f"{judged['kind']} mail, ticket: {judged['ticket']}{joined}")
+    for someone in judged["participants"]:
+        yield field("participant", person(someone), Words("  cc", "dim"))
     yield from attachment_lines(judged["attachments"], indent=2)
     for effect in judged["effects"]:
-        values = {k: v for k, v in effect.items() if k != "effect" and v not in (None, "", False, ())}
-        told = ", ".join(f"{k} {v if not isinstance(v, tuple) else ' '.join(v)}" for k, v in values.items())
-        yield field("effect", Words(effect["effect"], "cyan"), Words(f" {told}"))
+        yield field("effect", Words(effect["effect"], "cyan"), Words(f" {_told(effect)}"))
     yield field("confirmation", judged["acknowledgement"])
     yield blank()
     yield heading("Rules, as they would judge it if nothing before them had")
@@ -93,3 +100,16 @@ def judgement_lines(judged: Mapping[str, Any]) -> Iterator[Line]:
         yield field("", "the policy has none")
     for rule in judged["rules"]:
         yield from rule_lines(rule, indent=2)
+
+
+def _told(effect: Mapping[str, Any]) -> str:
+    """What an effect says beyond its name; what it leaves as usual is left out."""
+    said = {k: v for k, v in effect.items() if k not in ("effect", effect["effect"]) or isinstance(v, str)}
+    said = {k: v for k, v in said.items() if k != "effect" and v not in (None, "", False, ())}
+    return ", ".join(f"{k} {_in_words(v)}" for k, v in said.items())
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return f"({_told({'effect': '', **value})})"
+    return " ".join(value) if isinstance(value, tuple) else str(value)

@@ -92,5 +92,8 @@ class ParsedMessage:
     def others_named(self) -> dict[str, Address]:
         """Those of To and Cc who are not the author, each once, by canonical address."""
         own = canonical(self.author.address) if self.author else ""
-        found = {canonical(a.address): a for a in reversed((*self.to, *self.cc))}
-        return {key: found[key] for key in reversed(found) if key != own}
+        found: dict[str, Address] = {}
+        for address in (*self.to, *self.cc):
+            found.setdefault(canonical(address.address), address)
+        found.pop(own, None)
+        return found

@@ -75,6 +75,23 @@ def _is_long(plan: str) -> bool:
     return way is not None and way[2] in GROWING and (way[1] == "SCAN" or way[3] in PREFIXES)
 
 
+def test_joining_an_open_ticket_and_taking_part_by_cc_read_no_more_rows_however_many_there_are(desk: Desk) -> None:
+    """The newest tickets of the author are asked for, not all that an account ever had."""
+    policy = """
+    {accept: {join_open_ticket: true}, import_cc: all,
+     rules: [{if: {mailbox: support@acme.test, kind: [new, answer]}, then: [{note: seen}, {mailbox: billing@acme.test}]}]}
+    """
+    joining = "accept: {join_open_ticket: 90m}"
+    desk.file(numbered(0), policy=joining)
+    answer = f"In-Reply-To: <{desk.our_message_id()}>"
+    with statements(desk.store) as seen:
+        desk.file(numbered(1, "Cc: dave@customer.test, eve@customer.test"), policy=joining)
+        desk.file(numbered(2, "Cc: dave@customer.test"), policy=policy)
+        desk.file(numbered(3, answer, "Cc: fred@customer.test"), policy=policy)
+    assert sum("FROM participant" in s for s, _ in seen) > 5
+    assert long_ways(desk.store, seen) == []
+
+
 @pytest.mark.parametrize("strategy", ["round-robin", "least-open", "least-today"])
 def test_filing_a_message_reads_no_more_rows_however_many_there_are(desk: Desk, strategy: str) -> None:
     policy = assigning(strategy)

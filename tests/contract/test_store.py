@@ -47,7 +47,7 @@ from gateway.store.keys import receipt_key
 from gateway.store.locate import locate
 from gateway.store.notice_reading import Notices
 from gateway.store.outbox import Settlement
-from gateway.store.recall import Recall
+from gateway.store.recall import Recall, Wanted
 from gateway.store.tables import (
     Account,
     Agent,
@@ -108,13 +108,17 @@ class Desk:
         assert entry
         message = parse(content)
         place = locate(entry, recipients, message)
-        context = Recall(self.store, self.ground.tokens)(envelope, message, place)
+        compiled = compile_policy(load(policy), 0)
+        wanted = Wanted(compiled.asks_for_open_ticket(place), compiled.asks_for_listed(place))
+        if sender is not Sender.VERIFIED:
+            wanted = Wanted()
+        context = Recall(self.store, self.ground.tokens)(envelope, message, place, wanted)
         known = EnvelopeFacts(
             envelope.trace_id, "smtp", self.now, envelope.client, reverse_path, recipients, smtputf8=False,
             size_bytes=len(content), sha256=envelope.sha256,
         )  # fmt: skip
         facts = Facts(known, message, place, PROOF[sender], ScanReport(ScanStatus.CLEAN), context, self.now)
-        decision = decide(facts, compile_policy(load(policy), 0))
+        decision = decide(facts, compiled)
         steps = (Step(self.now, "receive", "done"),)
         return Filing(new_id(), entry.id, envelope, facts, decision, None, "", blob=False, steps=steps)
 
