@@ -8,6 +8,7 @@ from datetime import timedelta
 from gateway.commands.replay import Replay, replay
 from gateway.core.clock import now
 from gateway.core.errors import InvalidInput
+from gateway.notify.templates_for import templates_for_agents, templates_for_customers
 from gateway.policy.document import PolicyDocument
 from gateway.policy.loader import load
 from gateway.policy.values import Known
@@ -31,9 +32,19 @@ class FaresWorse(InvalidInput):
 
 
 def check(store: Store, account_id: str, text: str) -> PolicyDocument:
-    """Read a policy against the teams, mailboxes and agents of the account. Raises PolicyError with every problem."""
+    """Read a policy against the teams, mailboxes and agents of the account, and the templates there are. Raises PolicyError
+    with every problem.
+    """
     teams, mailboxes, agents = policies.names(store, account_id)
-    return load(text, Known(teams=teams, mailboxes=mailboxes, agents=agents))
+    known = Known(
+        teams=teams,
+        mailboxes=mailboxes,
+        agents=agents,
+        gateway_domains=policies.gateway_domains(store),
+        agent_templates=templates_for_agents(),
+        customer_templates=templates_for_customers(),
+    )
+    return load(text, known)
 
 
 def publish(

@@ -43,6 +43,7 @@ def _joining(value: Any) -> Any:
 
 
 Joining = Annotated[bool | timedelta, BeforeValidator(_joining, json_schema_input_type=bool | str)]
+Body = Literal["html", "text"]
 ImportCc = Literal["none", "listed", "company", "all"]
 
 
@@ -95,8 +96,8 @@ class Virus(Model):
 class Overrides(Model):
     """What is different for one mailbox; keys not written are as for the account."""
 
-    later: ClassVar[frozenset[str]] = frozenset({"body"})
     accept: Accept = Accept()
+    body: Body = "html"
     import_cc: ImportCc = "company"
     attachments: Attachments = Attachments()
     virus: Virus = Virus()
@@ -104,8 +105,6 @@ class Overrides(Model):
 
 class IfBase(Model):
     """Several keys mean all of them."""
-
-    later: ClassVar[frozenset[str]] = frozenset({"language", "time"})
 
     @model_validator(mode="after")
     def _something(self) -> IfBase:
@@ -244,8 +243,8 @@ class AuthorFrom(Model):
 class PolicyDocument(Model):
     """A whole policy; every key is optional, and an empty document is a good one."""
 
-    later: ClassVar[frozenset[str]] = frozenset({"body"})
     accept: Accept = Accept()
+    body: Body = "html"
     import_cc: ImportCc = "company"
     attachments: Attachments = Attachments()
     virus: Virus = Virus()

@@ -20,18 +20,21 @@ LENIENT_TO_STRICT = ("accept", "hold", "strip", "quarantine", "defer", "reject")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the document says for one mailbox. `messages` holds every restriction, for two mailboxes may differ."""
+    """What the document says for one mailbox. `messages` holds every restriction, for two mailboxes may differ; `body` is
+    the first mailbox's, whose ticket it is.
+    """
 
     accept: Accept
     attachments: Attachments
     virus: Virus
     messages: frozenset[str]
     import_cc: str = "company"
+    body: str = "html"
 
 
 def settings_of(document: PolicyDocument) -> Settings:
     """The account's settings."""
-    return _settings(document.accept, document.attachments, document.virus, document.import_cc)
+    return _settings(document.accept, document.attachments, document.virus, document.import_cc, document.body)
 
 
 def settings_with(document: PolicyDocument, overrides: Overrides) -> Settings:
@@ -41,6 +44,7 @@ def settings_with(document: PolicyDocument, overrides: Overrides) -> Settings:
         _laid_over(document.attachments, overrides.attachments),
         _laid_over(document.virus, overrides.virus),
         overrides.import_cc if "import_cc" in overrides.model_fields_set else document.import_cc,
+        overrides.body if "body" in overrides.model_fields_set else document.body,
     )
 
 
@@ -56,6 +60,7 @@ def strictest(settings: Sequence[Settings]) -> Settings:
         _joined([s.virus for s in every]),
         frozenset().union(*(s.messages for s in every)),
         min((s.import_cc for s in every), key=_FEWEST_FIRST.index),
+        first.body,
     )
 
 
@@ -64,8 +69,8 @@ def stricter(one: str, other: str) -> str:
     return max(one, other, key=LENIENT_TO_STRICT.index)
 
 
-def _settings(accept: Accept, attachments: Attachments, virus: Virus, import_cc: str) -> Settings:
-    return Settings(accept, attachments, virus, frozenset({accept.messages}), import_cc)
+def _settings(accept: Accept, attachments: Attachments, virus: Virus, import_cc: str, body: str) -> Settings:
+    return Settings(accept, attachments, virus, frozenset({accept.messages}), import_cc, body)
 
 
 def _laid_over(base: M, over: M) -> M:

@@ -127,6 +127,24 @@ def check_mailbox(value: str, info: ValidationInfo) -> str:
     return value
 
 
+def check_agent_template(value: str, info: ValidationInfo) -> str:
+    """A template for mail to agents that exists, where the caller said which do."""
+    known = _known(info)
+    return _template(value, known.agent_templates if known else None, "agents")
+
+
+def check_customer_template(value: str, info: ValidationInfo) -> str:
+    """A template for mail to customers that exists, where the caller said which do."""
+    known = _known(info)
+    return _template(value, known.customer_templates if known else None, "customers")
+
+
+def _template(value: str, there: frozenset[str] | None, whom: str) -> str:
+    if there is not None and value not in there:
+        raise mistake(f"there is no template {quote(value)} for mail to {whom}{suggestion(value, there)}")
+    return value
+
+
 def _known(info: ValidationInfo) -> Known | None:
     known = info.context
     return known if isinstance(known, Known) else None
@@ -153,4 +171,5 @@ Seconds = Annotated[int, BeforeValidator(_seconds, json_schema_input_type=str)]
 EmailAddress = Annotated[Text, AfterValidator(_address)]
 TeamName = Annotated[Text, AfterValidator(check_team)]
 AgentAddress = Annotated[EmailAddress, AfterValidator(check_agent)]
+AgentTemplate = Annotated[Text, AfterValidator(check_agent_template)]
 MailboxAddress = Annotated[EmailAddress, AfterValidator(check_mailbox)]

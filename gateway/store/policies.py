@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from datetime import datetime
 from typing import Any
 
@@ -9,11 +10,11 @@ from sqlalchemy import select
 
 from gateway.core.errors import UnknownThing
 from gateway.store.engine import Store
-from gateway.store.tables import Account, Agent, MailboxRow, PolicyCandidate, PolicyVersion, Team
+from gateway.store.tables import Account, Agent, Domain, MailboxRow, PolicyCandidate, PolicyVersion, Team
 from gateway.store.tables.columns import columns
 
 _v, _c, _a = columns(PolicyVersion), columns(PolicyCandidate), columns(Account)
-_t, _b, _g = columns(Team), columns(MailboxRow), columns(Agent)
+_t, _b, _g, _d = columns(Team), columns(MailboxRow), columns(Agent), columns(Domain)
 
 
 def policy_text(store: Store, account_id: str, version: int) -> str:
@@ -62,11 +63,19 @@ def versions(store: Store, account_id: str) -> list[dict[str, Any]]:
             "live": r.version == live,
             "author": r.author,
             "note": r.note,
+            "probation": r.probation,
             "rolled_back_from": r.rolled_back_from,
             "created_at": r.created_at.isoformat().replace("+00:00", "Z"),
         }
         for r in rows
     ]
+
+
+def diff(store: Store, account_id: str, first: int, second: int) -> str:
+    """What changed from one version to another, as a unified diff; empty where nothing did. Raises UnknownThing."""
+    texts = [policy_text(store, account_id, version).splitlines() for version in (first, second)]
+    lines = difflib.unified_diff(*texts, f"version {first}", f"version {second}", lineterm="")
+    return "\n".join(lines)
 
 
 def names(store: Store, account_id: str) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
@@ -80,3 +89,9 @@ def names(store: Store, account_id: str) -> tuple[frozenset[str], frozenset[str]
             select(_g.address_key).where(_g.account_id == account_id, _g.removed_at.is_(None))
         ).scalars()
         return frozenset(teams), frozenset(mailboxes), frozenset(agents)
+
+
+def gateway_domains(store: Store) -> frozenset[str]:
+    """Domains of any account whose mail comes to this gateway."""
+    with store.read() as connection:
+        return frozenset(connection.execute(select(_d.domain)).scalars())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 
@@ -11,7 +11,7 @@ from gateway.core.addresses import BadAddress, parse_addr_spec
 from gateway.core.decision import Notify
 from gateway.policy.action import Order
 from gateway.policy.cures import quote
-from gateway.policy.values import Model, TeamName, Text, as_list, check_team, mistake
+from gateway.policy.values import AgentTemplate, Model, TeamName, Text, as_list, check_team, mistake
 
 _ASSIGNEE = "assignee"
 _TEAM = "team:"
@@ -52,10 +52,10 @@ Recipients = Annotated[tuple[Recipient, ...], BeforeValidator(as_list, json_sche
 
 
 class NotifyParams(Model):
-    """`to` one or several."""
+    """`to` one or several; `template` another one than what happened has."""
 
-    later: ClassVar[frozenset[str]] = frozenset({"template"})
     to: Recipients
+    template: AgentTemplate | None = None
 
 
 def _to(value: Any) -> Any:
@@ -75,4 +75,6 @@ class NoticeAction:
     bare: bool = False
 
     def orders(self, params: NotifyParams) -> tuple[Order, ...]:
-        return (Order(Notify(params.to, self.only), f"{self.name}: {', '.join(params.to)}"),)
+        template = params.template or ""
+        label = f"{self.name}: {', '.join(params.to)}" + (f" by template {template}" if template else "")
+        return (Order(Notify(params.to, self.only, template), label),)

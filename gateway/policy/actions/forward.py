@@ -29,6 +29,12 @@ def _outside(value: str, info: ValidationInfo) -> str:
     return value
 
 
+def _listed(value: Any) -> Any:
+    if isinstance(value, dict):
+        raise mistake("write the addresses themselves: forward: [boss@partner.example]")
+    return as_list(value)
+
+
 def _few(value: tuple[str, ...]) -> tuple[str, ...]:
     if len(value) > MOST:
         cure = "write one address of a mailing list for all of them"
@@ -43,7 +49,7 @@ class _Forward:
     name = "forward"
     Params = Annotated[
         tuple[_Address, ...],
-        BeforeValidator(as_list, json_schema_input_type=str | tuple[str, ...]),
+        BeforeValidator(_listed, json_schema_input_type=str | tuple[str, ...]),
         AfterValidator(_few),
     ]
     bare = False
