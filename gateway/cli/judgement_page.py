@@ -3,69 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from typing import Any
 
 from gateway.cli.auth_page import explanation_lines, verdict
 from gateway.cli.message_page import attachment_lines, finding_lines, person, rule_lines
 from gateway.cli.show import Line, Words, blank, field, heading, state
-from gateway.commands.judge import Judgement
-from gateway.core.decision import Decision, Facts, NewTicket, ToMailbox
-from gateway.verify.telling import auth_object
-
-Json = dict[str, Any]
-
-
-_ACTIONS: Mapping[type, str] = {NewTicket: "new_ticket", ToMailbox: "mailbox"}
-"""Effects whose class is not called as their action is."""
-
-
-def json_of(judgement: Judgement) -> Json:
-    """In the words of the message object (interfaces), as far as there is one without a message."""
-    facts, decision = judgement.facts, judgement.decision
-    return {
-        "disposition": decision.disposition.value,
-        "reason": decision.reason.value,
-        "text": decision.text,
-        "kind": decision.kind.value,
-        "ticket": decision.ticket.value,
-        "joins": next((c.number for c in facts.context.candidates if c.ticket_id == decision.join), None),
-        "participants": [asdict(p) for p in decision.participants],
-        "mailbox": facts.place.mailbox.address,
-        "author": _author(facts),
-        "subject": facts.message.subject,
-        "auth": auth_object(facts.auth),
-        "scan": _scan(facts),
-        "attachments": _attachments(facts, decision),
-        "effects": [{"effect": _ACTIONS.get(type(e), type(e).__name__.lower()), **asdict(e)} for e in decision.effects],
-        "rules": [asdict(r) for r in judgement.rules],
-        "acknowledgement": decision.silence or "is sent",
-    }
-
-
-def _author(facts: Facts) -> Json | None:
-    author, told = facts.message.author, facts.told
-    if author is None:
-        return None
-    about = {"told_by": told.field if told else None, "from_address": told.written.address if told else None}
-    return {"name": author.name, "address": author.address, **about}
-
-
-def _scan(facts: Facts) -> Json:
-    findings = [asdict(f) for f in facts.scan.findings]
-    return {"status": facts.scan.status.value, "reason": facts.scan.reason, "findings": findings}
-
-
-def _attachments(facts: Facts, decision: Decision) -> list[Json]:
-    judged = {p.n: p for p in decision.parts}
-    shown = []
-    for part in facts.scan.parts:
-        fate = judged.get(part.n)
-        what = {"n": part.n, "name": part.name, "declared_type": part.declared_type}
-        what |= {"detected_type": part.detected_type, "size_bytes": part.size_bytes, "inline": part.inline}
-        became = {"disposition": fate.disposition.value if fate else "kept", "reason": fate.reason if fate else ""}
-        shown.append(what | became)
-    return shown
 
 
 def _author_words(author: Mapping[str, Any] | None) -> tuple[str | Words, ...]:
@@ -76,6 +18,7 @@ def _author_words(author: Mapping[str, Any] | None) -> tuple[str | Words, ...]:
 
 
 def judgement_lines(judged: Mapping[str, Any]) -> Iterator[Line]:
+    """`judged` is `commands.judgement.json_of`'s."""
     text = f": {judged['text']}" if judged["text"] else ""
     yield heading("It would be: ", state(judged["disposition"]), Words(f"  {judged['reason']}{text}"))
     yield field("subject", judged["subject"] or "(none)")

@@ -19,6 +19,12 @@ def add(
     ctx: typer.Context,
     account: AccountName = None,
     scope: Annotated[KeyScope, typer.Option("--scope", help="What the key may do.")] = KeyScope.READ,
+    team: Annotated[
+        str | None,
+        typer.Option(
+            "--team", metavar="NAME", help="With --scope write: it writes this team's rules, and nothing else."
+        ),
+    ] = None,
     note: Annotated[str, typer.Option("--note", metavar="TEXT", help="What it is for.")] = "",
     as_json: AsJson = False,
 ) -> None:
@@ -26,9 +32,11 @@ def add(
     from gateway.store.changes import add_key
     from gateway.web.security import key_digest
 
+    if team and scope is not KeyScope.WRITE:
+        raise typer.BadParameter("a team's key reads, and writes that team's rules: --scope write", param_hint="--team")
     key = f"gw_{secrets.token_urlsafe(32)}"
     with at_account(ctx, account) as desk:
-        key_id = add_key(desk.store, desk.account_id, scope=scope.value, digest=key_digest(key), note=note)
+        key_id = add_key(desk.store, desk.account_id, scope=scope.value, digest=key_digest(key), note=note, team=team)
     if as_json:
         show.document({"id": key_id, "key": key})
         return
@@ -47,7 +55,13 @@ def list_(ctx: typer.Context, account: AccountName = None, as_json: AsJson = Fal
         show.document(found)
         return
     rows = [
-        (k["id"], k["scope"], k["note"], show.moment(k["created_at"]), show.moment(k["revoked_at"]) or "valid")
+        (
+            k["id"],
+            k["scope"] + (f" ({k['team']})" if k["team"] else ""),
+            k["note"],
+            show.moment(k["created_at"]),
+            show.moment(k["revoked_at"]) or "valid",
+        )
         for k in found
     ]
     show.table(("key", "scope", "note", "made", "revoked"), rows, empty="There are no keys.")

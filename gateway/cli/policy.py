@@ -8,22 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.cli import show
-from gateway.cli.desk import at_account, on_the_line
+from gateway.cli import policy_later, policy_shadow, policy_starters, policy_versions, show
+from gateway.cli.desk import AccountDesk, at_account, on_the_line
 from gateway.cli.options import AccountName, AsJson, moment_since, read_bytes, read_text, whoami
+from gateway.cli.policy_file import Agreed, Note, PolicyFile, problems_of, told, worse
 from gateway.cli.progress import progress
-from gateway.core.errors import InvalidInput
 
 if TYPE_CHECKING:
     from gateway.commands.judge import Judgement
-    from gateway.commands.publish import FaresWorse
     from gateway.line import Line
     from gateway.policy.document import PolicyDocument
-    from gateway.policy.problems import PolicyError
 
 app = typer.Typer(no_args_is_help=True, help="Policies: what an account does with its mail.")
 
-PolicyFile = Annotated[Path, typer.Argument(metavar="FILE", help="A policy: one YAML document.")]
+app.add_typer(policy_shadow.app, name="shadow")
 
 
 @app.command()
@@ -39,8 +37,8 @@ def check(ctx: typer.Context, file: PolicyFile, account: AccountName = None, as_
         document = _read(ctx, text, account)
     except PolicyError as error:
         if as_json:
-            show.document({"ok": False, "file": str(file), "problems": _problems(error)})
-        raise _told(file, error) from None
+            show.document({"ok": False, "file": str(file), "problems": problems_of(error)})
+        raise told(file, error) from None
     if as_json:
         show.document({"ok": True, "file": str(file), "problems": []})
         return
@@ -58,61 +56,71 @@ def _read(ctx: typer.Context, text: str, account: str | None) -> PolicyDocument:
         return read(desk.store, desk.account_id, text)
 
 
-def _problems(error: PolicyError) -> list[dict[str, Any]]:
-    return [{"line": p.line, "column": p.column, "path": p.path, "message": p.message} for p in error.problems]
-
-
-def _told(file: Path, error: PolicyError) -> typer.Exit:
-    """Say every problem as compilers do, so that editors find the place."""
-    for problem in str(error).splitlines():
-        show.complain(problem, prefix=f"{file}: ")
-    return typer.Exit(1)
-
-
 @app.command()
 def publish(
     ctx: typer.Context,
     file: PolicyFile,
     account: AccountName = None,
-    note: Annotated[str, typer.Option("--note", metavar="TEXT", help="Why, for the list of versions.")] = "",
-    yes: Annotated[bool, typer.Option("--yes", help="Publish even if mail would fare worse than before.")] = False,
+    note: Note = "",
+    yes: Agreed = False,
+    at: Annotated[
+        str | None,
+        typer.Option(
+            "--at", metavar="TIME", help='Publish it then: RFC 3339, or "2026-12-01 08:00" in the account\'s zone.'
+        ),
+    ] = None,
+    team: Annotated[
+        str | None, typer.Option("--team", metavar="NAME", help="FILE holds `rules:` alone: those of this team.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Check a policy, try it on the mail of the last 7 days, and make it the live one: a new version that never changes.
 
-    Where mail that was ticketed would be refused, ignored or quarantined it shows which, and publishes only with --yes.
+    Where mail that was ticketed would be refused, ignored or quarantined it shows which, and publishes only with --yes;
+    such mail then waits in quarantine for the version's first 24 hours. With --at it is checked and tried now and once more
+    when it is published; see `policy scheduled`.
     """
     from gateway.commands.publish import FaresWorse
-    from gateway.commands.publish import publish as make_live
     from gateway.policy.problems import PolicyError
 
+    if at and team:
+        raise typer.BadParameter("a team's rules are published at once; leave one of the two away", param_hint="--at")
     text = read_text(file)
     with at_account(ctx, account) as desk, progress() as on_progress:
+        how = {"note": note, "author": whoami(), "agreed": yes, "on_progress": on_progress}
         try:
-            version = make_live(
-                desk.store, desk.account_id, text,
-                note=note, author=whoami(), agreed=yes, on_progress=on_progress,
-            )  # fmt: skip
+            done = _scheduled(desk, text, at, how) if at else _published(desk, text, team, how)
         except PolicyError as error:
-            raise _told(file, error) from None
+            raise told(file, error) from None
         except FaresWorse as error:
-            raise _worse(error, as_json=as_json) from None
+            raise worse(error, as_json=as_json) from None
     if as_json:
-        show.document({"account": desk.account, "version": version})
+        show.document({"account": desk.account} | done)
+    elif at:
+        show.say(
+            f"It will be published at {show.moment(done['due_at'])}; to withdraw it: policy unschedule {done['id']}"
+        )
     else:
+        version = done["version"]
         show.say(f"Version {version} is the policy of {desk.account} now; running processes see it within 2 seconds.")
 
 
-def _worse(error: FaresWorse, *, as_json: bool) -> typer.Exit:
-    from gateway.cli.replay_page import json_of, replay_lines
+def _published(desk: AccountDesk, text: str, team: str | None, how: dict[str, Any]) -> dict[str, Any]:
+    from gateway.commands.publish import publish as make_live
+    from gateway.commands.team_rules import publish_team_rules
 
-    told = json_of(error.found)
-    if as_json:
-        show.document({"version": None, "replay": told})
-    else:
-        show.page(replay_lines(told | {"groups": [g for g in told["groups"] if g["worse"]]}))
-    show.complain(str(error))
-    return typer.Exit(1)
+    if team is None:
+        return {"version": make_live(desk.store, desk.account_id, text, **how)}
+    return {"version": publish_team_rules(desk.store, desk.account_id, team, text, **how), "team": team}
+
+
+def _scheduled(desk: AccountDesk, text: str, at: str, how: dict[str, Any]) -> dict[str, Any]:
+    from gateway.commands.schedule import moment_of, schedule
+    from gateway.store.events import moment
+    from gateway.store.listing import account
+
+    due_at = moment_of(at, account(desk.store, desk.account_id)["timezone"])
+    return {"id": schedule(desk.store, desk.account_id, text, due_at, **how), "due_at": moment(due_at)}
 
 
 @app.command()
@@ -130,8 +138,9 @@ def replay(
 
     Sends, stores and publishes nothing. Mail that was refused is not kept, so it cannot be replayed.
     """
-    from gateway.cli.replay_page import json_of, replay_lines
+    from gateway.cli.replay_page import replay_lines
     from gateway.commands.publish import check as read
+    from gateway.commands.replay import json_of
     from gateway.commands.replay import replay as run
     from gateway.policy.problems import PolicyError
 
@@ -140,85 +149,26 @@ def replay(
         try:
             read(desk.store, desk.account_id, text)
         except PolicyError as error:
-            raise _told(file, error) from None
-        told = json_of(run(desk.store, desk.account_id, text, since, on_progress))
-    if as_json:
-        show.document(told)
-    else:
-        show.page(replay_lines(told))
-
-
-@app.command()
-def versions(ctx: typer.Context, account: AccountName = None, as_json: AsJson = False) -> None:
-    """All published versions, newest first."""
-    from gateway.store import policies
-
-    with at_account(ctx, account) as desk:
-        found = policies.versions(desk.store, desk.account_id)
+            raise told(file, error) from None
+        found = json_of(run(desk.store, desk.account_id, text, since, on_progress))
     if as_json:
         show.document(found)
-        return
-    rows = [
-        (
-            v["version"],
-            show.Words("live", "green") if v["live"] else "",
-            show.moment(v["created_at"]),
-            v["author"],
-            v["note"],
-        )
-        for v in found
-    ]
-    empty = "Nothing is published: the account lives by the defaults."
-    show.table(("version", "", "published", "by", "note"), rows, empty=empty)
-
-
-@app.command("show")
-def show_(
-    ctx: typer.Context,
-    version: Annotated[int | None, typer.Argument(metavar="VERSION", min=0, help="Else the live one.")] = None,
-    account: AccountName = None,
-    as_json: AsJson = False,
-) -> None:
-    """The text of a version."""
-    from gateway.store import policies
-
-    with at_account(ctx, account) as desk:
-        live = policies.live_version(desk.store, desk.account_id)
-        wanted = live if version is None else version
-        text = policies.policy_text(desk.store, desk.account_id, wanted)
-    if as_json:
-        show.document({"version": wanted, "live": wanted == live, "text": text})
     else:
-        show.verbatim(text or "# version 0: nothing is published, the defaults hold")
+        show.page(replay_lines(found))
 
 
-@app.command()
-def rollback(
-    ctx: typer.Context,
-    version: Annotated[int, typer.Argument(metavar="VERSION", min=1, help="See `policy versions`.")],
-    account: AccountName = None,
-    as_json: AsJson = False,
-) -> None:
-    """Publish an old version's text anew."""
-    from gateway.commands.publish import rollback as go_back
-    from gateway.policy.problems import PolicyError
-
-    with at_account(ctx, account) as desk:
-        try:
-            new = go_back(desk.store, desk.account_id, version, author=whoami())
-        except PolicyError as error:
-            raise InvalidInput(f"version {version} does not fit the account any more:\n{error}") from None
-    if as_json:
-        show.document({"account": desk.account, "version": new, "rolled_back_from": version})
-    else:
-        show.say(f"Version {new} is the policy of {desk.account} now; its text is that of version {version}.")
+policy_versions.add_to(app)
+policy_later.add_to(app)
+policy_starters.add_to(app)
 
 
 @app.command("test")
 def judge(
     ctx: typer.Context,
     file: PolicyFile,
-    message: Annotated[Path, typer.Argument(metavar="MESSAGE.eml", help="A message as it was sent.")],
+    message: Annotated[
+        str, typer.Argument(metavar="MESSAGE", help="A message as it was sent (a file), or the id of a stored one.")
+    ],
     account: AccountName = None,
     recipient: Annotated[str | None, typer.Option("--recipient", metavar="ADDRESS", help="Where it arrived.")] = None,
     sender: Annotated[str | None, typer.Option("--sender", metavar="ADDRESS", help="The reverse-path.")] = None,
@@ -226,27 +176,32 @@ def judge(
     helo: Annotated[str | None, typer.Option("--helo", metavar="NAME")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what a policy would make of a message, with every condition. Sends and stores nothing."""
-    from gateway.commands.judge import judge_file
+    """Show what a policy would make of a message, with every condition. Sends and stores nothing.
+
+    A stored message is judged by what was found out about it when it came.
+    """
+    from gateway.cli.judgement_page import judgement_lines
+    from gateway.commands.judge import judge_file, judge_stored, stored_id
+    from gateway.commands.judgement import json_of
     from gateway.commands.publish import check as read
     from gateway.policy.problems import PolicyError
 
-    text, content = read_text(file), read_bytes(message)
+    text, stored = read_text(file), None if Path(message).exists() else stored_id(message)
+    envelope = {"sender": sender, "recipient": recipient, "client_ip": client_ip, "helo": helo}
+    if stored and any(envelope.values()):
+        raise typer.BadParameter("a stored message has its own envelope; leave the options about it away")
+    content = b"" if stored else read_bytes(Path(message))
     with at_account(ctx, account) as desk:
         try:
             read(desk.store, desk.account_id, text)
         except PolicyError as error:
-            raise _told(file, error) from None
+            raise told(file, error) from None
+        judgement = judge_stored(desk.store, desk.blobs(), desk.account_id, stored, text) if stored else None
 
     async def work(line: Line) -> Judgement:
-        return await judge_file(
-            line, desk.account, content,
-            policy_text=text, sender=sender, recipient=recipient, client_ip=client_ip, helo=helo,
-        )  # fmt: skip
+        return await judge_file(line, desk.account, content, policy_text=text, **envelope)
 
-    from gateway.cli.judgement_page import json_of, judgement_lines
-
-    judged = json_of(on_the_line(desk.settings, work))
+    judged = json_of(judgement or on_the_line(desk.settings, work))
     if as_json:
         show.document(judged)
     else:

@@ -6,44 +6,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from gateway.cli.show import Line, Words, blank, field, heading, moment
-from gateway.commands.replay import Changed, Group, Replay
 
 Json = dict[str, Any]
 EXAMPLES = 3
 
 
-def json_of(found: Replay) -> Json:
-    return {
-        "compared": found.compared,
-        "unread": found.unread,
-        "changed": len(found.changed),
-        "worse": len(found.worse),
-        "groups": [_group(group) for group in found.groups()],
-    }
-
-
-def _group(group: Group) -> Json:
-    return {
-        "count": len(group.messages),
-        "worse": group.messages[0].worse,
-        "differences": [{"what": d.what, "before": d.before, "after": d.after} for d in group.differences],
-        "messages": [_message(changed) for changed in group.messages],
-    }
-
-
-def _message(changed: Changed) -> Json:
-    message = changed.message
-    return {
-        "message": message.id,
-        "trace": message.trace,
-        "received_at": message.received_at.isoformat().replace("+00:00", "Z"),
-        "author": message.author,
-        "subject": message.subject,
-    }
-
-
 def replay_lines(told: Json, *, examples: int = EXAMPLES) -> Iterator[Line]:
-    """One group after the other, those whose mail fares worse first; `told` is `json_of`'s."""
+    """One group after the other, those whose mail fares worse first; `told` is `commands.replay.json_of`'s."""
     yield heading(_sum_of(told))
     for group in told["groups"]:
         yield blank()

@@ -26,14 +26,44 @@ def add(
     with at_account(ctx, account) as desk:
         add_team(desk.store, desk.account_id, name)
     if as_json:
-        show.document({"name": name, "agents": []})
+        show.document({"name": name, "agents": [], "managers": []})
     else:
         show.say(f"Team {name} is there.")
 
 
+@app.command()
+def edit(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME")],
+    managers: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--manager", metavar="ADDRESS", help="An agent of the team who manages it. Give it once for each."
+        ),
+    ] = None,
+    nobody: Annotated[bool, typer.Option("--no-manager", help="Nobody manages it.")] = False,
+    account: AccountName = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say who manages a team, in the place of those who did: a manager may publish the team's own rules.
+
+    For the API he has a key of his own: `key add --scope write --team NAME`.
+    """
+    from gateway.store.changes import set_managers
+
+    if bool(managers) == nobody:
+        raise typer.BadParameter("say who manages it: --manager ADDRESS, or --no-manager", ctx=ctx)
+    with at_account(ctx, account) as desk:
+        set_managers(desk.store, desk.account_id, name, managers or ())
+    if as_json:
+        show.document({"name": name, "managers": managers or []})
+    else:
+        show.say(f"Team {name} is managed by {', '.join(managers) if managers else 'nobody'}.")
+
+
 @app.command("list")
 def list_(ctx: typer.Context, account: AccountName = None, as_json: AsJson = False) -> None:
-    """All teams of an account with their agents."""
+    """All teams of an account with their agents, and who manages them."""
     from gateway.store import listing
 
     with at_account(ctx, account) as desk:
@@ -41,5 +71,5 @@ def list_(ctx: typer.Context, account: AccountName = None, as_json: AsJson = Fal
     if as_json:
         show.document(found)
         return
-    rows = [(t["name"], ", ".join(t["agents"])) for t in found]
-    show.table(("team", "agents"), rows, empty="There are no teams.")
+    rows = [(t["name"], ", ".join(t["agents"]), ", ".join(t["managers"])) for t in found]
+    show.table(("team", "agents", "managed by"), rows, empty="There are no teams.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from ipaddress import ip_address
 
@@ -18,8 +19,13 @@ from gateway.parse import parse
 from gateway.policy.engine import compile_policy, decide
 from gateway.policy.explain import RuleTrace, explain
 from gateway.policy.loader import load
+from gateway.store.blobs import FileBlobs
 from gateway.store.directory import AccountEntry
+from gateway.store.engine import Store
 from gateway.store.policies import policy_text as stored_policy
+from gateway.store.queries import stored_message
+
+_STORED = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,23 @@ async def judge_file(
     envelope = envelope_of(entry, content, sender if sender is not None else author_of(content), recipient, client)
     facts = await line.intake.facts_of(envelope, policy)
     return Judgement(facts, decide(facts, policy), tuple(explain(facts, policy)))
+
+
+def judge_stored(store: Store, blobs: FileBlobs, account_id: str, message_id: str, policy_text: str) -> Judgement:
+    """What a policy makes of a kept message, by the facts as they were found when it came: no check is made anew, and whose
+    mail it is stays as it was told then. Raises UnknownThing, PolicyError, UnreadableFacts, BlobUnavailable, and
+    InvalidInput for a message that was kept unread.
+    """
+    facts = stored_message(store, blobs, account_id, message_id).facts
+    if facts is None:
+        raise InvalidInput(f"message {message_id} was kept unread: nothing is known of it that a policy could judge")
+    policy = compile_policy(load(policy_text), 0)
+    return Judgement(facts, decide(facts, policy), tuple(explain(facts, policy)))
+
+
+def stored_id(text: str) -> str | None:
+    """The id of a stored message where this is one."""
+    return text if _STORED.fullmatch(text) else None
 
 
 def client_of(ip: str | None, helo: str | None) -> Client | None:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from gateway.core.decision import Decision, Disposition, Facts
 from gateway.policy.differences import Difference, differences, fares_worse
@@ -17,6 +18,7 @@ from gateway.store.history import PastMessage, count_of_history, history
 from gateway.store.policies import policy_text
 
 OnProgress = Callable[[int, int], None]
+Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,3 +122,34 @@ def _compared(
         found = differences(before, after)
     if found:
         yield Changed(message, found, fares_worse(before, after))
+
+
+def json_of(found: Replay, most: int | None = None) -> Json:
+    """As it is shown and answered: groups with their messages, at most so many in each."""
+    return {
+        "compared": found.compared,
+        "unread": found.unread,
+        "changed": len(found.changed),
+        "worse": len(found.worse),
+        "groups": [_group(group, most) for group in found.groups()],
+    }
+
+
+def _group(group: Group, most: int | None) -> Json:
+    return {
+        "count": len(group.messages),
+        "worse": group.messages[0].worse,
+        "differences": [{"what": d.what, "before": d.before, "after": d.after} for d in group.differences],
+        "messages": [_message(changed) for changed in group.messages[:most]],
+    }
+
+
+def _message(changed: Changed) -> Json:
+    message = changed.message
+    return {
+        "message": message.id,
+        "trace": message.trace,
+        "received_at": message.received_at.isoformat().replace("+00:00", "Z"),
+        "author": message.author,
+        "subject": message.subject,
+    }

@@ -60,7 +60,25 @@ def test_a_policy_is_published_as_the_next_version(cli: Cli) -> None:
     versions = cli("policy", "versions", "--json").json
     assert [(v["version"], v["live"], v["note"]) for v in versions] == [(2, True, "quiet"), (1, False, "the first")]
     assert cli("policy", "show").out == "accept: {acknowledge: false}\n"
-    assert cli("policy", "show", "1", "--json").json == {"version": 1, "live": False, "text": POLICY}
+    found = cli("policy", "show", "1", "--json").json
+    assert {k: found[k] for k in ("version", "live", "text")} == {"version": 1, "live": False, "text": POLICY}
+
+
+def test_what_a_version_changed_is_shown_as_a_unified_diff(cli: Cli) -> None:
+    cli("policy", "publish", cli.write("p.yaml", POLICY.replace("vip", "pump")), "--note", "pumps")
+    changed = [line for line in cli("policy", "diff", "1", "2").out.splitlines() if line[:1] in "+-"]
+    assert changed == ["--- version 1", "+++ version 2", "-      - tag: [vip]", "+      - tag: [pump]"]
+    assert cli("policy", "show", "--diff").out == cli("policy", "diff", "1").out
+    assert cli("policy", "diff", "2", "1", "--json").json["diff"].splitlines()[:2] == ["--- version 2", "+++ version 1"]
+    assert cli("policy", "diff", "1", "1").out == ""
+    assert "+block:" in cli("policy", "show", "1", "--json").json["diff"]
+    assert "gateway policy versions" in cli("policy", "diff", "1", "9", code=1).err
+
+
+def test_a_diff_is_coloured_for_eyes_alone(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "\x1b" not in cli("policy", "diff", "0", "1").out
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert "\x1b[32m+block:" in cli("policy", "diff", "0", "1").out
 
 
 def test_a_bad_policy_is_not_published(cli: Cli) -> None:
@@ -76,6 +94,13 @@ def test_a_rollback_publishes_the_old_text_anew(cli: Cli) -> None:
 
     assert cli("policy", "rollback", "1", "--json").json == {"account": "acme", "version": 3, "rolled_back_from": 1}
     assert cli("policy", "show", "--json").json["text"] == POLICY
+
+
+def test_a_rollback_says_that_it_was_not_tried_and_what_brings_mail_back(cli: Cli) -> None:
+    cli("policy", "publish", cli.write("p.yaml", ""))
+    said = cli("policy", "rollback", "1").out
+    assert "not tried on past mail" in said
+    assert "gateway reprocess --since" in said
 
 
 def test_there_is_no_rollback_to_what_never_was(cli: Cli) -> None:
@@ -132,3 +157,107 @@ def test_a_policy_that_takes_tickets_away_is_published_only_when_agreed_to(cli: 
 
 def test_replay_of_the_same_policy_changes_nothing(cli: Cli) -> None:
     assert "Nothing would change: 2 past messages" in cli("policy", "replay", cli.write("p.yaml", POLICY)).out
+
+
+# --- later ---
+
+
+def test_a_version_is_published_later_and_can_be_withdrawn(cli: Cli) -> None:
+    file = cli.write("p.yaml", "rules: [{name: all, then: [{tag: [later]}]}]")
+    done = cli("policy", "publish", file, "--at", "2126-12-01T08:00:00+01:00", "--note", "winter", "--json").json
+    assert done["due_at"] == "2126-12-01T07:00:00Z"
+    assert [v["version"] for v in cli("policy", "versions", "--json").json] == [1]
+
+    (waits,) = cli("policy", "scheduled", "--json").json
+    assert (waits["id"], waits["note"], waits["result"]) == (done["id"], "winter", "")
+    assert "2126-12-01 07:00:00Z" in cli("policy", "scheduled").out
+
+    cli("policy", "unschedule", done["id"])
+    assert "policy scheduled" in cli("policy", "unschedule", done["id"], code=1).err
+    assert cli("policy", "scheduled", "--json").json[0]["result"].startswith("withdrawn by ")
+
+
+def test_a_time_without_an_offset_is_the_accounts_own(cli: Cli) -> None:
+    cli("account", "edit", "acme", "--timezone", "Europe/Berlin")
+    file = cli.write("p.yaml", "")
+    at = cli("policy", "publish", file, "--at", "2126-07-01 08:00", "--json").json["due_at"]
+    assert at == "2126-07-01T06:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("at", "why"),
+    [("tomorrow", "RFC 3339"), ("2020-01-01 08:00", "is past"), ("2126-03-31 02:30", "clocks go forward")],
+)
+def test_a_time_that_never_comes_is_refused(cli: Cli, at: str, why: str) -> None:
+    cli("account", "edit", "acme", "--timezone", "Europe/Berlin")
+    assert why in cli("policy", "publish", cli.write("p.yaml", ""), "--at", at, code=1).err
+    assert cli("policy", "scheduled", "--json").json == []
+
+
+def test_what_is_to_be_published_later_is_checked_and_tried_now(cli: Cli) -> None:
+    later = ("--at", "2126-12-01T08:00:00Z")
+    assert "line 3" in cli("policy", "publish", cli.write("p.yaml", UNKNOWN_TEAM), *later, code=1).err
+    worse = cli.write("p.yaml", "rules: [{name: all, then: [ignore]}]")
+    assert "--yes" in cli("policy", "publish", worse, *later, code=1).err
+    assert cli("policy", "scheduled", "--json").json == []
+    cli("policy", "publish", worse, *later, "--yes")
+
+
+# --- the shadow ---
+
+
+def test_a_candidate_in_the_shadow_shows_what_it_would_change(cli: Cli) -> None:
+    assert cli("policy", "shadow", "show", "--json").json == {"running": False}
+    file = cli.write("p.yaml", POLICY.replace("vip", "pump"))
+    cli("policy", "shadow", "start", file, "--note", "pumps")
+    found = cli("policy", "shadow", "show", "--json").json
+    assert (found["running"], found["note"], found["replay"]["compared"]) == (True, "pumps", 0)  # nothing came since
+    assert "It runs since" in cli("policy", "shadow", "show").out
+
+    assert cli("policy", "shadow", "publish", "--json").json["version"] == 2
+    assert cli("policy", "versions", "--json").json[0]["note"] == "pumps"
+    assert cli("policy", "shadow", "show", "--json").json == {"running": False}
+    assert "shadow start" in cli("policy", "shadow", "publish", code=1).err
+
+
+def test_a_candidate_is_checked_before_it_runs_and_ends_when_it_is_stopped(cli: Cli) -> None:
+    assert "line 3" in cli("policy", "shadow", "start", cli.write("p.yaml", UNKNOWN_TEAM), code=1).err
+    cli("policy", "shadow", "start", cli.write("p.yaml", ""))
+    cli("policy", "shadow", "stop")
+    assert "shadow start" in cli("policy", "shadow", "stop", code=1).err
+
+
+# --- one team's rules ---
+
+
+def test_a_teams_rules_are_published_alone_and_comments_elsewhere_stay(cli: Cli) -> None:
+    whole = "# ours\nrules: []  # none yet\nteams:\n  # by its manager\n  support:\n    rules: []\n"
+    cli("policy", "publish", cli.write("p.yaml", whole))
+    rules = "rules:\n  - name: team's  # mine\n    then: [{tag: [t]}]\n"
+    done = cli("policy", "publish", cli.write("t.yaml", rules), "--team", "support", "--note", "tags", "--json").json
+    assert (done["version"], done["team"]) == (3, "support")
+    assert cli("policy", "show").out == whole.replace("    rules: []", "    " + rules.rstrip().replace("\n", "\n    "))
+    assert cli("policy", "versions", "--json").json[0]["note"] == "rules of team support: tags"
+
+
+def test_a_teams_file_holds_rules_alone(cli: Cli) -> None:
+    file = cli.write("t.yaml", "accept: {senders: contacts}\nrules: []\n")
+    assert f"{file}: line 1, column 1" in cli("policy", "publish", file, "--team", "support", code=1).err
+
+
+# --- a stored message ---
+
+
+def test_a_policy_is_tested_on_a_stored_message_by_its_id(cli: Cli) -> None:
+    message = next(m for m in cli("message", "list", "--json").json if m["disposition"] == "ticketed")
+    policy = cli.write("p.yaml", POLICY)
+    judged = cli("policy", "test", policy, message["id"], "--json").json
+    assert (judged["disposition"], judged["auth"]["sender"]) == ("accept", "verified")
+    assert {r["rule"]: r["result"] for r in judged["rules"]}["urgent"] == "matched"
+    assert "own envelope" in cli("policy", "test", policy, message["id"], "--sender", "a@b.test", code=2).err
+    assert "no message" in cli("policy", "test", policy, "0" * 32, code=1).err
+
+
+def test_a_message_that_was_kept_unread_cannot_be_tested(cli: Cli) -> None:
+    message = next(m for m in cli("message", "list", "--json").json if m["disposition"] == "parked")
+    assert "kept unread" in cli("policy", "test", cli.write("p.yaml", ""), message["id"], code=1).err

@@ -154,7 +154,7 @@ def test_agents_are_added_available_and_change_their_status(cli: Cli) -> None:
 
     listed = cli("agent", "list", "--json").json
     assert [(a["address"], a["status"]) for a in listed] == [("ann@acme.test", "available"), ("bob@acme.test", "away")]
-    assert cli("team", "list", "--json").json[0] == {"name": "finance", "agents": ["bob@acme.test"]}
+    assert cli("team", "list", "--json").json[0] == {"name": "finance", "agents": ["bob@acme.test"], "managers": []}
 
 
 def test_contacts_are_added_and_brought_up_to_date(cli: Cli) -> None:
@@ -208,3 +208,22 @@ LISTS += [(noun, "list") for noun in ("quarantine", "parked", "outbox")] + [("po
 def test_lists_are_one_json_document_or_plain_text(cli: Cli, arguments: tuple[str, ...]) -> None:
     assert isinstance(cli(*arguments, "--json").json, list)
     assert "\x1b" not in cli(*arguments).out
+
+
+def test_a_teams_managers_are_agents_of_it(cli: Cli) -> None:
+    assert "no agent of the team" in cli("team", "edit", "support", "--manager", "bob@acme.test", code=1).err
+    cli("team", "edit", "support", "--manager", "Ann@acme.test")
+    assert cli("team", "list", "--json").json == [
+        {"name": "support", "agents": ["ann@acme.test"], "managers": ["ann@acme.test"]}
+    ]
+    assert "managed by" in cli("team", "list").out
+    cli("team", "edit", "support", "--no-manager")
+    assert cli("team", "list", "--json").json[0]["managers"] == []
+    assert "--no-manager" in cli("team", "edit", "support", code=2).err
+
+
+def test_a_key_of_a_team_is_one_that_writes(cli: Cli) -> None:
+    assert "--scope write" in cli("key", "add", "--team", "support", code=2).err
+    assert "there is no team" in cli("key", "add", "--scope", "write", "--team", "nobody", code=1).err
+    cli("key", "add", "--scope", "write", "--team", "support", "--json")
+    assert [k["team"] for k in cli("key", "list", "--json").json] == ["support"]

@@ -1,0 +1,43 @@
+"""What the commands of `policy` share: the file they are given, and how they refuse it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gateway.cli import show
+
+if TYPE_CHECKING:
+    from gateway.commands.publish import FaresWorse
+    from gateway.policy.problems import PolicyError
+
+PolicyFile = Annotated[Path, typer.Argument(metavar="FILE", help="A policy: one YAML document.")]
+Note = Annotated[str, typer.Option("--note", metavar="TEXT", help="Why, for the list of versions.")]
+Agreed = Annotated[bool, typer.Option("--yes", help="Publish even if mail would fare worse than before.")]
+
+
+def problems_of(error: PolicyError) -> list[dict[str, Any]]:
+    return [{"line": p.line, "column": p.column, "path": p.path, "message": p.message} for p in error.problems]
+
+
+def told(file: Path | str, error: PolicyError) -> typer.Exit:
+    """Say every problem as compilers do, so that editors find the place."""
+    for problem in str(error).splitlines():
+        show.complain(problem, prefix=f"{file}: ")
+    return typer.Exit(1)
+
+
+def worse(error: FaresWorse, *, as_json: bool) -> typer.Exit:
+    """Show the mail that would fare worse, and say that nothing was published."""
+    from gateway.cli.replay_page import replay_lines
+    from gateway.commands.replay import json_of
+
+    found = json_of(error.found)
+    if as_json:
+        show.document({"version": None, "replay": found})
+    else:
+        show.page(replay_lines(found | {"groups": [g for g in found["groups"] if g["worse"]]}))
+    show.complain(str(error))
+    return typer.Exit(1)
