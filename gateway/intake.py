@@ -7,12 +7,10 @@ Whoever has an `Envelope` (SMTP, the pipe) calls `Intake.take`; a stored message
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import asdict, replace
 from datetime import timedelta
 from functools import partial
-from time import perf_counter
 from typing import Protocol
 
 from gateway import log, metrics
@@ -20,31 +18,28 @@ from gateway.core.challenges import is_for_challenge
 from gateway.core.clock import new_id, now
 from gateway.core.decision import Acknowledge, Decision, Disposition, EnvelopeFacts, Facts, Notify
 from gateway.core.envelope import Envelope
-from gateway.core.errors import OutOfMemory, StorageFull, StoreUnavailable, Surroundings, TooComplex
+from gateway.core.errors import OutOfMemory, StoreUnavailable, Surroundings, TooComplex
 from gateway.core.message import ParsedMessage
-from gateway.core.outcome import Accepted, Deferred, Outcome, Parked, Reason, Refused
+from gateway.core.outcome import Deferred, Outcome, Reason, Refused
 from gateway.core.place import Context, Place
 from gateway.core.reports import AuthReport, ScanReport, Sender
-from gateway.core.trace import Step, TransactionRecord, received, record_of
+from gateway.core.trace import Step, received
+from gateway.endings import Endings, label
 from gateway.journey import Again, Journey
 from gateway.offload import INLINE_BYTES, Offload
 from gateway.policy.authorship import is_asked, whose
 from gateway.policy.challenges import why_not_learnt
 from gateway.policy.engine import Policy, decide
-from gateway.policy.problems import PolicyError
-from gateway.policy.trial import beside, on_probation
+from gateway.policy.trial import beside, on_probation, unharmed
 from gateway.scan.files import Files, parse_and_see
-from gateway.store.blobs import INLINE_BYTES as ROW_BYTES
 from gateway.store.blobs import FileBlobs
 from gateway.store.committer import Committer
 from gateway.store.directory import AccountEntry, Directory
-from gateway.store.filing import Answered, Filing, LogEntry
-from gateway.store.keys import receipt_key
+from gateway.store.filing import Answered
 from gateway.store.locate import locate
 from gateway.store.recall import Recall, Wanted
 from gateway.verify.challenge_report import remark_on_report
 from gateway.verify.learning import learn
-from gateway.verify.results import authentication_results
 from gateway.verify.telling import told
 
 RECEIVED_LIMIT = 50
@@ -52,7 +47,6 @@ RECEIVED_LIMIT = 50
 
 
 PATIENCE_WITH_MEMORY = timedelta(minutes=30)
-_DEFERRED_FOR = {StorageFull: Reason.STORAGE_FULL, OutOfMemory: Reason.INTERNAL}
 
 
 async def _unknown() -> Collection[str]:
@@ -118,15 +112,21 @@ class Intake:
         self._scanner = scanner
         self._recall = recall
         self._policies = policies
-        self._reply_line = reply_line
         self._committer = committer
-        self._blobs = blobs
         self._begun = begun
         self._store_pool = store_pool
         self._cpu_pool = cpu_pool
         self._saw_forwarder = saw_forwarder
         self._relay_addresses = relay_addresses
         self._log = log.get("intake")
+        self._endings = Endings(
+            authserv_id=authserv_id,
+            committer=committer,
+            blobs=blobs,
+            store_pool=store_pool,
+            account_of=self._account,
+            reply_line=reply_line,
+        )
 
     async def take(self, envelope: Envelope) -> Outcome:
         """Judge and keep one message. Never raises: a fault of the message parks it, one of our surroundings defers it."""
@@ -135,8 +135,8 @@ class Intake:
         journey.steps.append(received(envelope))
         with self._committer.expecting():
             outcome = await self._guarded(journey)
-        metrics.transactions(*_label(outcome)).inc()
-        self._tell(journey, outcome)
+        metrics.transactions(*label(outcome)).inc()
+        self._endings.tell(journey, outcome)
         return outcome
 
     async def again(self, envelope: Envelope, message_id: str, how: Again | None = None) -> Outcome:
@@ -144,7 +144,7 @@ class Intake:
         log.trace_id.set(envelope.trace_id)
         journey = Journey(envelope, message_id)
         outcome = await self._guarded(journey, again=how or Again())
-        self._tell(journey, outcome, again=True)
+        self._endings.tell(journey, outcome, again=True)
         return outcome
 
     async def decision_again(self, envelope: Envelope, facts: Facts) -> Decision:
@@ -165,15 +165,15 @@ class Intake:
                 return await self._redecided(journey, again.facts, again)
             return await self._line(journey, again=again)
         except Surroundings as error:
-            return self._deferred(journey, error)
+            return self._endings.deferred(journey, error)
         except TooComplex as error:
-            return await self._park(journey, Reason.TOO_COMPLEX, str(error), again=again)
+            return await self._endings.park(journey, Reason.TOO_COMPLEX, str(error), again=again)
         except MemoryError:
             return await self._out_of_memory(journey, again=again)
         except Exception as error:  # noqa: BLE001  the line's one broad except: whatever breaks on this message parks it
             self._log.error("message parked", stage=journey.stage, exc_info=error)
             text = f"{type(error).__name__} in stage {journey.stage}"
-            return await self._park(journey, Reason.CRASHED, text, again=again)
+            return await self._endings.park(journey, Reason.CRASHED, text, again=again)
 
     async def _out_of_memory(self, journey: Journey, *, again: Again | None) -> Outcome:
         """Others' content took it, as a rule, and the client comes again. What finds no room in half an hour is too much by
@@ -186,18 +186,20 @@ class Intake:
         except (Surroundings, MemoryError):
             first = None
         if again or (first and journey.envelope.received_at - first > PATIENCE_WITH_MEMORY):
-            return await self._park(journey, Reason.CRASHED, str(error), again=again)
-        return self._deferred(journey, error)
+            return await self._endings.park(journey, Reason.CRASHED, str(error), again=again)
+        return self._endings.deferred(journey, error)
 
     async def _line(self, journey: Journey, *, again: Again | None) -> Outcome:
         envelope = journey.envelope
         if not again and self._begun.ended_processes(envelope.sha256):
-            return await self._park(journey, Reason.ENDED_PROCESSES, "this content ended processes before", again=None)
+            return await self._endings.park(
+                journey, Reason.ENDED_PROCESSES, "this content ended processes before", again=None
+            )
         self._begun.mark(envelope.sha256)
         try:
             message, files = await self._parse(journey)
             if message.received_count > RECEIVED_LIMIT and not again:
-                return await self._unkept(journey, Refused(Reason.MAIL_LOOP))
+                return await self._endings.unkept(journey, Refused(Reason.MAIL_LOOP))
             facts = await self._find_facts(journey, message, files)
             if envelope.client and facts.auth.client_vouched and not again:
                 self._saw_forwarder(envelope.client.ip)
@@ -208,7 +210,7 @@ class Intake:
         if decision.disposition in (Disposition.REJECT, Disposition.DEFER):
             return await self._turned_away(journey, facts, decision)
         answered = await self._answered(journey, facts) if facts.context.challenge else None
-        return await self._commit(journey, facts, decision, again=again, answered=answered)
+        return await self._endings.commit(journey, facts, decision, again=again, answered=answered)
 
     async def _answered(self, journey: Journey, facts: Facts) -> Answered | None:
         """What this message says of a forwarding challenge of ours: a report on it, or the challenge itself come back."""
@@ -232,10 +234,12 @@ class Intake:
         """
         first = await self._store_pool(self._recall.kept_before, journey.envelope, facts.place.account_id)
         if first:
-            return await self._commit(journey, facts, replace(decision, disposition=Disposition.QUARANTINE), again=None)
+            return await self._endings.commit(
+                journey, facts, replace(decision, disposition=Disposition.QUARANTINE), again=None
+            )
         if decision.disposition is Disposition.REJECT:
-            return await self._unkept(journey, Refused(decision.reason, decision.text))
-        return await self._unkept(journey, Deferred(decision.reason))
+            return await self._endings.unkept(journey, Refused(decision.reason, decision.text))
+        return await self._endings.unkept(journey, Deferred(decision.reason))
 
     async def _find_facts(
         self, journey: Journey, message: ParsedMessage, files: Files, policy: Policy | None = None
@@ -271,8 +275,8 @@ class Intake:
         asking = [policy or self._policies(place.account_id, place.policy_version)]
         account = await self._account(journey.envelope.account)
         if account.shadow_id is not None and policy is None:
-            with contextlib.suppress(PolicyError):  # told when it would have decided
-                asking.append(self._policies.candidate(account.id, account.shadow_id))
+            candidate, _ = unharmed(partial(self._policies.candidate, account.id, account.shadow_id))
+            asking += [candidate] if candidate else []  # one that is broken is told when it would have decided
         return Wanted(
             open_ticket=any(p.asks_for_open_ticket(place) for p in asking),
             listed=any(p.asks_for_listed(place) for p in asking),
@@ -363,108 +367,7 @@ class Intake:
 
     async def _redecided(self, journey: Journey, facts: Facts, how: Again) -> Outcome:
         facts = await self._placed(journey.envelope, facts)
-        return await self._commit(journey, facts, self._decide_again(journey, facts, how), again=how)
-
-    async def _commit(
-        self,
-        journey: Journey,
-        facts: Facts,
-        decision: Decision,
-        *,
-        again: Again | None,
-        answered: Answered | None = None,
-    ) -> Outcome:
-        journey.stage = "commit"
-        envelope = journey.envelope
-        filing = Filing(
-            message_id=journey.message_id,
-            account_id=facts.place.account_id,
-            envelope=envelope,
-            facts=facts,
-            decision=decision,
-            parked=None,
-            results_header=authentication_results(facts.auth, self._authserv_id),
-            blob=await self._store_large(journey, facts.place.account_id, again=again),
-            steps=tuple(journey.steps),
-            again=again is not None,
-            answered=answered,
-        )
-        return await self._file(journey, filing)
-
-    async def _file(self, journey: Journey, filing: Filing) -> Outcome:
-        with journey.in_stage("commit"):
-            outcome = await self._committer.file(filing)
-        journey.kept = filing.kept.value
-        return outcome
-
-    async def _store_large(self, journey: Journey, account_id: str, *, again: Again | None) -> bool:
-        """Large content is on disk before the commit that names it."""
-        content = journey.envelope.content
-        if len(content) <= ROW_BYTES:
-            return False
-        if not again:
-            await self._store_pool(self._blobs.put, account_id, journey.message_id, content)
-        return True
-
-    async def _park(self, journey: Journey, reason: Reason, text: str, *, again: Again | None) -> Outcome:
-        """Keep the bytes for a person, with as little of our code as can be; if even that fails, the client comes again."""
-        journey.steps.append(Step(now(), journey.stage, "parked", reason.value, {"detail": text}))
-        try:
-            account = await self._account(journey.envelope.account)
-            blob = await self._store_large(journey, account.id, again=again)
-            filing = Filing(
-                message_id=journey.message_id,
-                account_id=account.id,
-                envelope=journey.envelope,
-                facts=None,
-                decision=None,
-                parked=reason,
-                results_header="",
-                blob=blob,
-                steps=tuple(journey.steps),
-                again=again is not None,
-            )
-            return await self._file(journey, filing)
-        except Surroundings as error:
-            return self._deferred(journey, error)
-        except Exception as error:  # noqa: BLE001  parking is the last resort: where it fails too, 451
-            self._log.error("parking failed", exc_info=error)
-            outcome = Deferred(Reason.INTERNAL)
-            self._committer.record_later(self._log_entry(journey, outcome))
-            return outcome
-
-    def _deferred(self, journey: Journey, error: Surroundings) -> Outcome:
-        """The client is not kept waiting for a line in a log that cannot be written just now."""
-        self._log.warning("message deferred", stage=journey.stage, error=str(error))
-        outcome = Deferred(_DEFERRED_FOR.get(type(error), Reason.STORE_UNAVAILABLE))
-        self._committer.record_later(self._log_entry(journey, outcome))
-        return outcome
-
-    async def _unkept(self, journey: Journey, outcome: Refused | Deferred) -> Outcome:
-        """Nothing of the message stays but its line in the delivery log."""
-        entry = self._log_entry(journey, outcome)
-        try:
-            await self._committer.record(entry)
-        except Surroundings as error:
-            self._log.warning("delivery log not written", reply=entry.record.reply, error=str(error))
-        return outcome
-
-    def _tell(self, journey: Journey, outcome: Outcome, *, again: bool = False) -> None:
-        """The canonical line of the process log. What goes the line again answers no client: no reply."""
-        record = self._record(journey, outcome, answered=not again)
-        seconds = perf_counter() - journey.began
-        log.transaction(record, journey.steps, outcome, seconds=seconds, kept_as=journey.kept, again=again)
-
-    def _log_entry(self, journey: Journey, outcome: Refused | Deferred) -> LogEntry:
-        envelope = journey.envelope
-        deferral = receipt_key(envelope.recipients, envelope.sha256) if isinstance(outcome, Deferred) else None
-        return LogEntry(self._record(journey, outcome), tuple(journey.steps), deferral)
-
-    def _record(self, journey: Journey, outcome: Outcome, *, answered: bool = True) -> TransactionRecord:
-        name, reason = _label(outcome)
-        reply = self._reply_line(outcome, journey.envelope.trace_id) if answered else ""
-        message_id = outcome.message_id if isinstance(outcome, Accepted | Parked) else None
-        return record_of(journey.envelope, outcome=name, reason=reason, reply=reply, message_id=message_id)
+        return await self._endings.commit(journey, facts, self._decide_again(journey, facts, how), again=how)
 
 
 def _quiet(decision: Decision) -> Decision:
@@ -473,11 +376,6 @@ def _quiet(decision: Decision) -> Decision:
         return decision
     kept = [e for e in decision.effects if not isinstance(e, Acknowledge | Notify)]
     return replace(decision, effects=(*kept, Notify((), only=True)), silence="reprocessed without late notices")
-
-
-def _label(outcome: Outcome) -> tuple[str, str]:
-    name = type(outcome).__name__.lower()
-    return name, outcome.reason.value
 
 
 def _facts_of(envelope: Envelope) -> EnvelopeFacts:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import TypeVar
 
 from gateway.core.decision import Decision, Disposition, Facts
 from gateway.core.outcome import Reason
 from gateway.policy.differences import Difference, differences, fares_worse
 from gateway.policy.engine import Policy, decide
+
+T = TypeVar("T")
 
 PROBATION = timedelta(hours=24)
 """How long mail that a new version would not ticket, and the one before would have, waits for a person instead. Only for
@@ -46,11 +49,15 @@ class Beside:
 
 
 def beside(decision: Decision, facts: Facts, candidate: Callable[[], Policy]) -> Beside:
-    """What the candidate would have done otherwise with this message. Nothing of it happens, and nothing that is wrong with
-    the candidate touches the message: it is somebody's draft.
-    """
+    """What the candidate would have done otherwise with this message. Nothing of it happens."""
+    found, broken = unharmed(lambda: differences(decision, decide(facts, candidate())))
+    return Beside(found or (), broken)
+
+
+def unharmed(draft: Callable[[], T]) -> tuple[T | None, str]:
+    """What comes of work on somebody's draft, or what went wrong, in a line: nothing of it may touch live mail."""
     try:
-        return Beside(differences(decision, decide(facts, candidate())))
+        return draft(), ""
     except Exception as error:  # noqa: BLE001  live mail goes on, whatever a draft does
         first = next(iter(str(error).splitlines()), "")
-        return Beside(broken=f"{type(error).__name__}: {first}")
+        return None, f"{type(error).__name__}: {first}"

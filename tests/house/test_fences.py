@@ -24,7 +24,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = Path(gateway.__file__).parent
 
 LOOPS = {
-    "intake.py": 2,  # the line: whatever breaks on a message parks it; and where parking breaks too, 451
+    "intake.py": 1,  # the line: whatever breaks on a message parks it
+    "endings.py": 1,  # and where parking breaks too, 451
     "smtp/session.py": 1,  # a command: a bug is 451, never told
     "store/committer.py": 2,  # the thread outlives any member of a group; where it dies all the same, the process does too
     "jobs/runner.py": 1,  # a round, and each job: one bad job stops no other

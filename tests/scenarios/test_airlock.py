@@ -232,7 +232,7 @@ async def test_quarantined_mail_expires_after_its_accounts_days(gateway: Gateway
 async def test_the_blob_of_an_expired_message_goes_with_it(
     gateway: Gateway, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.intake.ROW_BYTES", 1000)
+    monkeypatch.setattr("gateway.endings.ROW_BYTES", 1000)
     large = await kept(gateway, client, with_program("suspicious large", 2000))
     store, blobs = gateway.ground.store, gateway.ground.blobs
     assert [n for _, n in blobs.names()] == [large["id"]]
