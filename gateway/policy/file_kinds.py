@@ -109,5 +109,7 @@ def _list_or_empty(value: Any) -> Any:
 
 
 FileTypes = Annotated[tuple[FileType, ...], BeforeValidator(as_list, json_schema_input_type=str | tuple[str, ...])]
-FileTypeList = Annotated[tuple[FileType, ...], BeforeValidator(_list_or_empty, json_schema_input_type=tuple[str, ...])]
+FileTypeList = Annotated[
+    tuple[FileType, ...], BeforeValidator(_list_or_empty, json_schema_input_type=str | tuple[str, ...])
+]
 """May be empty: `deny: []` denies nothing."""

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from gateway.policy.cures import comma_in_text, comment_instead_of_value, line_from, space_missing
 from gateway.policy.document import PolicyDocument, all_actions
+from gateway.policy.json_schema import policy_schema
 from gateway.policy.problems import PolicyError, Problem
 from gateway.policy.translate import problem_of
 from gateway.policy.values import Known
@@ -38,8 +39,7 @@ def load(text: str, known: Known | None = None) -> PolicyDocument:
 
 def schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of the document."""
-    written = PolicyDocument.model_json_schema(mode="validation")
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **written}
+    return policy_schema()
 
 
 @dataclass(slots=True)

@@ -6,10 +6,11 @@ import re
 from typing import Annotated, Any
 
 import re2
-from pydantic import AfterValidator, BeforeValidator, ValidationInfo, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
 from gateway.policy.cures import quote
-from gateway.policy.patterns import BadPattern, Field, PatternBook, check_regex, fold_text
+from gateway.policy.patterns import BadPattern, PatternBook, check_regex, fold_text
+from gateway.policy.patterns import Field as PatternField
 from gateway.policy.values import Model, Text, as_list, check_mailbox, mistake
 
 LONGEST_PATTERN = 2000
@@ -139,7 +140,11 @@ def _known_mailboxes(value: tuple[Matcher, ...], info: ValidationInfo) -> tuple[
 
 _Written = str | Matcher | tuple[str | Matcher, ...]
 Matchers = Annotated[tuple[Matcher, ...], BeforeValidator(_matchers, json_schema_input_type=_Written)]
-AddressMatchers = Annotated[tuple[Matcher, ...], BeforeValidator(_address_matchers, json_schema_input_type=_Written)]
+_Plain = Annotated[str, Field(pattern=r"^[^*]+@[^*]*$")]
+_WrittenAddress = _Plain | Matcher | tuple[_Plain | Matcher, ...]
+AddressMatchers = Annotated[
+    tuple[Matcher, ...], BeforeValidator(_address_matchers, json_schema_input_type=_WrittenAddress)
+]
 MailboxMatchers = Annotated[AddressMatchers, AfterValidator(_known_mailboxes)]
 
 
@@ -148,7 +153,7 @@ class Wanted:
 
     __slots__ = ("_matchers", "numbers", "text")
 
-    def __init__(self, matchers: tuple[Matcher, ...], where: Field, book: PatternBook) -> None:
+    def __init__(self, matchers: tuple[Matcher, ...], where: PatternField, book: PatternBook) -> None:
         self._matchers = matchers
         self.numbers = frozenset(book.add(where, m.kind, p) for m in matchers for p in m.patterns)
         self.text = " or ".join(f"{m.kind} {quote(p)}" for m in matchers for p in m.patterns)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationInfo
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from gateway.core.addresses import BadAddress, canonical, parse_addr_spec
@@ -166,8 +166,13 @@ def _scalar_text(value: Any) -> Any:
 Text = Annotated[str, AfterValidator(non_empty)]
 Texts = Annotated[tuple[Text, ...], BeforeValidator(as_list, json_schema_input_type=str | tuple[str, ...])]
 ScalarText = Annotated[str, BeforeValidator(_scalar_text, json_schema_input_type=str | int | float | bool)]
-Bytes = Annotated[int, BeforeValidator(_bytes, json_schema_input_type=str | int)]
-Seconds = Annotated[int, BeforeValidator(_seconds, json_schema_input_type=str)]
+_SizeWritten = (
+    Annotated[str, Field(pattern=r"^\s*\d{1,9}(\.\d{1,3})?\s*(([KkMmGg][Ii]?)?[Bb])?\s*$")]
+    | Annotated[int, Field(ge=0)]
+)
+_DurationWritten = Annotated[str, Field(pattern=r"^\s*\d{1,6}\s*[smhd]\s*$")]
+Bytes = Annotated[int, BeforeValidator(_bytes, json_schema_input_type=_SizeWritten)]
+Seconds = Annotated[int, BeforeValidator(_seconds, json_schema_input_type=_DurationWritten)]
 EmailAddress = Annotated[Text, AfterValidator(_address)]
 TeamName = Annotated[Text, AfterValidator(check_team)]
 AgentAddress = Annotated[EmailAddress, AfterValidator(check_agent)]
