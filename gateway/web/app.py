@@ -17,6 +17,7 @@ from gateway.web.figures import Figures, LoopLag
 from gateway.web.health import health_router
 from gateway.web.middleware import EveryAnswer
 from gateway.web.openapi import describe, query_names
+from gateway.web.policy_schema import router as policy_schema_router
 from gateway.web.problems import add_handlers
 from gateway.web.readiness import Readiness
 
@@ -58,6 +59,7 @@ def make_app(
     app.add_middleware(EveryAnswer)
     add_handlers(app)
     app.include_router(health_router(readiness, figures, lag))
+    app.include_router(policy_schema_router)
     for router in ROUTERS:
         app.include_router(router)
     document = describe(app)
