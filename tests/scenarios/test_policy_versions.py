@@ -1,0 +1,206 @@
+"""Versions that are published later, candidates in the shadow, and what admins are told of a version on probation."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select, update
+
+from gateway.commands import shadow
+from gateway.commands.publish import publish
+from gateway.commands.release import release
+from gateway.commands.schedule import publish_due, schedule
+from gateway.core.policy_notice import NOT_PUBLISHED, PROBATION
+from gateway.notify.folder import templates_folder
+from gateway.notify.render import Templates
+from gateway.outbox.preparing import Preparation
+from gateway.store import candidates, changes, outbox
+from gateway.store.policies import live_version, policy_text, versions
+from gateway.store.policy_notices import TOLD_AT, queue_probation_notices
+from gateway.store.tables import Outbox, Team
+from gateway.store.tables.columns import columns
+from tests.scenarios.test_replay import go_live
+from tests.servers.inprocess import Client, Gateway, numbered
+
+IGNORE = "rules: [{name: all, then: [ignore]}]"
+TAG = "rules: [{name: all, then: [{tag: [x]}]}]"
+TO_FINANCE = "rules: [{name: all, then: [{route: finance}]}]"
+NOW = datetime.now(UTC)
+LATER = NOW + timedelta(hours=1)
+_o, _team = columns(Outbox), columns(Team)
+
+
+def at_hand(gateway: Gateway) -> tuple[Any, str]:
+    return gateway.ground.store, gateway.account_id()
+
+
+def admins(gateway: Gateway, *addresses: str) -> None:
+    changes.edit_account(gateway.ground.store, gateway.account_id(), {"admins": list(addresses)})
+
+
+def owed(gateway: Gateway, kind: str) -> list[Any]:
+    with gateway.ground.store.read() as connection:
+        return list(connection.execute(select(_o.recipient, _o.message_id).where(_o.kind == kind).order_by(_o.id)))
+
+
+def letters(gateway: Gateway, kind: str) -> list[str]:
+    """The mails of a kind that would leave now."""
+    ground = gateway.ground
+    prepare = Preparation(
+        ground.store, ground.secret, ground.tokens, Templates(templates_folder()), ground.blobs, "gw.test"
+    )
+    claims = [c for c in outbox.claim(ground.store, datetime.now(UTC) + timedelta(days=2), 100) if c.kind == kind]
+    made = prepare(claims)
+    assert [p.fault for p in made] == [""] * len(claims)
+    return [p.letter.content.decode() for p in made if p.letter]
+
+
+def rename_finance(gateway: Gateway) -> None:
+    with gateway.ground.store.write() as connection:
+        connection.execute(update(Team).where(_team.name == "finance").values(name="money"))
+
+
+# --- later ---
+
+
+def test_a_version_is_published_when_its_time_has_come_and_once(gateway: Gateway) -> None:
+    store, account = at_hand(gateway)
+    schedule(store, account, TAG, LATER, note="winter", author="ann")
+    assert publish_due(store, LATER - timedelta(seconds=1)) == []
+    (said,) = publish_due(store, LATER)
+    assert said.endswith(": published as version 1")
+    assert publish_due(store, LATER) == []
+    (live,) = versions(store, account)
+    assert (live["note"], live["author"], live["live"]) == ("winter", "ann", True)
+    assert candidates.scheduled(store, account)[0].result == "published as version 1"
+
+
+def test_two_that_are_due_are_published_in_their_order(gateway: Gateway) -> None:
+    store, account = at_hand(gateway)
+    schedule(store, account, TO_FINANCE, LATER + timedelta(minutes=1))
+    schedule(store, account, TAG, LATER)
+    assert len(publish_due(store, LATER + timedelta(hours=1))) == 2
+    assert policy_text(store, account, live_version(store, account)) == TO_FINANCE
+
+
+def test_a_version_published_in_between_does_not_stop_it_and_the_result_says_so(gateway: Gateway) -> None:
+    store, account = at_hand(gateway)
+    schedule(store, account, TAG, LATER)
+    publish(store, account, "")
+    publish_due(store, LATER)
+    assert policy_text(store, account, 2) == TAG
+    assert candidates.scheduled(store, account)[0].result == (
+        "published as version 2; in the place of version 1, which came after it was scheduled"
+    )
+
+
+def test_a_version_published_while_it_is_tried_makes_it_be_tried_anew(gateway: Gateway) -> None:
+    store, account = at_hand(gateway)
+    schedule(store, account, TAG, LATER)
+    (candidate,) = candidates.due(store, LATER)
+    publish(store, account, "")
+    how: Any = {"probation": False, "result": str, "instead_of": 0}
+    assert candidates.publish_due(store, candidate, **how) is None
+    assert len(publish_due(store, LATER)) == 1
+    assert live_version(store, account) == 2
+
+
+def test_what_was_withdrawn_is_not_published(gateway: Gateway) -> None:
+    store, account = at_hand(gateway)
+    candidate = schedule(store, account, TAG, LATER)
+    candidates.unschedule(store, account, candidate, by="ann")
+    assert publish_due(store, LATER) == []
+    assert live_version(store, account) == 0
+
+
+async def test_past_mail_that_fares_worse_by_then_puts_it_on_probation(gateway: Gateway, client: Client) -> None:
+    store, account = at_hand(gateway)
+    schedule(store, account, IGNORE, LATER)
+    await client.mail(numbered(1))
+    (said,) = publish_due(store, LATER)
+    assert "on probation: 1 messages of the last 7 days fare worse" in said
+    assert versions(store, account)[0]["probation"] is True
+
+
+def test_what_does_not_fit_any_more_is_not_published_and_admins_are_told_why(gateway: Gateway) -> None:
+    store, account = at_hand(gateway)
+    admins(gateway, "ops@acme.test", "boss@acme.test")
+    candidate = schedule(store, account, TO_FINANCE, LATER, author="ann")
+    rename_finance(gateway)
+    (said,) = publish_due(store, LATER)
+    assert "was not published: line 1" in said
+    assert publish_due(store, LATER) == []
+    assert live_version(store, account) == 0
+    assert "finance" in candidates.scheduled(store, account)[0].result
+    assert owed(gateway, NOT_PUBLISHED) == [("ops@acme.test", candidate), ("boss@acme.test", candidate)]
+    assert all("- line 1, column" in text for text in letters(gateway, NOT_PUBLISHED))
+
+
+# --- the shadow ---
+
+
+async def test_the_shadow_is_shown_from_its_start_on_and_published(gateway: Gateway, client: Client) -> None:
+    store, account = at_hand(gateway)
+    await client.mail(numbered("before"))
+    shadow.start(store, account, IGNORE, author="ann")
+    shadow.start(store, account, TO_FINANCE, author="bob")  # one at a time
+    for n in range(3):
+        await client.mail(numbered(n))
+    found = shadow.watch(store, account)
+    assert found is not None
+    assert (found.candidate.author, found.found.compared) == ("bob", 3)
+    (group,) = found.found.groups()
+    assert [(d.what, d.after) for d in group.differences] == [("team", "finance, unassigned")]
+    assert shadow.watch(store, account, most=2).found.compared == 2  # type: ignore[union-attr]  # it runs
+
+    assert shadow.make_live(store, account) == 1
+    assert shadow.watch(store, account) is None
+
+
+# --- probation ---
+
+
+async def test_admins_are_told_when_five_messages_wait_once_a_version(gateway: Gateway, client: Client) -> None:
+    store, _ = at_hand(gateway)
+    admins(gateway, "ops@acme.test", "boss@acme.test")
+    await client.mail(numbered("ticketed"))
+    await go_live(gateway, IGNORE)
+    for n in range(TOLD_AT):
+        assert queue_probation_notices(store, NOW) == 0, n
+        await client.mail(numbered(n))
+    assert queue_probation_notices(store, NOW) == 2
+    assert queue_probation_notices(store, NOW) == 0
+    assert owed(gateway, PROBATION) == [("ops@acme.test", "1"), ("boss@acme.test", "1")]
+    await client.mail(numbered("sixth"))
+    newest = gateway.messages()[0]["id"]
+    for text in letters(gateway, PROBATION):
+        for words in ("Version 1 holds mail back", "for now: 6.", "and 1 more", "Pump sixth", newest):
+            assert words in text.replace("=\r\n", ""), words
+
+    await go_live(gateway, "rules: [{name: others, then: [ignore]}]")  # on trial by itself: the tickets of before
+    for n in range(TOLD_AT):
+        await client.mail(numbered(f"again {n}"))
+    assert queue_probation_notices(store, NOW) == 0  # the version before ignored them as well
+
+
+async def test_what_was_dealt_with_does_not_count(gateway: Gateway, client: Client) -> None:
+    store, account = at_hand(gateway)
+    admins(gateway, "ops@acme.test")
+    await client.mail(numbered("ticketed"))
+    await go_live(gateway, "rules: [{name: all, then: [quarantine]}]")
+    for n in range(TOLD_AT):
+        await client.mail(numbered(n))
+    await release(gateway.line, account, gateway.messages()[0]["id"])
+    assert queue_probation_notices(store, NOW) == 0
+
+
+async def test_who_becomes_admin_later_is_told_then(gateway: Gateway, client: Client) -> None:
+    store, _ = at_hand(gateway)
+    await client.mail(numbered("ticketed"))
+    await go_live(gateway, IGNORE)
+    for n in range(TOLD_AT):
+        await client.mail(numbered(n))
+    assert queue_probation_notices(store, NOW) == 0
+    admins(gateway, "ops@acme.test")
+    assert queue_probation_notices(store, NOW) == 1
