@@ -37,8 +37,8 @@ class Notice:
     """Everything a notification may say. `agent_number` is set when the recipient is an agent (its answers come to a
     token address); `sender` is the author's verdict (`verified`, `unverified`, ...); where the author is
     only told, `told_by` is the header field that names him and `told_from` the address in From; `attachments` are (name, what
-    became of it); `thread` are the ticket's Message-IDs, oldest first; `text` is what the customer wrote, already cut.
-    `template` names another one than the kind's, as a rule wants it.
+    became of it); `notes` are the internal ones of rules, for agents alone; `thread` are the ticket's Message-IDs, oldest
+    first; `text` is what the customer wrote, already cut. `template` names another one than the kind's, as a rule wants it.
     """
 
     outbox_id: str
@@ -69,6 +69,7 @@ class Notice:
     thread: tuple[str, ...]
     created_at: datetime
     template: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,8 @@ _TEXT_CHARS = 16_000
 """Escaped for HTML five times as long at worst: still well below what `render` lets out."""
 _ATTACHMENTS = 50
 _NAME_CHARS = 120
+_NOTES = 20
+_NOTE_CHARS = 2000
 
 
 def context(notice: Notice) -> Context:
@@ -53,6 +55,7 @@ def _for_agents(notice: Notice) -> Context:
         "attachments": [[one_line(name, _NAME_CHARS), one_line(fate, _NAME_CHARS)] for name, fate in files],
         "attachments_more": len(notice.attachments) - len(files),
         "answer_is_note": notice.agent_number is not None,
+        "notes": [one_line(note, _NOTE_CHARS) for note in notice.notes[:_NOTES]],
     }
 
 

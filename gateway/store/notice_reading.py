@@ -77,6 +77,7 @@ class Notices:
             thread=tuple(self._threads.get((row.account_id, row.ticket_id), ())),
             created_at=row.created_at,
             template=row.template,
+            notes=_notes(row.decision) if agent else (),
         )
 
     def _facts_of(self, row: Row[Any]) -> Facts:
@@ -147,6 +148,12 @@ def inbound_of(row: Row[Any], account_domain: str) -> str:
     """The local part at the account's domain that mail for this mailbox arrives at."""
     local, _, domain = row.address_key.partition("@")
     return str(row.inbound or (local if domain == account_domain else "support"))
+
+
+def _notes(decision: str | None) -> tuple[str, ...]:
+    """What rules wrote on the ticket about this message: for agents, never for whoever else is told."""
+    effects = load_decision(decision)["effects"] if decision else []
+    return tuple(e["note"] for e in effects if "note" in e)
 
 
 def _attachments(decision: str | None, facts: Facts) -> tuple[tuple[str, str], ...]:

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from gateway.store import changes
+from gateway.store import changes, outbox
 from gateway.store.changes import NewContact, changing
+from gateway.store.notice_reading import Notices
 from gateway.store.tables import Agent, Event, MailboxRow, Outbox, Participant, Ticket
 from gateway.store.tables.columns import columns
 from gateway.store.ticket_changes import note_ticket, ticket_history
@@ -219,6 +220,17 @@ def test_notes_of_rules_stand_on_the_ticket_and_in_no_mail(desk: Desk) -> None:
     desk.file(answer(desk, 2), policy=NOTES)
     assert notes(desk, 1)[2:] == [("rule b", "call back")]
     assert [m["internal"] for m in desk.ticket(1)["messages"]] == [False, False]
+
+
+def test_agents_are_told_the_notes_and_nobody_else_is(desk: Desk) -> None:
+    desk.file(numbered(1), policy=NOTES.replace("rules: [", "rules: [{then: [{notify: boss@else.test}]}, "))
+    claims = outbox.claim(desk.store, AT + timedelta(seconds=1), 10)
+    notices = Notices(desk.store, claims, "gw.test")
+    seen = {notice.recipient.address: notice.notes for notice in map(notices.of, claims)}
+    both = ("big customer", "call back")
+    assert seen == {
+        "ann@acme.test": both, "bob@acme.test": both, "boss@else.test": (), "carol@customer.test": (),
+    }  # fmt: skip
 
 
 def test_a_group_that_fails_leaves_no_note(desk: Desk) -> None:

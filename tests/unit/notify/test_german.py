@@ -275,7 +275,7 @@ def test_german_and_english_show_the_same_values() -> None:
             "company", "mailbox_name", "mailbox_address", "ticket", "ticket_label", "subject", "priority", "team",
             "assignee", "author", "author_name", "author_address", "verified", "sender", "sender_reason", "told_by",
             "told_from", "text_lines",
-            "text_cut", "attachments", "attachments_more", "answer_is_note",
+            "text_cut", "attachments", "attachments_more", "answer_is_note", "notes",
         }  # fmt: skip
         return known & set(re.findall(r"[a-z_]+", " ".join(re.findall(r"\{[{%].*?[%}]\}", source))))
 
