@@ -7,7 +7,7 @@ Whoever has an `Envelope` (SMTP, the pipe) calls `Intake.take`; a stored message
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import asdict, replace
 from datetime import timedelta
 from functools import partial
@@ -16,7 +16,7 @@ from typing import Protocol
 from gateway import log, metrics
 from gateway.core.challenges import is_for_challenge
 from gateway.core.clock import new_id, now
-from gateway.core.decision import Acknowledge, Decision, Disposition, EnvelopeFacts, Facts, Notify
+from gateway.core.decision import Acknowledge, Decision, Disposition, EnvelopeFacts, Facts, Forward, Notify
 from gateway.core.envelope import Envelope
 from gateway.core.errors import OutOfMemory, StoreUnavailable, Surroundings, TooComplex
 from gateway.core.message import ParsedMessage
@@ -27,6 +27,7 @@ from gateway.core.trace import Step, received
 from gateway.endings import Endings, label
 from gateway.journey import Again, Journey
 from gateway.offload import INLINE_BYTES, Offload
+from gateway.parse import as_read
 from gateway.policy.authorship import is_asked, whose
 from gateway.policy.challenges import why_not_learnt
 from gateway.policy.engine import Policy, decide
@@ -258,29 +259,33 @@ class Intake:
             raise
         scan = await scanning
         facts = Facts(_facts_of(envelope), message, place, auth, scan, Context(), envelope.received_at)
-        facts = self._whose(journey, facts, policy or self._policies(place.account_id, place.policy_version))
-        wanted = await self._wanted(journey, facts, policy)
+        asking = await self._asking(place, policy)
+        facts = await self._as_read(facts, asking)
+        facts = self._whose(journey, facts, asking[0])
+        wanted = _wanted(facts, asking)
         with journey.in_stage("recall") as detail:
             context = await self._store_pool(self._recall, envelope, facts.message, place, wanted)
             detail |= {"contact": bool(context.contact), "tickets": [c.number for c in context.candidates]}
         return replace(facts, context=context)
 
-    async def _wanted(self, journey: Journey, facts: Facts, policy: Policy | None) -> Wanted:
-        """What to remember beside what is always asked: as the policy wants it, and one in the shadow. Of proven authors only,
-        for nothing is joined, and nobody taken from Cc, by anybody's word.
-        """
-        if facts.auth.sender is not Sender.VERIFIED:
-            return Wanted()
-        place = facts.place
+    async def _as_read(self, facts: Facts, policies: Sequence[Policy]) -> Facts:
+        """With the body that the ticket takes, and the language of its words where one of `policies` asks for it."""
+        preferred = policies[0].settings_for(facts.place).body
+        language = any(p.asks_language for p in policies)
+        if language or len(facts.message.html or "") > INLINE_BYTES:
+            read = await self._cpu_pool(as_read, facts.message, preferred, language=language)
+        else:
+            read = as_read(facts.message, preferred)
+        return replace(facts, message=read.message, body=read.body, detected_language=read.language)
+
+    async def _asking(self, place: Place, policy: Policy | None) -> list[Policy]:
+        """The policy that decides, and one in the shadow, which wants to know the same."""
         asking = [policy or self._policies(place.account_id, place.policy_version)]
-        account = await self._account(journey.envelope.account)
+        account = await self._account(place.account)
         if account.shadow_id is not None and policy is None:
             candidate, _ = unharmed(partial(self._policies.candidate, account.id, account.shadow_id))
             asking += [candidate] if candidate else []  # one that is broken is told when it would have decided
-        return Wanted(
-            open_ticket=any(p.asks_for_open_ticket(place) for p in asking),
-            listed=any(p.asks_for_listed(place) for p in asking),
-        )
+        return asking
 
     def _whose(self, journey: Journey, facts: Facts, policy: Policy) -> Facts:
         """The facts with the author that a header field tells, where the policy or a known forwarder has it asked."""
@@ -370,11 +375,23 @@ class Intake:
         return await self._endings.commit(journey, facts, self._decide_again(journey, facts, how), again=how)
 
 
+def _wanted(facts: Facts, asking: Sequence[Policy]) -> Wanted:
+    """What to remember beside what is always asked. Of proven authors only, for nothing is joined, and nobody taken from Cc,
+    by anybody's word.
+    """
+    if facts.auth.sender is not Sender.VERIFIED:
+        return Wanted()
+    return Wanted(
+        open_ticket=any(p.asks_for_open_ticket(facts.place) for p in asking),
+        listed=any(p.asks_for_listed(facts.place) for p in asking),
+    )
+
+
 def _quiet(decision: Decision) -> Decision:
     """Late notices surprise: a ticket made of old mail is told to nobody, and the record says so."""
     if decision.disposition is not Disposition.ACCEPT:
         return decision
-    kept = [e for e in decision.effects if not isinstance(e, Acknowledge | Notify)]
+    kept = [e for e in decision.effects if not isinstance(e, Acknowledge | Forward | Notify)]
     return replace(decision, effects=(*kept, Notify((), only=True)), silence="reprocessed without late notices")
 
 

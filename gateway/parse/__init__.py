@@ -6,10 +6,10 @@ from gateway.core.message import Part
 from gateway.parse.message import parse
 from gateway.parse.references_in_html import referenced
 from gateway.parse.sanitise import sanitised
-from gateway.parse.taken import as_taken, body_taken
+from gateway.parse.taken import as_read, as_taken
 from gateway.parse.transfer import decode
 
-__all__ = ["as_taken", "body_taken", "decode_part", "parse", "referenced", "sanitised"]
+__all__ = ["as_read", "as_taken", "decode_part", "parse", "referenced", "sanitised"]
 
 
 def decode_part(content: bytes, part: Part) -> bytes:

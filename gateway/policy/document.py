@@ -125,7 +125,7 @@ class EarlyIfBase(IfBase):
 
     elsewhere: ClassVar[Mapping[str, str]] = {
         name: f"`{name}` is not known yet where it is decided whose mail this is: use sender, header, subject or another"
-        for name in ("contact", "kind", "ticket")
+        for name in ("contact", "kind", "language", "ticket")
     }
 
 

@@ -39,7 +39,9 @@ class Taking:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A published document, ready to judge; may be shared between threads."""
+    """A published document, ready to judge; may be shared between threads. `asks_language`: a rule asks in which language
+    mail is written, so that its words have to be looked at.
+    """
 
     version: int
     document: PolicyDocument
@@ -50,6 +52,7 @@ class Policy:
     rules: tuple[CompiledRule, ...]
     team_rules: Mapping[str, tuple[CompiledRule, ...]]
     patterns: Mapping[str, FieldPatterns]
+    asks_language: bool = False
 
     def settings_for(self, place: Place) -> Settings:
         """The settings for the mailboxes of one transaction; the strictest of several."""
@@ -74,8 +77,12 @@ def compile_policy(document: PolicyDocument, version: int) -> Policy:
     block = tuple(compile_clause(entry, book) for entry in document.block)
     rules = tuple(compile_rule(name, rule, book) for name, rule in document.named_rules())
     teams = {t: tuple(compile_rule(n, rule, book) for n, rule in document.named_rules(t)) for t in document.teams}
+    asks = any(r.clause and r.clause.names("language") for r in (*rules, *(r for t in teams.values() for r in t)))
+    asks = asks or any(clause.names("language") for clause in block)
     overrides = {canonical(a): settings_with(document, o) for a, o in document.mailboxes.items()}
-    return Policy(version, document, settings_of(document), overrides, takings, block, rules, teams, book.compile())
+    return Policy(
+        version, document, settings_of(document), overrides, takings, block, rules, teams, book.compile(), asks
+    )
 
 
 def decide(facts: Facts, policy: Policy, *, released: bool = False, opened: bool = False) -> Decision:

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, model_validator
 
 from gateway.core.decision import Set
 from gateway.policy.action import Order
-from gateway.policy.cures import quote
+from gateway.policy.language_tags import language_tag
 from gateway.policy.values import Model, ScalarText, Text, mistake
-
-_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")  # the common shapes of BCP 47
-
-
-def _language(value: str) -> str:
-    if not _LANGUAGE.fullmatch(value):
-        raise mistake(f"{quote(value)} is no language tag: write en, de or pt-BR")
-    return value
 
 
 class SetParams(Model):
@@ -26,7 +17,7 @@ class SetParams(Model):
 
     priority: Literal["low", "normal", "high", "urgent"] | None = None
     state: Literal["open", "pending", "closed"] | None = None
-    language: Annotated[Text, AfterValidator(_language)] | None = None
+    language: Annotated[Text, AfterValidator(language_tag)] | None = None
     fields: dict[str, ScalarText] | None = None
 
     @model_validator(mode="after")
