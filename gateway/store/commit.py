@@ -13,7 +13,7 @@ from sqlalchemy import Connection, update
 
 from gateway.core.addresses import canonical
 from gateway.core.clock import new_id
-from gateway.core.decision import Acknowledge, Decision, Facts, Note, Set, Tag, TicketChoice, ToMailbox
+from gateway.core.decision import Acknowledge, Decision, Facts, Set, Tag, TicketChoice, ToMailbox
 from gateway.core.forwarded import KIND
 from gateway.core.notice import NoticeKind
 from gateway.core.outcome import Accepted, Outcome, Parked, Reason
@@ -31,6 +31,7 @@ from gateway.store.group import Group, Joined, TwinState
 from gateway.store.insertion import insert_rows
 from gateway.store.keys import TWIN_AGE, receipt_key, twin_key, twin_rank
 from gateway.store.notices import Told, wants_acknowledgement, who_is_told
+from gateway.store.on_ticket import add_those_of_cc, fresh_notes, notes
 from gateway.store.roster import Roster, Rosters
 from gateway.store.tables import (
     Account,
@@ -145,8 +146,8 @@ class Commit:
         participates = facts.message.author and facts.auth.sender is not Sender.FORGED
         if facts.message.author and participates:
             group.add_participant(filing.account_id, ticket.id, facts.message.author)
-        group.add_those_of_cc(filing.account_id, ticket.id, decision.participants)
-        steps = _notes(group.now, ticket, decision)
+        add_those_of_cc(group, filing.account_id, ticket.id, decision.participants)
+        steps = notes(group, ticket, decision)
         steps += self._acknowledge(group, filing, decision, facts, ticket)
         told = who_is_told(decision, facts.message.author, staff, ticket.team_id, assignment.agent)
         steps += group.tell(filing, facts, ticket.id, told)
@@ -191,8 +192,8 @@ class Commit:
             ticket.assignee_id = None  # the agent was removed since: the team is told
         group.touch(filing.account_id, ticket, **moved, **_fields(decision))
         ticket.is_untouched = False
-        group.add_those_of_cc(filing.account_id, ticket.id, decision.participants)
-        steps = _notes(group.now, ticket, decision)
+        add_those_of_cc(group, filing.account_id, ticket.id, decision.participants)
+        steps = notes(group, ticket, decision)
         if decision.ticket is TicketChoice.NOTE and _is_by_the_agent(facts):
             return [*steps, Step(group.now, "notify", "none", "an agent's note is told to nobody")]
         assignee = staff.agent(ticket.assignee_id)
@@ -241,8 +242,7 @@ class Commit:
             forwarded = group.told_of(filing.account_id, ticket.id, kind=KIND)
             steps += self._forward(group, filing, decision, facts, ticket, forwarded)
             group.move_twin(filing.account_id, twin, rank)
-            noted = group.noted_on(filing.account_id, ticket.id)
-            steps += [s for s in _notes(group.now, ticket, decision) if s.detail["text"] not in noted]
+            steps += fresh_notes(group, filing.account_id, ticket, decision)
         return ticket, steps
 
 
@@ -260,14 +260,6 @@ def _home(roster: Roster, facts: Facts, decision: Decision) -> tuple[str, str | 
         return found.id, found.team_id or roster.default_team
     mailbox = facts.place.mailbox
     return mailbox.id, roster.team_ids.get(mailbox.team or "") or roster.default_team
-
-
-def _notes(now: datetime, ticket: Joined, decision: Decision) -> list[Step]:
-    """What rules wrote on the ticket, as what agents write on it is kept."""
-    notes = [e for e in decision.effects if isinstance(e, Note)]
-    return [
-        Step(now, "note", "kept", "", {"ticket": ticket.number, "by": f"rule {n.rule}", "text": n.note}) for n in notes
-    ]
 
 
 def _given(ticket: Joined, assignment: Assignment, now: datetime) -> dict[str, object]:

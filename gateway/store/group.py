@@ -30,10 +30,8 @@ from gateway.store.tables import (
     Account,
     Change,
     Deferral,
-    Event,
     MessageRow,
     Outbox,
-    Participant,
     Receipt,
     Ticket,
     Twin,
@@ -42,7 +40,6 @@ from gateway.store.tables.columns import columns
 
 _a, _r, _w, _t = columns(Account), columns(Receipt), columns(Twin), columns(Ticket)
 _o, _d, _m = columns(Outbox), columns(Deferral), columns(MessageRow)
-_e, _p = columns(Event), columns(Participant)
 
 Row = dict[str, Any]
 Key = tuple[str, str]
@@ -327,29 +324,6 @@ class Group:
         key = canonical(someone.address)
         row = {"account_id": account_id, "ticket_id": ticket_id, "address_key": key, "address": someone.address}
         self._insert("participant", row | {"name": someone.name, "role": role})
-
-    def add_those_of_cc(self, account_id: str, ticket_id: str, people: Sequence[Address]) -> None:
-        """Those who do not take part yet."""
-        if not people:
-            return
-        keys = [canonical(p.address) for p in people]
-        mine = (_p.account_id == account_id, _p.ticket_id == ticket_id, _p.address_key.in_(keys))
-        known = set(self.connection.execute(select(_p.address_key).where(*mine)).scalars())
-        added = self.inserts.get("participant", ())
-        known |= {r["address_key"] for r in added if (r["account_id"], r["ticket_id"]) == (account_id, ticket_id)}
-        for key, someone in zip(keys, people, strict=True):
-            if key not in known:
-                self.add_participant(account_id, ticket_id, someone, "cc")
-
-    def noted_on(self, account_id: str, ticket_id: str) -> set[str]:
-        """The texts of a ticket's notes, written in this group or before."""
-        mine = (_m.account_id == account_id, _m.ticket_id == ticket_id)
-        traces = set(self.connection.execute(select(_m.trace_id).where(*mine)).scalars())
-        traces |= {r["trace_id"] for r in self.inserts.get("message", ()) if r["ticket_id"] == ticket_id}
-        query = select(_e.detail).where(_e.account_id == account_id, _e.trace_id.in_(traces), _e.stage == "note")
-        written = [*self.connection.execute(query).scalars()]
-        fresh = [r for r in self.inserts.get("event", ()) if r["trace_id"] in traces and r["stage"] == "note"]
-        return {str(detail.get("text")) for detail in [*written, *(r["detail"] for r in fresh)]}
 
     def tell(self, filing: Filing, facts: Facts, ticket_id: str, told: Sequence[Told]) -> list[Step]:
         """Owe notices; those that automatic mail or an agent's own causes are held to a budget, and the trace says so."""
