@@ -16,7 +16,7 @@ from gateway.core.envelope import Client, Envelope
 from gateway.core.errors import InvalidInput, UnknownThing
 from gateway.core.tokens import new_trace_id
 from gateway.parse import parse
-from gateway.policy.engine import compile_policy, decide
+from gateway.policy.engine import Policy, compile_policy, decide
 from gateway.policy.explain import RuleTrace, explain
 from gateway.policy.loader import load
 from gateway.store.blobs import FileBlobs
@@ -59,14 +59,33 @@ async def judge_file(
     version = entry.policy_version if policy_text is None else 0
     text = await line.store_pool(stored_policy, line.store, entry.id, version) if policy_text is None else policy_text
     policy = compile_policy(load(text), version)
+    author = author_of(normalised(content)) if sender is None else sender
+    return await judge_with(
+        line, entry, policy, content, sender=author, recipient=recipient, client_ip=client_ip, helo=helo
+    )
+
+
+async def judge_with(
+    line: OpenLine,
+    entry: AccountEntry,
+    policy: Policy,
+    content: bytes,
+    *,
+    sender: str,
+    recipient: str | None = None,
+    client_ip: str | None = None,
+    helo: str | None = None,
+) -> Judgement:
+    """Under a policy that is compiled already. Raises InvalidInput for an envelope that none can have."""
     content = normalised(content)
-    client = client_of(client_ip, helo)
-    envelope = envelope_of(entry, content, sender if sender is not None else author_of(content), recipient, client)
+    envelope = envelope_of(entry, content, sender, recipient, client_of(client_ip, helo))
     facts = await line.intake.facts_of(envelope, policy)
     return Judgement(facts, decide(facts, policy), tuple(explain(facts, policy)))
 
 
-def judge_stored(store: Store, blobs: FileBlobs, account_id: str, message_id: str, policy_text: str) -> Judgement:
+def judge_stored(
+    store: Store, blobs: FileBlobs, account_id: str, message_id: str, policy_text: str, version: int = 0
+) -> Judgement:
     """What a policy makes of a kept message, by the facts as they were found when it came: no check is made anew, and whose
     mail it is stays as it was told then. Raises UnknownThing, PolicyError, UnreadableFacts, BlobUnavailable, and
     InvalidInput for a message that was kept unread.
@@ -74,7 +93,7 @@ def judge_stored(store: Store, blobs: FileBlobs, account_id: str, message_id: st
     facts = stored_message(store, blobs, account_id, message_id).facts
     if facts is None:
         raise InvalidInput(f"message {message_id} was kept unread: nothing is known of it that a policy could judge")
-    policy = compile_policy(load(policy_text), 0)
+    policy = compile_policy(load(policy_text), version)
     return Judgement(facts, decide(facts, policy), tuple(explain(facts, policy)))
 
 

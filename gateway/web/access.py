@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, ParamSpec, TypeVar
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -17,6 +17,7 @@ from gateway.offload import Offload
 from gateway.store.blobs import FileBlobs
 from gateway.store.engine import Store
 from gateway.store.pages import DEFAULT_LIMIT, MOST_LIMIT, Wanted
+from gateway.web.long_work import LongWork
 from gateway.web.problems import NOTHING_HERE, Mistake, Problem, bad_request
 from gateway.web.security import Caller, caller_of
 
@@ -37,6 +38,7 @@ class Parts:
     checks: MailboxChecks
     line: OpenLine | None = None
     """For what goes the line again; None where this process has none."""
+    long_work: LongWork = field(default_factory=LongWork)
 
     async def answer(
         self, shape: type[BaseModel], query: Callable[P, object], *args: P.args, **kwargs: P.kwargs
@@ -84,12 +86,22 @@ async def administering(caller: Member) -> Caller:
     """The caller, whose key must be of the scope `admin`: this sends mail, changes whom we trust, or lets go what was held
     back. Raises Problem.
     """
-    if caller.scope != "admin":
+    if caller.scope != "admin" or caller.team is not None:
         raise Problem(403, "this needs a key of scope admin: gateway key add --scope admin")
     return caller
 
 
 Admin = Annotated[Caller, Depends(administering)]
+
+
+async def publishing(caller: Member) -> Caller:
+    """The caller, whose key must be of the scope `admin`, or a team's own. Raises Problem."""
+    if caller.scope == "write" and caller.team:
+        return caller
+    return await administering(caller)
+
+
+Publisher = Annotated[Caller, Depends(publishing)]
 
 
 async def known_parameters(request: Request) -> None:

@@ -12,7 +12,7 @@ from gateway.offload import Offload
 from gateway.store.blobs import FileBlobs
 from gateway.store.engine import Store
 from gateway.web.access import API, Parts
-from gateway.web.api import accounts, mailboxes, messages, outbox, policies, quarantine, tickets, traces
+from gateway.web.api import accounts, mailboxes, messages, outbox, policies, policy_trials, quarantine, tickets, traces
 from gateway.web.figures import Figures, LoopLag
 from gateway.web.health import health_router
 from gateway.web.middleware import EveryAnswer
@@ -31,6 +31,8 @@ ROUTERS = (
     traces.router,
     outbox.router,
     policies.router,
+    policy_trials.router,
+    policies.one,
 )
 
 

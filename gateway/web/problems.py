@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from gateway.core.errors import BlobUnavailable, Surroundings, UnknownThing
 from gateway.store.files import Withheld
 from gateway.store.pages import BadCursor
+from gateway.web.shapes import Replay
 
 MEDIA_TYPE = "application/problem+json"
 NOTHING_HERE = "there is nothing here"
@@ -31,6 +32,15 @@ class Mistake(BaseModel):
     cure: str
 
 
+class PolicyProblem(BaseModel):
+    """One mistake in a policy. `line` and `column` count from 1."""
+
+    line: int
+    column: int
+    path: Annotated[str, Field(description="The place in the document, for example `rules[2].if.sender`.")]
+    message: str
+
+
 class ProblemDocument(BaseModel):
     """The body of every answer that is no success (RFC 9457)."""
 
@@ -39,14 +49,23 @@ class ProblemDocument(BaseModel):
     status: int
     detail: str
     errors: Annotated[list[Mistake] | None, Field(description="With 400: every mistake by itself.")] = None
+    problems: Annotated[
+        list[PolicyProblem] | None, Field(description="With 422: what is wrong with the policy, each with its place.")
+    ] = None
+    replay: Annotated[
+        Replay | None, Field(description="With 409: past mail under the policy, where some of it fares worse.")
+    ] = None
 
 
 class Problem(HTTPException):
-    """An error to be told. `errors` lists the mistakes of a request."""
+    """An error to be told. `errors` lists the mistakes of a request; `more` are other members of the document."""
 
-    def __init__(self, status: int, detail: str, errors: Sequence[Mistake] = ()) -> None:
+    def __init__(
+        self, status: int, detail: str, errors: Sequence[Mistake] = (), more: Mapping[str, Any] | None = None
+    ) -> None:
         super().__init__(status, detail)
         self.errors = tuple(errors)
+        self.more = dict(more or {})
 
 
 def bad_request(errors: Sequence[Mistake]) -> Problem:
@@ -66,9 +85,13 @@ def add_handlers(app: FastAPI) -> None:
 
 
 def problem_response(
-    status: int, detail: str, errors: Sequence[Mistake] = (), headers: Mapping[str, str] | None = None
+    status: int,
+    detail: str,
+    errors: Sequence[Mistake] = (),
+    headers: Mapping[str, str] | None = None,
+    more: Mapping[str, Any] | None = None,
 ) -> Response:
-    document = ProblemDocument(title=HTTPStatus(status).phrase, status=status, detail=detail)
+    document = ProblemDocument(title=HTTPStatus(status).phrase, status=status, detail=detail, **(more or {}))
     if errors:
         document.errors = list(errors)
     body = document.model_dump(exclude_none=True)
@@ -83,7 +106,7 @@ async def _told(_request: Request, error: Exception) -> Response:
     if headers.get("Allow") == "GET":
         headers["Allow"] = "GET, HEAD"
     if isinstance(error, Problem):
-        return problem_response(error.status_code, error.detail, error.errors, headers)
+        return problem_response(error.status_code, error.detail, error.errors, headers, error.more)
     detail = NOTHING_HERE if error.status_code == 404 else HTTPStatus(error.status_code).description
     return problem_response(error.status_code, detail, (), headers)
 

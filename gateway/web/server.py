@@ -43,6 +43,7 @@ class WebServer:
             lag=lag,
             line=line,
         )
+        self._long_work = app.state.parts.long_work
         config = uvicorn.Config(
             app,
             http="h11",
@@ -72,5 +73,5 @@ class WebServer:
         self._server.should_exit = True
         if self._serving:
             await self._serving
-        for pool in self._pools:
+        for pool in (*self._pools, self._long_work):
             pool.close()

@@ -10,6 +10,7 @@ from gateway.web import access
 from tests.unit.web.conftest import Api, problem
 
 FILLED = {"address": "support@acme.test", "number": "1", "n": "3", "version": "1", "content_id": "logo/1@customer.test"}
+FILLED["candidate_id"] = "0" * 32
 
 
 def concrete(path: str, api: Api, account: str) -> str:
@@ -24,10 +25,15 @@ def documented(api: Api) -> list[str]:
     return [p for p, methods in api.app.openapi()["paths"].items() if "{account}" in p and "get" in methods]
 
 
-def orders(api: Api) -> list[tuple[str, str]]:
-    """What changes something: method and path."""
+CHANGES_NOTHING = ("/policies/check", "/policies/test", "/policies/replay")
+"""Asked with a body, and therefore by POST."""
+
+
+def orders(api: Api, *, of_account: bool = True) -> list[tuple[str, str]]:
+    """What changes something: method and path. Without `of_account` only what names a thing in the account by its path."""
     paths = api.app.openapi()["paths"].items()
-    return [(method.upper(), p) for p, methods in paths for method in methods if method != "get"]
+    found = [(method.upper(), p) for p, methods in paths for method in methods if method != "get"]
+    return [(method, p) for method, p in found if not p.endswith(CHANGES_NOTHING) and (of_account or p.count("{") > 1)]
 
 
 async def test_every_route_answers_a_key_of_its_account(api: Api) -> None:
@@ -56,8 +62,8 @@ async def test_only_a_key_of_scope_admin_may_change_anything(api: Api) -> None:
 
 async def test_nothing_of_another_account_can_be_changed(api: Api) -> None:
     key = api.world.new_key("globex", "admin")[1]
-    for method, path in orders(api):
-        for account in ("acme", "globex"):
+    for account in ("acme", "globex"):
+        for method, path in orders(api, of_account=account == "acme"):
             problem(await api(concrete(path, api, account), method=method, key=key), 404)
 
 

@@ -28,7 +28,7 @@ def document() -> Json:
 
 def operations(document: Json) -> Iterator[tuple[str, Json]]:
     for path, methods in document["paths"].items():
-        assert set(methods) <= {"get", "post", "delete"}, path
+        assert set(methods) <= {"get", "post", "put", "delete"}, path
         for operation in methods.values():
             yield path, operation
 
@@ -83,16 +83,25 @@ def test_every_parameter_of_a_path_is_described(document: Json) -> None:
 def test_every_operation_tells_its_answer_and_its_problems(document: Json) -> None:
     for path, operation in operations(document):
         responses = operation["responses"]
-        assert {"200", "400", "401", "404", "500", "503"} <= set(responses), path
-        assert "422" not in responses
-        (answer,) = responses["200"]["content"].values()
+        assert {"400", "401", "404", "500", "503"} <= set(responses), path
+        (good,) = {"200", "201"} & set(responses)
+        (answer,) = responses[good]["content"].values()
         octets = path.endswith(("/raw", "/{n}", "/{content_id}"))
         assert not octets or answer == {}
         assert octets or answer["schema"]["$ref"].startswith("#/components/schemas/")
         for status, response in responses.items():
-            if status != "200":
+            if status != good:
                 whole = resolved(document, response["$ref"]) if "$ref" in response else response
                 assert set(whole["content"]) == {"application/problem+json"}
+
+
+def test_every_body_is_described_and_may_be_too_large(document: Json) -> None:
+    bodies = {path: o for path, o in operations(document) if "requestBody" in o}
+    assert len(bodies) >= 7
+    for operation in bodies.values():
+        schema = operation["requestBody"]["content"]["application/json"]["schema"]
+        assert resolved(document, schema["$ref"])["additionalProperties"] is False
+        assert "413" in operation["responses"]
 
 
 def test_a_withheld_file_is_told_of(document: Json) -> None:
@@ -103,7 +112,8 @@ def test_a_withheld_file_is_told_of(document: Json) -> None:
 
 def test_lists_are_paged_alike(document: Json) -> None:
     for path, operation in operations(document):
-        schema = operation["responses"]["200"]["content"].get("application/json", {}).get("schema", {}).get("$ref", "")
+        good = operation["responses"].get("200", {"content": {}})
+        schema = good["content"].get("application/json", {}).get("schema", {}).get("$ref", "")
         query = {p["name"]: p["schema"] for p in operation.get("parameters", ()) if p["in"] == "query"}
         is_paged = "/Page_" in schema and path != "/api/v1/accounts"
         assert ({"cursor", "limit"} <= set(query)) == is_paged, path
