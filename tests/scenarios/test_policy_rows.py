@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +13,16 @@ from gateway.core.clock import now
 from gateway.store import changes, outbox, queries
 from gateway.store.changes import NewContact
 from tests.scenarios.test_replay import go_live
-from tests.servers.inprocess import Client, Gateway, Reply, numbered
+from tests.servers.inprocess import Client, Gateway, Reply, fresh_ground, numbered, running
 
 BILLING = "billing@acme.gw.test"
+
+
+@pytest.fixture
+async def gateway(seed: Path, tmp_path: Path) -> AsyncIterator[Gateway]:
+    """Waits longer for DNS than others: on a machine that stalls for a second, mail would go unproven and join nothing."""
+    async with running(fresh_ground(seed, tmp_path / "data", GATEWAY_DNS__TIMEOUT_SECONDS="20")) as gateway:
+        yield gateway
 
 
 def tickets(gateway: Gateway) -> list[dict[str, Any]]:
