@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from gateway.core.decision import Decision, Disposition, Facts
+from gateway.parse.language import detected_language
 from gateway.policy.differences import Difference, differences, fares_worse
 from gateway.policy.engine import Policy, compile_policy, decide
-from gateway.policy.loader import load
+from gateway.policy.loader import load, load_published
 from gateway.store.engine import Store
 from gateway.store.facts import UnreadableFacts, decision_of, load_facts
 from gateway.store.history import PastMessage, count_of_history, history
@@ -96,7 +97,8 @@ class _Lived:
 
     def __call__(self, version: int) -> Policy:
         if version not in self._compiled:
-            self._compiled[version] = compile_policy(load(policy_text(self._store, self._account_id, version)), version)
+            text = policy_text(self._store, self._account_id, version)
+            self._compiled[version] = compile_policy(load_published(text), version)
         return self._compiled[version]
 
 
@@ -109,10 +111,17 @@ def _facts_and_decision(message: PastMessage) -> tuple[Facts, Decision] | None:
         return None
 
 
+def _as_asked(facts: Facts, candidate: Policy) -> Facts:
+    """With the language of the words, where the candidate asks and nobody did when the message came."""
+    if not candidate.asks_language or facts.detected_language:
+        return facts
+    return replace(facts, detected_language=detected_language(facts.message))
+
+
 def _compared(
     message: PastMessage, facts: Facts, before: Decision, candidate: Policy, lived: _Lived
 ) -> Iterator[Changed]:
-    after = decide(facts, candidate)
+    after = decide(_as_asked(facts, candidate), candidate)
     found = differences(before, after)
     if not found:
         return

@@ -50,10 +50,11 @@ def as_taken(message: ParsedMessage, body: str) -> ParsedMessage:
         return message
     if body == "text":
         return replace(message, html=None)
-    if not _has_text_of_its_own(message):
+    own = _has_text_of_its_own(message)
+    if not own and message.text.strip():
         return message  # it was made from the HTML already
     made = washed_text(text_of(message.html))
-    if not made.strip() or _say_the_same(message.text, made):
+    if not made.strip() or (own and _say_the_same(message.text, made)):
         return message
     return replace(message, text=made, text_new=without_quotes(made))
 

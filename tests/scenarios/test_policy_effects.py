@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
@@ -13,19 +14,22 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from gateway import app
 from gateway.commands.publish import publish
 from gateway.commands.release import release
+from gateway.commands.replay import replay
 from gateway.core.clock import now
 from gateway.core.reports import Finding
 from gateway.notify.courier import parse_relay
 from gateway.notify.folder import templates_folder
 from gateway.notify.render import Templates
 from gateway.outbox.worker import OutboxWorker
+from gateway.parse.language import is_installed
+from gateway.policy.problems import PolicyError
 from gateway.store import queries
 from gateway.store.late_scans import mark_infected
 from gateway.store.tables import Outbox
 from gateway.store.tables.columns import columns
+from tests.conftest import missing
 from tests.servers.inprocess import Client, Gateway, numbered
 
 _o = columns(Outbox)
@@ -75,7 +79,7 @@ async def sent(gateway: Gateway, folder: Path) -> dict[str, Sent]:
             await asyncio.sleep(0.01)
     await worker.stop()
     await running
-    found = [_sent(file) for file in sorted(folder.glob("*.eml"))]
+    found = await asyncio.to_thread(lambda: [_sent(file) for file in sorted(folder.glob("*.eml"))])
     return {one.recipient: one for one in found}
 
 
@@ -267,3 +271,205 @@ async def test_large_mail_goes_out_without_being_held_all_at_once(
     out = await sent(gateway, tmp_path / "out")
     assert set(addresses) <= set(out)
     assert {r.attempts for r in owed(gateway)} == {1}
+
+
+# --- notify and acknowledge ---
+
+
+async def test_every_form_of_notify_reaches_whom_it_names_once(gateway: Gateway, client: Client) -> None:
+    text = """
+    rules:
+      - name: all
+        then:
+          - assign: bob@acme.test
+          - notify: [boss@partner.example, assignee]
+          - notify: {to: {team: finance}}
+          - notify: assignee
+    """
+    await go_live(gateway, text)
+    await client.mail(numbered(1))
+    told = {r.recipient: r.kind for r in owed(gateway)}
+    assert told == {
+        "carol@customer.test": "acknowledgement", "bob@acme.test": "assigned", "boss@partner.example": "new-ticket",
+        "fay@acme.test": "new-ticket",
+    }  # fmt: skip
+
+
+async def test_notify_only_replaces_the_usual_notices(gateway: Gateway, client: Client) -> None:
+    await go_live(gateway, "rules: [{name: all, then: [{notify_only: {to: [fay@acme.test]}}]}]")
+    await client.mail(numbered(1))
+    assert {r.recipient for r in owed(gateway)} == {"carol@customer.test", "fay@acme.test"}
+
+
+async def test_a_rule_names_the_template_and_who_is_told_anyway_is_told_by_it(
+    gateway: Gateway, client: Client, tmp_path: Path
+) -> None:
+    text = "rules: [{name: all, then: [{notify: {to: [ann@acme.test, boss@partner.example], template: customer-answered}}]}]"
+    await go_live(gateway, text)
+    await client.mail(numbered(1))
+    out = await sent(gateway, tmp_path / "out")
+    for one in ("ann@acme.test", "boss@partner.example"):
+        assert out[one].message["Subject"] == "Re: [Acme support #1] Pump 1"
+    assert out["bob@acme.test"].message["Subject"] == "[Acme support #1] Pump 1"
+    assert {r.template.partition("#")[0] for r in owed(gateway)} == {
+        "acknowledgement/en", "customer-answered/en", "new-ticket/en",
+    }  # fmt: skip
+
+
+async def test_a_rule_names_the_words_of_the_confirmation_or_keeps_it_back(gateway: Gateway, client: Client) -> None:
+    text = """
+    rules:
+      - {name: quiet, if: {subject: {contains: quiet}}, then: [{acknowledge: false}]}
+      - {name: usual, then: [{acknowledge: acknowledgement}]}
+    """
+    await go_live(gateway, text)
+    await client.mail(numbered("quiet"))
+    assert of_kind(gateway, "acknowledgement") == []
+    await client.mail(numbered(2))
+    assert [r.template for r in owed(gateway) if r.kind == "acknowledgement"] == ["acknowledgement"]
+
+
+async def test_a_template_that_is_not_there_is_refused_before_it_is_live(gateway: Gateway) -> None:
+    for then, said in (
+        ("{acknowledge: welcome}", 'there is no template "welcome" for mail to customers: known are acknowledgement'),
+        ("{notify: {to: assignee, template: asigned}}", "did you mean `assigned`"),
+        ("{notify: {to: assignee, template: digest}}", 'there is no template "digest" for mail to agents'),
+        ("{push: crm}", 'there is no connector "crm" in this account, nor any other in this release'),
+    ):
+        with pytest.raises(PolicyError) as caught:
+            await go_live(gateway, f"rules: [{{name: a, then: [{then}]}}]")
+        assert said in str(caught.value)
+
+
+# --- body (S25) ---
+
+
+TWO_BODIES = "Your mail program cannot show HTML."
+
+
+def both_bodies() -> bytes:
+    message = letter(1)
+    message.set_content(TWO_BODIES + "\n")
+    message.add_alternative("<p>The <b>pump</b> in our cellar leaks.</p>", "html")
+    return wire(message)
+
+
+def shown(gateway: Gateway) -> dict[str, Any]:
+    ground = gateway.ground
+    message = gateway.messages()[0]
+    return queries.message(ground.store, gateway.account_id(), message["id"], ground.blobs)
+
+
+async def test_html_is_taken_unless_text_is_preferred(gateway: Gateway, client: Client, tmp_path: Path) -> None:
+    await client.mail(both_bodies())
+    found = shown(gateway)
+    assert found["html"] == "<p>The <b>pump</b> in our cellar leaks.</p>\n"
+    assert found["text"] == found["text_new"] == "The pump in our cellar leaks."
+    out = await sent(gateway, tmp_path / "out")
+    assert "> The pump in our cellar leaks." in out["ann@acme.test"].text
+
+
+async def test_text_is_taken_where_it_is_preferred(gateway: Gateway, client: Client, tmp_path: Path) -> None:
+    await go_live(gateway, "body: text\nrules: [{name: on, then: [{forward: boss@partner.example}]}]")
+    await client.mail(both_bodies())
+    found = shown(gateway)
+    assert (found["html"], found["text"].strip()) == (None, TWO_BODIES)
+    out = await sent(gateway, tmp_path / "out")
+    assert f"> {TWO_BODIES}" in out["ann@acme.test"].text
+    assert "pump" not in out["boss@partner.example"].html
+
+
+async def test_without_the_preferred_body_the_other_one_is_taken(gateway: Gateway, client: Client) -> None:
+    await go_live(gateway, "body: text")
+    message = letter(1)
+    message.set_content("<p>Only <i>HTML</i>.</p>", "html")
+    await client.mail(wire(message))
+    found = shown(gateway)
+    assert (found["html"], found["text"]) == ("<p>Only <i>HTML</i>.</p>\n", "Only HTML.")
+
+
+async def test_each_mailbox_may_prefer_another_body(gateway: Gateway, client: Client) -> None:
+    await go_live(gateway, "mailboxes: {billing@acme.test: {body: text}}")
+    await client.mail(both_bodies(), "billing@acme.gw.test")
+    assert shown(gateway)["html"] is None
+
+
+async def test_rules_read_the_body_that_was_taken(gateway: Gateway, client: Client) -> None:
+    rule = "rules: [{name: pump, if: {body: {contains: cellar}}, then: [{tag: pump}]}]"
+    await go_live(gateway, rule)
+    await client.mail(both_bodies())
+    assert len(gateway.messages()[0]["rules"]) == 1
+
+
+# --- language and time ---
+
+GERMAN = (
+    "Seit gestern Abend verliert die Pumpe in unserem Keller Wasser, das inzwischen eine Handbreit hoch steht. Bitte "
+    "schicken Sie so bald wie möglich jemanden, denn wir können die Heizung nicht benutzen und zwei Wohnungen sind kalt."
+)
+IN_GERMAN = "rules: [{name: german, if: {language: de}, then: [{set: {language: de}}, {tag: german}]}]"
+
+
+async def test_mail_is_sorted_by_the_language_of_its_words(gateway: Gateway, client: Client) -> None:
+    if not is_installed():
+        missing("py3langid")
+    await go_live(gateway, IN_GERMAN)
+    message = letter(1)
+    message.set_content(GERMAN + "\n")
+    await client.mail(wire(message))
+    hit = gateway.messages()[0]["rules"][0]
+    assert hit["conditions"] == [{"condition": "language", "expected": "de", "saw": "de (detected)", "holds": True}]
+    assert hit["effects"] == ["set: language = de", "tag: german"]
+
+
+async def test_a_replay_sees_the_language_as_it_was_found(
+    gateway: Gateway, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not is_installed():
+        missing("py3langid")
+    await go_live(gateway, IN_GERMAN)
+    message = letter(1)
+    message.set_content(GERMAN + "\n")
+    await client.mail(wire(message))
+    monkeypatch.setattr("gateway.parse.language._identifier", lambda: 1 / 0)
+    found = replay(gateway.ground.store, gateway.account_id(), IN_GERMAN, now() - timedelta(days=1))
+    assert (found.compared, found.changed) == (1, ())
+
+
+async def test_a_replay_looks_at_the_words_of_mail_that_nobody_had_looked_at(gateway: Gateway, client: Client) -> None:
+    if not is_installed():
+        missing("py3langid")
+    message = letter(1)
+    message.set_content(GERMAN + "\n")
+    await client.mail(wire(message))
+    found = replay(gateway.ground.store, gateway.account_id(), IN_GERMAN, now() - timedelta(days=1))
+    assert [(d.what, d.after) for d in found.changed[0].differences] == [("language", "de"), ("tag", "german")]
+
+
+async def test_the_header_says_the_language_of_a_short_message(gateway: Gateway, client: Client) -> None:
+    await go_live(gateway, IN_GERMAN)
+    await client.mail(numbered(1, "Content-Language: de-CH"))
+    assert gateway.messages()[0]["rules"][0]["conditions"][0]["saw"] == "de-CH (Content-Language)"
+
+
+@pytest.mark.parametrize(("moment", "tags"), [("2026-05-04T09:30", ["office"]), ("2026-05-09T09:30", ["night"])])
+async def test_mail_is_sorted_by_when_it_came(
+    gateway: Gateway, client: Client, moment: str, tags: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = """
+    rules:
+      - {name: office, if: {time: {days: mon-fri, hours: "09:00-17:00"}}, then: [{tag: office}], stop: true}
+      - {name: night, then: [{tag: night}]}
+    """
+    await go_live(gateway, text)
+    at = datetime.fromisoformat(moment).replace(tzinfo=UTC)
+    monkeypatch.setattr("gateway.intake._facts_of", _received(at))
+    await client.mail(numbered(1))
+    assert queries.tickets(gateway.ground.store, gateway.account_id())[0]["tags"] == tags
+
+
+def _received(at: datetime) -> Any:
+    from gateway import intake
+
+    original = intake._facts_of
+    return lambda envelope: replace(original(envelope), received_at=at)

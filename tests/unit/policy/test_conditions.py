@@ -32,6 +32,8 @@ def test_the_conditions_and_actions_of_this_version():
         "bytes_over",
         "spam",
         "ticket",
+        "language",
+        "time",
     }
     dispositions = {"ignore", "reject", "quarantine"}
     assert set(all_actions()) == dispositions | {

@@ -15,7 +15,14 @@ from gateway.policy.values import Known
 
 from .shapes import problems
 
-KNOWN = Known(frozenset({"finance", "support"}), frozenset({"billing@acme.example"}), frozenset({"Ann@acme.example"}))
+KNOWN = Known(
+    frozenset({"finance", "support"}),
+    frozenset({"billing@acme.example"}),
+    frozenset({"Ann@acme.example"}),
+    gateway_domains=frozenset({"acme.gw.example"}),
+    agent_templates=frozenset({"new-ticket", "assigned"}),
+    customer_templates=frozenset({"acknowledgement"}),
+)
 
 MISTAKES = {
     # characters that mean something to YAML
@@ -86,9 +93,14 @@ MISTAKES = {
     "block: [{spam: {is_: true}}]": "line 1, column 16: write `spam: true` or `spam: false`",
     "accept: {join_open_ticket: 90}": "line 1, column 28: write true, false, or how long ago the last activity may be: 90m, 4h or 2d",
     "accept: {join_open_ticket: yes}": "line 1, column 28: write true, false, or how long ago the last activity may be: 90m, 4h or 2d",
-    "mailboxes: {billing@acme.example: {body: text}}": "line 1, column 36: `body` is part of the language but not available in this version",
-    "rules: [{if: {any: [{time: {}}]}, then: [ignore]}]": "line 1, column 22: `time` is part of the language but not available in this version",
-    "rules: [{then: [{forward: [a@b.example]}]}]": "line 1, column 18: `forward` is part of the language but not available in this version",
+    "mailboxes: {billing@acme.example: {body: plain}}": 'line 1, column 42: "plain" is not known here: known are html, text',
+    "rules: [{if: {any: [{time: {}}]}, then: [ignore]}]": 'line 1, column 28: say when: {days: mon-fri, hours: "09:00-17:00"}',
+    "rules: [{then: [{forward: boss}]}]": 'line 1, column 27: "boss" is no e-mail address (address must be local-part@domain): write name@domain',
+    "rules: [{then: [{forward: {to: a@b.example}}]}]": "line 1, column 27: write the addresses themselves: forward: [boss@partner.example]",
+    "rules: [{then: [{forward: [billing@acme.example]}]}]": 'line 1, column 28: "billing@acme.example" is a mailbox of this account, and its mail would come back: to give its tickets to others write {route: team} or {notify: [address]}',
+    "rules: [{then: [{forward: [x@acme.gw.example]}]}]": "line 1, column 28: mail at acme.gw.example comes to this gateway and would come back: name an address elsewhere",
+    f"rules: [{{then: [{{forward: [{', '.join(f'a{n}@b.example' for n in range(11))}]}}]}}]": "line 1, column 27: a message is forwarded to at most 10 addresses, these are 11: write one address of a mailing list for all of them",
+    "rules: [{then: [{push: crm}]}]": 'line 1, column 24: there is no connector "crm" in this account, nor any other in this release: remove this, and let the program read tickets by the HTTP API',
     "rules: [{then: [{assign: {team: finance, otherwise: x}}]}]": 'line 1, column 53: there is no team "x": known are finance, support',
     "rules: [{then: [{assign: {team: finance, otherwise: bob@acme.example}}]}]": 'line 1, column 53: there is no agent "bob@acme.example": did you mean `Ann@acme.example`?',
     "rules: [{then: [{assign: {team: finance, otherwise: {team: support, reassign: true}}}]}]": "line 1, column 69: `reassign` holds for the whole of `assign`: write it beside `otherwise`",
@@ -103,7 +115,7 @@ MISTAKES = {
     "rules: [{if: {any: [{ticket: {closed_for: 7d}}]}, stop: true}]": "line 1, column 9: `closed_for` is about answers, which a rule sees that names `kind`: write `kind: answer` beside it",
     "author_from: [{if: {ticket: {tag: a}}, take: reply-to}]": "line 1, column 21: `ticket` is not known yet where it is decided whose mail this is: use sender, header, subject or another",
     "rules: [{then: [{assign: {team: finance, strategy: contact-owner}}]}]": "line 1, column 52: `contact-owner` is part of the language but not available in this version",
-    "rules: [{then: [{notify: {to: assignee, template: x}}]}]": "line 1, column 41: `template` is part of the language but not available in this version",
+    "rules: [{then: [{notify: {to: assignee, template: new-tickets}}]}]": 'line 1, column 51: there is no template "new-tickets" for mail to agents: did you mean `new-ticket`?',
     # matchers and conditions
     "block: [{subject: {}}]": "line 1, column 19: a matcher has one of exact, wildcard, contains, regex: write a list for several of them",
     "block: [{subject: {contains: a, exact: b}}]": "line 1, column 19: a matcher has one of exact, wildcard, contains, regex: write a list for several of them",
@@ -164,8 +176,9 @@ MISTAKES = {
     "rules: [{then: [{notify: [boss]}]}]": 'line 1, column 27: "boss" is no e-mail address: write name@domain, assignee, or {team: name}',
     "rules: [{then: [{notify: [{team: finace}]}]}]": 'line 1, column 27: there is no team "finace": did you mean `finance`?',
     "rules: [{then: [{notify: {to: {a: b}}}]}]": "line 1, column 31: a recipient is an address, assignee, or {team: name}",
-    "rules: [{then: [{acknowledge: nice}]}]": "line 1, column 31: a template for the confirmation is not available in this version: write true or false",
-    "rules: [{then: [{acknowledge: Nice Template}]}]": "line 1, column 31: write false for no confirmation, true for one",
+    "rules: [{then: [{acknowledge: acknowlegement}]}]": 'line 1, column 31: there is no template "acknowlegement" for mail to customers: did you mean `acknowledgement`?',
+    "rules: [{then: [{acknowledge: no}]}]": "line 1, column 31: write false for no confirmation, true for the usual one, or the name of a template",
+    "rules: [{then: [{acknowledge: Nice Template}]}]": 'line 1, column 31: there is no template "Nice Template" for mail to customers: known are acknowledgement',
     "rules: [{then: [{reject: Żółw}]}]": 'line 1, column 26: an SMTP reply is one line of ASCII: write it without "Ż" (U+017B)',
     f"rules: [{{then: [{{reject: '{'x' * 301}'}}]}}]": "line 1, column 26: an SMTP reply has at most 300 characters here, this has 301: shorten it",
 }
