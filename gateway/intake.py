@@ -333,7 +333,10 @@ class Intake:
     def _decide(self, journey: Journey, facts: Facts, *, released: bool = False, opened: bool = False) -> Decision:
         with journey.in_stage("decide") as detail:
             account_id, version = facts.place.account_id, facts.place.policy_version
-            decision = decide(facts, self._policies(account_id, version), released=released, opened=opened)
+            policy = self._policies(account_id, version)
+            decision = decide(facts, policy, released=released, opened=opened)
+            if policy.skipped:
+                detail["skipped"] = self._tell_skipped(policy)
             if before := self._policies.before(account_id, version):
                 decision = on_probation(decision, facts, before)
             detail |= {"outcome": decision.disposition.value, "reason": decision.reason.value}
@@ -344,6 +347,12 @@ class Intake:
             if decision.text:
                 detail["text"] = decision.text
         return decision
+
+    def _tell_skipped(self, policy: Policy) -> dict[str, str]:
+        """A rule that cannot be run is silent; whoever waits for what it does must hear of that, with every message."""
+        metrics.RULES_SKIPPED.inc(len(policy.skipped))
+        self._log.error("rules skipped", policy_version=policy.version, rules=dict(policy.skipped))
+        return dict(policy.skipped)
 
     async def _beside(self, journey: Journey, facts: Facts, decision: Decision) -> None:
         """What a candidate in the shadow would have done otherwise is told, and nothing else comes of it."""

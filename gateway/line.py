@@ -17,7 +17,7 @@ from gateway.notify.relay_hosts import relay_addresses
 from gateway.offload import Offload
 from gateway.policy import strategies as strategy_package
 from gateway.policy.engine import Policy, compile_policy
-from gateway.policy.loader import load
+from gateway.policy.loader import load, load_published
 from gateway.policy.problems import PolicyError, Problem
 from gateway.policy.trial import PROBATION
 from gateway.registry import plugins_of
@@ -79,7 +79,9 @@ class Policies:
     def _ready(self, key: tuple[str, int | str], version: int, text: Callable[[], str]) -> Policy:
         if key not in self._compiled:
             self._compiled = _with_room(self._compiled, self._KEPT)
-            self._compiled[key] = compile_policy(load(text()), version)
+            # what was published stays good; a draft that this release finds wrong is told to be
+            read = load_published if version else load
+            self._compiled[key] = compile_policy(read(text()), version)
         return self._compiled[key]
 
 

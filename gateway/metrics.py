@@ -49,6 +49,10 @@ SHADOW = Counter(
     "Messages that a candidate was asked about beside the live policy: same, differs, or broken",
     ("outcome",),
 )
+RULES_SKIPPED = Counter(
+    "gateway_policy_rules_skipped",
+    "Rules that messages did without because a pattern of theirs cannot be run: alarm on any",
+)
 PARKED = Gauge("gateway_parked", "Messages that wait for a person", multiprocess_mode="livemostrecent")
 
 

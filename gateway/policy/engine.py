@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import partial
+from typing import TypeVar
 
 from gateway.core.addresses import canonical
 from gateway.core.ambiguity import ambiguity_of
@@ -17,15 +18,17 @@ from gateway.policy.attachments import PartJudgement, judge_parts, verdict_of_pa
 from gateway.policy.belonging import belonging
 from gateway.policy.challenges import verdict_of_challenge
 from gateway.policy.confirmations import is_confirmation
-from gateway.policy.document import PolicyDocument
+from gateway.policy.document import AuthorFrom, PolicyDocument, Rule
 from gateway.policy.forwarding import not_forwarded
 from gateway.policy.participants import participants
-from gateway.policy.patterns import FieldPatterns, PatternBook
+from gateway.policy.patterns import BadPattern, FieldPatterns, PatternBook
 from gateway.policy.reading import Reading
 from gateway.policy.rules import Clause, CompiledRule, RuleRun, compile_clause, compile_rule, run_rules
 from gateway.policy.spam import verdict_of_spam
 from gateway.policy.strictness import Settings, settings_of, settings_with, strictest
 from gateway.policy.viruses import unproven_files, verdict_of_scan, wanted_by_scan
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,8 @@ class Policy:
     team_rules: Mapping[str, tuple[CompiledRule, ...]]
     patterns: Mapping[str, FieldPatterns]
     asks_language: bool = False
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    """Rules that are left out, and why: a pattern of theirs cannot be run."""
 
     def settings_for(self, place: Place) -> Settings:
         """The settings for the mailboxes of one transaction; the strictest of several."""
@@ -68,21 +73,51 @@ class Policy:
 
 
 def compile_policy(document: PolicyDocument, version: int) -> Policy:
-    """Make a document ready: settings merged, all patterns in RE2 sets."""
-    book = PatternBook()
-    takings = tuple(
-        Taking(f"author_from {number}", compile_clause(entry.if_, book), entry.take)
-        for number, entry in enumerate(document.author_from, 1)
-    )
-    block = tuple(compile_clause(entry, book) for entry in document.block)
-    rules = tuple(compile_rule(name, rule, book) for name, rule in document.named_rules())
-    teams = {t: tuple(compile_rule(n, rule, book) for n, rule in document.named_rules(t)) for t in document.teams}
+    """Make a document ready: settings merged, all patterns in RE2 sets. A rule whose pattern RE2 does not take any more is
+    left out, and told in `skipped`: without it mail goes on.
+    """
+    making = _Making()
+    takings = [
+        making.part(f"author_from {n}", partial(_taking, n, entry, making.book))
+        for n, entry in enumerate(document.author_from, 1)
+    ]
+    block = [
+        making.part(f"block {n}", partial(compile_clause, entry, making.book))
+        for n, entry in enumerate(document.block, 1)
+    ]
+    rules = making.rules(document.named_rules())
+    teams = {team: making.rules(document.named_rules(team)) for team in document.teams}
+    clauses = [c for c in block if c]
     asks = any(r.clause and r.clause.names("language") for r in (*rules, *(r for t in teams.values() for r in t)))
-    asks = asks or any(clause.names("language") for clause in block)
+    asks = asks or any(clause.names("language") for clause in clauses)
     overrides = {canonical(a): settings_with(document, o) for a, o in document.mailboxes.items()}
     return Policy(
-        version, document, settings_of(document), overrides, takings, block, rules, teams, book.compile(), asks
-    )
+        version, document, settings_of(document), overrides, tuple(t for t in takings if t), tuple(clauses), rules, teams,
+        making.book.compile(), asks, making.skipped,
+    )  # fmt: skip
+
+
+@dataclass(slots=True)
+class _Making:
+    """A policy in the making: its patterns, and what had to be left out."""
+
+    book: PatternBook = field(default_factory=PatternBook)
+    skipped: dict[str, str] = field(default_factory=dict)
+
+    def part(self, name: str, make: Callable[[], T]) -> T | None:
+        try:
+            return make()
+        except BadPattern as error:
+            self.skipped[name] = str(error)
+            return None
+
+    def rules(self, named: Iterable[tuple[str, Rule]]) -> tuple[CompiledRule, ...]:
+        made = (self.part(name, partial(compile_rule, name, rule, self.book)) for name, rule in named)
+        return tuple(rule for rule in made if rule)
+
+
+def _taking(number: int, entry: AuthorFrom, book: PatternBook) -> Taking:
+    return Taking(f"author_from {number}", compile_clause(entry.if_, book), entry.take)
 
 
 def decide(facts: Facts, policy: Policy, *, released: bool = False, opened: bool = False) -> Decision:

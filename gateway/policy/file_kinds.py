@@ -6,10 +6,10 @@ import re
 from difflib import get_close_matches
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 
 from gateway.policy.cures import quote
-from gateway.policy.values import Text, as_list, mistake
+from gateway.policy.values import Text, as_list, is_published, mistake
 
 _SPELLINGS = {
     "jpg": "jpeg", "jpe": "jpeg", "jfif": "jpeg", "pjpeg": "jpeg", "pjp": "jpeg", "tif": "tiff", "dib": "bmp",
@@ -78,8 +78,10 @@ _MEANT = {
 }  # fmt: skip
 
 
-def _file_type(value: str) -> str:
+def _file_type(value: str, info: ValidationInfo) -> str:
     short = spelled(value)
+    if is_published(info):
+        return short
     if short in _MEANT:
         raise mistake(f"{quote(value)} is a kind of files: name the types, for example {_MEANT[short]}")
     if not _SHORT_NAME.fullmatch(short):

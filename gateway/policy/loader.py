@@ -10,28 +10,44 @@ from pydantic import ValidationError
 from gateway.policy.cures import comma_in_text, comment_instead_of_value, line_from, space_missing
 from gateway.policy.document import PolicyDocument, all_actions
 from gateway.policy.json_schema import policy_schema
+from gateway.policy.pattern_cost import too_costly
 from gateway.policy.problems import PolicyError, Problem
 from gateway.policy.translate import problem_of
-from gateway.policy.values import Known
+from gateway.policy.values import PUBLISHED, Known, Published
 from gateway.policy.yaml_tree import Entry, Node, read_tree, shorten
 
 
 def load(text: str, known: Known | None = None) -> PolicyDocument:
-    """Read a policy. With `known`, teams, mailboxes and agents that do not exist are mistakes.
+    """Read a policy. With `known`, as it is to be published: teams, mailboxes and agents that do not exist are mistakes, and so
+    are patterns that cost too much together.
 
     Raises PolicyError with all problems found, and never anything else.
     """
-    root = read_tree(text)
+    return _read(text, known)
+
+
+def load_published(text: str) -> PolicyDocument:
+    """Read a policy that was taken once. It does not go bad by what later releases find wrong with its texts, and a pattern
+    that RE2 does not take any more costs its rule, not the policy (`compile_policy`). Raises PolicyError for what no
+    release could have published.
+    """
+    return _read(text, PUBLISHED)
+
+
+def _read(text: str, context: Known | Published | None) -> PolicyDocument:
+    root = read_tree(text, lenient=context is PUBLISHED)
     if root.entries is None:
         raise PolicyError([Problem(root.line, root.column, "", _no_document(root, text))])
     empty = _Empty(text)
     empty.take_out(root, "")
     try:
-        document = PolicyDocument.model_validate(root.value(), context=known)
+        document = PolicyDocument.model_validate(root.value(), context=context)
     except ValidationError as error:
         found = [problem_of(detail, root) for detail in error.errors(include_url=False, include_input=False)]
         raise PolicyError([*empty.problems, *(p for p in found if not empty.explains(p))]) from None
     problems = [*empty.problems, *_names_twice(document, root)]
+    if not problems and isinstance(context, Known) and (costs := too_costly(document)):
+        problems = [Problem(1, 1, "", costs)]
     if problems:
         raise PolicyError(problems)
     return document

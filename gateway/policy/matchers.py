@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, mod
 from gateway.policy.cures import quote
 from gateway.policy.patterns import BadPattern, PatternBook, check_regex, fold_text
 from gateway.policy.patterns import Field as PatternField
-from gateway.policy.values import Model, Text, as_list, check_mailbox, mistake
+from gateway.policy.values import Model, Text, as_list, check_mailbox, is_published, mistake
 
 LONGEST_PATTERN = 2000
 """Characters. A longer wildcard could need more memory than RE2 may take; nobody reads it either."""
@@ -20,7 +20,9 @@ LONGEST_PATTERN = 2000
 _SLASHES = re.compile(r"/(.+)/([a-z]*)")
 
 
-def _regex(pattern: str) -> str:
+def _regex(pattern: str, info: ValidationInfo) -> str:
+    if is_published(info):
+        return pattern
     slashes = _SLASHES.fullmatch(pattern)
     if slashes:
         flag = "(?i)" if "i" in slashes.group(2) else ""
@@ -32,7 +34,9 @@ def _regex(pattern: str) -> str:
     return pattern
 
 
-def _pattern(value: str) -> str:
+def _pattern(value: str, info: ValidationInfo) -> str:
+    if is_published(info):
+        return value
     control = next((c for c in value if c < " " and c not in "\t\n\r"), None)
     if control is not None:
         message = f"this has the control character U+{ord(control):04X}: in double quotes a backslash begins an escape of YAML,"
@@ -42,8 +46,8 @@ def _pattern(value: str) -> str:
     return value
 
 
-def _wildcard(pattern: str) -> str:
-    if set(pattern) & set("*?"):
+def _wildcard(pattern: str, info: ValidationInfo) -> str:
+    if set(pattern) & set("*?") or is_published(info):
         return pattern
     if pattern.startswith(("%", "@")):
         raise mistake(f"a wildcard has * for any text: write {quote('*' + pattern.removeprefix('%'))}")
@@ -53,7 +57,9 @@ def _wildcard(pattern: str) -> str:
     )
 
 
-def _contained(pattern: str) -> str:
+def _contained(pattern: str, info: ValidationInfo) -> str:
+    if is_published(info):
+        return pattern
     if len(pattern) > 2 and pattern.strip("*") in (pattern[1:], pattern[:-1], pattern[1:-1]):  # "***" may be meant
         raise mistake(f"`contains` finds its text anywhere, and * as itself: write {quote(pattern.strip('*'))}")
     return pattern
@@ -97,8 +103,8 @@ class Matcher(Model):
         return self.exact or self.wildcard or self.contains or self.regex or ()
 
 
-def _matchers(value: Any) -> Any:
-    for item in as_list(value):
+def _matchers(value: Any, info: ValidationInfo) -> Any:
+    for item in () if is_published(info) else as_list(value):
         if isinstance(item, str) and re.fullmatch(r"\*[^*]+\*?|[^*]+\*", item.strip()):
             raise mistake(
                 f"a plain text is compared exactly; for a pattern write {{wildcard: {quote(item)}}}, "
@@ -111,8 +117,8 @@ def _listed(value: Any) -> Any:
     return tuple(x if isinstance(x, dict | tuple) else {"exact": x} for x in as_list(value))
 
 
-def _address_matchers(value: Any) -> Any:
-    for item in as_list(value):
+def _address_matchers(value: Any, info: ValidationInfo) -> Any:
+    for item in () if is_published(info) else as_list(value):
         if isinstance(item, str) and "*" in item:
             raise mistake(f"a plain text is compared exactly; for a pattern write {{wildcard: {quote(item)}}}")
         if isinstance(item, str) and item.strip():

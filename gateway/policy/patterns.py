@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import re2
@@ -21,6 +21,14 @@ BODY_CHARACTERS = 65536
 
 _PATTERN_MEMORY_BYTES = 8 * 1024 * 1024
 _SET_MEMORY_BYTES = 16 * 1024 * 1024
+_ALL_SINGLE_MEMORY_BYTES = 64 * 1024 * 1024
+"""For the automata of patterns that found no room in one set; each gets its share of it."""
+_LEAST_MEMORY_BYTES = 64 * 1024
+_BYTES_OF_INSTRUCTION = 24
+"""RE2 gives two thirds of a pattern's memory to its program, 16 octets an instruction."""
+
+MOST_INSTRUCTIONS = 10_000
+"""Of one pattern's program in RE2. `.{1,1000}` has 9,000; what people write has fewer than a hundred."""
 
 
 class BadPattern(ValueError):
@@ -69,11 +77,26 @@ def address_field(key: str, read: Callable[[Facts], tuple[str, ...]]) -> Field:
 
 
 def check_regex(pattern: str) -> None:
-    """Raises BadPattern when RE2 does not take the pattern (look-around, backreferences, repetitions over 1000)."""
+    """Raises BadPattern when RE2 does not take the pattern (look-around, backreferences, repetitions over 1000), or its
+    program has more than 10,000 instructions.
+    """
+    size = compiled(pattern).programsize
+    if size > MOST_INSTRUCTIONS:
+        raise BadPattern(
+            f"this pattern becomes {size:,} steps, and at most {MOST_INSTRUCTIONS:,} are taken: repeat less ({{1,20}} instead "
+            "of {1,200}), or use + and *"
+        )
+
+
+def compiled(pattern: str) -> re2._Regexp:
+    """The pattern as RE2 runs it. Raises BadPattern."""
     try:
-        re2.compile(pattern.encode("utf-8", "replace"), options=_options())
+        made = re2.compile(pattern.encode("utf-8", "replace"), options=_options())
     except re2.error as error:
         raise BadPattern(_why(error, pattern)) from None
+    if made.reverseprogramsize < 0:  # made late, and where it finds no memory RE2 says "no match"
+        raise BadPattern("RE2 finds no memory to run this pattern backwards: repeat less")
+    return made
 
 
 _REASONS = (
@@ -123,7 +146,9 @@ class PatternBook:
     _fields: dict[str, _Collected] = field(default_factory=dict)
 
     def add(self, where: Field, kind: str, pattern: str) -> int:
-        """The number of a pattern; `kind` is exact, wildcard, contains or regex."""
+        """The number of a pattern; `kind` is exact, wildcard, contains or regex. Raises BadPattern: a published policy can
+        meet an RE2 that does not take what an older one took.
+        """
         return self._fields.setdefault(where.key, _Collected(where)).add(kind, pattern)
 
     def compile(self) -> dict[str, FieldPatterns]:
@@ -135,26 +160,37 @@ class PatternBook:
 class _Collected:
     where: Field
     numbers: dict[tuple[str, str], int] = field(default_factory=dict)
+    singles: dict[int, re2._Regexp] = field(default_factory=dict)
 
     def add(self, kind: str, pattern: str) -> int:
-        return self.numbers.setdefault((kind, pattern), len(self.numbers))
+        number = self.numbers.get((kind, pattern))
+        if number is not None:
+            return number
+        number = len(self.numbers)
+        if kind != "exact":
+            self.singles[number] = compiled(self._written(kind, pattern))
+        self.numbers[kind, pattern] = number
+        return number
+
+    def _written(self, kind: str, pattern: str) -> str:
+        """The pattern as a regular expression of what it is compared with."""
+        if kind == "regex":
+            return pattern
+        folded = self.where.fold_pattern(pattern)
+        return wildcard_regex(folded) if kind == "wildcard" else re2.escape(folded)
 
     def compile(self) -> FieldPatterns:
-        fold = self.where.fold_pattern
         exact: dict[str, set[int]] = {}
-        folded: list[tuple[int, str]] = []
-        written: list[tuple[int, str]] = []
         for (kind, pattern), number in self.numbers.items():
             if kind == "exact":
                 exact.setdefault(self.where.fold(pattern), set()).add(number)
-            elif kind == "wildcard":
-                folded.append((number, wildcard_regex(fold(pattern))))
-            elif kind == "contains":
-                folded.append((number, re2.escape(fold(pattern))))
-            else:
-                written.append((number, pattern))
-        exact_numbers = {key: frozenset(numbers) for key, numbers in exact.items()}
-        return FieldPatterns(self.where, exact_numbers, Matching.of(folded), Matching.of(written))
+        written = {number for (kind, _), number in self.numbers.items() if kind == "regex"}
+        return FieldPatterns(
+            self.where,
+            {key: frozenset(numbers) for key, numbers in exact.items()},
+            Matching.of({n: p for n, p in self.singles.items() if n not in written}),
+            Matching.of({n: p for n, p in self.singles.items() if n in written}),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,10 +222,10 @@ class Matching:
     together: re2.Set | None
 
     @classmethod
-    def of(cls, patterns: Iterable[tuple[int, str]]) -> Matching:
-        listed = [(number, p.encode("utf-8", "replace")) for number, p in patterns]
-        compiled = tuple((number, re2.compile(p, options=_options())) for number, p in listed)
-        return cls(compiled, _set_of([p for _, p in listed]) if len(listed) > 1 else None)
+    def of(cls, patterns: Mapping[int, re2._Regexp]) -> Matching:
+        together = _set_of([p.pattern for p in patterns.values()]) if len(patterns) > 1 else None
+        singles = patterns if together is not None or len(patterns) == 1 else _within_memory(patterns)
+        return cls(tuple(singles.items()), together)
 
     def match(self, text: str) -> frozenset[int]:
         if not self.patterns:
@@ -200,6 +236,22 @@ class Matching:
             if len(self.patterns) in found:
                 return frozenset(self.patterns[i][0] for i in found if i < len(self.patterns))
         return frozenset(number for number, pattern in self.patterns if pattern.search(raw))
+
+
+def _within_memory(patterns: Mapping[int, re2._Regexp]) -> dict[int, re2._Regexp]:
+    """The same patterns, whose automata together keep to a bound: with less of it RE2 is slower, and as right."""
+    share = _ALL_SINGLE_MEMORY_BYTES // max(1, len(patterns))
+    return {number: _bounded(pattern, share) for number, pattern in patterns.items()}
+
+
+def _bounded(pattern: re2._Regexp, share: int) -> re2._Regexp:
+    needed = _LEAST_MEMORY_BYTES + 2 * _BYTES_OF_INSTRUCTION * max(pattern.programsize, pattern.reverseprogramsize)
+    if max(share, needed) >= _PATTERN_MEMORY_BYTES:
+        return pattern
+    try:
+        return re2.compile(pattern.pattern, options=_options(max(share, needed)))
+    except re2.error:  # parsed, it needs more for a moment than its program does
+        return pattern
 
 
 def _set_of(patterns: list[bytes]) -> re2.Set | None:

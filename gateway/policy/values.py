@@ -46,6 +46,20 @@ class Known:
     customer_templates: frozenset[str] | None = None
 
 
+class Published:
+    """The context of a document that is live or was: it stays good, whatever a newer release thinks of how it is written, and
+    whatever a newer RE2 thinks of its patterns.
+    """
+
+
+PUBLISHED = Published()
+
+
+def is_published(info: ValidationInfo) -> bool:
+    """True when the document was taken already."""
+    return info.context is PUBLISHED
+
+
 def mistake(message: str) -> PydanticCustomError:
     """An error whose text is already meant for the writer; braces are pydantic's formatting, so they go in as context."""
     return PydanticCustomError("mistake", "{message}", {"message": message})

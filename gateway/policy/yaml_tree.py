@@ -92,6 +92,7 @@ class _Open:
 @dataclass(slots=True)
 class _Builder:
     text: str
+    lenient: bool
     problems: list[Problem] = field(default_factory=list)
     stack: list[_Open] = field(default_factory=list)
     root: Node | None = None
@@ -140,7 +141,7 @@ class _Builder:
 
     def _look_at(self, event: ScalarEvent) -> None:
         """Unquoted text that a word processor wrote: it would be taken, and match nothing."""
-        if not event.implicit[0]:
+        if not event.implicit[0] or self.lenient:
             return
         message = odd_characters(event.value, is_key=self._wants_key())
         if message:
@@ -199,16 +200,17 @@ class _Builder:
         raise PolicyError([*self.problems, Problem(line, column, self._path(), message)])
 
 
-def read_tree(text: str) -> Node:
+def read_tree(text: str, *, lenient: bool = False) -> Node:
     """The document as a tree; an empty text is an empty mapping.
 
     Raises PolicyError for what is no YAML, and for aliases, anchors, tags, duplicate keys, a second document, more than
-    256 KiB (looked at before anything is parsed) and nesting beyond 32 levels.
+    256 KiB (looked at before anything is parsed) and nesting beyond 32 levels; unless `lenient`, for characters that only
+    look like those of YAML, too.
     """
     size = len(text.encode("utf-8", "surrogatepass"))
     if size > MAX_BYTES:
         raise PolicyError([Problem(1, 1, "", f"the document has {size} bytes, more than {MAX_BYTES}: shorten it")])
-    builder = _Builder(text)
+    builder = _Builder(text, lenient)
     for event in _events(text):
         builder.take(event)
     if builder.problems:

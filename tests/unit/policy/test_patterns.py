@@ -12,6 +12,7 @@ from gateway.policy.patterns import (
     PatternBook,
     address_field,
     check_regex,
+    compiled,
     fold_address_pattern,
     fold_text,
     text_field,
@@ -112,7 +113,7 @@ def test_only_the_first_65536_characters_are_read():
 
 
 def test_a_set_that_runs_out_of_memory_while_matching_is_answered_by_the_single_patterns():
-    listed = [(n, f"foo{n}.*bar") for n in range(50)]
+    listed = {n: compiled(f"foo{n}.*bar") for n in range(50)}
     healthy = Matching.of(listed)
 
     class Exhausted:
@@ -125,7 +126,7 @@ def test_a_set_that_runs_out_of_memory_while_matching_is_answered_by_the_single_
 
 def test_patterns_too_big_for_one_set_are_matched_one_by_one(monkeypatch):
     monkeypatch.setattr(patterns, "_SET_MEMORY_BYTES", 1 << 14)
-    matching = Matching.of([(n, f"foo{n}.*bar.*baz") for n in range(500)])
+    matching = Matching.of({n: compiled(f"foo{n}.*bar.*baz") for n in range(500)})
     assert matching.together is None
     assert matching.match("foo77 bar baz") == {7, 77}
 
