@@ -1,4 +1,6 @@
-"""`attachment: {name|type|bytes_over}`: one attached file has all of what is asked. Images in the text do not count."""
+"""`attachment: {name|type|bytes_over}`: one attached file has all of what is asked. Images in the text do not count; a type is
+also that of what lies in the file, at any depth.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +8,18 @@ from typing import Any
 
 from pydantic import model_validator
 
+from gateway.core.addresses import without_controls
 from gateway.core.decision import Facts
-from gateway.core.reports import PartReport
+from gateway.core.reports import InnerFile, PartReport
 from gateway.policy.condition import Test, shown
-from gateway.policy.file_kinds import FileTypes, spelled
+from gateway.policy.file_kinds import BUNDLES, FileTypes, class_of, spelled
 from gateway.policy.matchers import Matchers, Wanted
 from gateway.policy.patterns import PatternBook, text_field
 from gateway.policy.reading import Reading
 from gateway.policy.values import Bytes, Model, mistake
+
+_MADE_OF = frozenset({"xml", "bin", "rels", "txt", "html", "css"})
+"""Parts of OOXML, ODF and EPUB documents."""
 
 
 class AttachmentParams(Model):
@@ -56,13 +62,13 @@ class _Attachment:
                 wanted.numbers & reading.hits_in(_NAME, name) for name in _names(reading.facts, report)
             ):
                 return False
-            if types and types.isdisjoint(spelled(t) for t in report.types):
+            if types and types.isdisjoint(spelled(t) for t in report.types) and _inside(report, types) is None:
                 return False
             return params.bytes_over is None or report.size_bytes > params.bytes_over
 
         def saw(reading: Reading) -> str:
             files = sorted(_attached(reading.facts), key=lambda r: not fits(reading, r))
-            return shown(", ".join(_describe(r) for r in files[:20])) or "(none)"
+            return shown(", ".join(_describe(r, types) for r in files[:20])) or "(none)"
 
         return Test(lambda r: any(fits(r, report) for report in _attached(r.facts)), _expected(params, wanted), saw)
 
@@ -74,8 +80,24 @@ def _expected(params: AttachmentParams, wanted: Wanted | None) -> str:
     return ", ".join(pieces)
 
 
-def _describe(report: PartReport) -> str:
-    return f"{report.name or '(no name)'} ({'/'.join(report.types) or report.declared_type}, {report.size_bytes} bytes)"
+def _describe(report: PartReport, types: frozenset[str]) -> str:
+    inner = _inside(report, types)
+    within = f", in it {without_controls(inner.path)}" if inner else ""
+    kinds = "/".join(report.types) or report.declared_type
+    return f"{report.name or '(no name)'} ({kinds}, {report.size_bytes} bytes{within})"
+
+
+def _inside(report: PartReport, types: frozenset[str]) -> InnerFile | None:
+    """The first file in this one that is of these types. What every document is made of (pictures, XML) is none of its
+    contents; what an archive, an attached message or a winmail.dat carries is as if it were attached itself.
+    """
+    for inner in report.inside:
+        found = types.intersection(map(spelled, inner.types))
+        if inner.container not in BUNDLES:
+            found = {t for t in found if class_of(t) == "other" and t not in _MADE_OF}
+        if found:
+            return inner
+    return None
 
 
 CONDITION: Any = _Attachment()

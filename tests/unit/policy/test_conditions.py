@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.core.message import Address
-from gateway.core.reports import Path, Sender
+from gateway.core.reports import InnerFile, Path, Sender
 from gateway.policy.document import all_actions, all_conditions
 
 from .shapes import BILLING, CONTACT, SUPPORT, candidate, file, judged, leaf
@@ -175,3 +175,32 @@ def test_what_an_attachment_condition_expects_is_told():
     assert (
         judged(text, **FILES).hits[0].conditions[0].expected == 'name: exact "a.pdf", type: pdf or doc, over 1024 bytes'
     )
+
+
+def inner(path: str, container: str, *types: str, media: str = "other") -> InnerFile:
+    return InnerFile(path, container, types[0], media, types)
+
+
+def test_a_type_is_also_that_of_what_lies_in_a_file():
+    packed = file(2, "all.zip", "zip", inside=(inner("all.zip/a/b.tar/setup.exe", "tar", "exe"),))
+    assert trace("attachment: {type: exe}", files=(packed,)) == (
+        True,
+        "all.zip (zip, 1000 bytes, in it all.zip/a/b.tar/setup.exe)",
+    )
+    assert not holds("attachment: {type: pdf}", files=(packed,))
+    assert holds("attachment: {name: all.zip, type: exe}", files=(packed,))
+    assert not holds("attachment: {name: other.zip, type: exe}", files=(packed,))
+
+
+def test_what_a_document_is_made_of_is_not_attached_but_what_is_put_into_it_is():
+    parts = (
+        inner("a.docx/word/media/image1.png", "docx", "png", media="image"),
+        inner("a.docx/word/document.xml", "docx", "xml"),
+        inner("a.docx/word/embeddings/setup.exe", "docx", "exe"),
+    )
+    document = file(2, "a.docx", "docx", inside=parts)
+    assert not holds("attachment: {type: png}", files=(document,))
+    assert not holds("attachment: {type: xml}", files=(document,))
+    assert holds("attachment: {type: exe}", files=(document,))
+    zipped = file(2, "a.zip", "zip", inside=(inner("a.zip/x.png", "zip", "png", media="image"),))
+    assert holds("attachment: {type: png}", files=(zipped,))
