@@ -19,6 +19,7 @@ BENCHES = {
     "outbox": "notifications to a fast relay, and beside a dead one",
     "start": "time to ready",
     "policy_decide": "500 rules on one message",
+    "replay": "10,000 stored messages through another policy",
 }
 NEEDS = {"compare": tuple(PEERS), "intake": ("ours", "ours-postgres")}
 """Peers that a bench runs, where that is not only us."""
@@ -43,7 +44,7 @@ def main() -> None:
         sys.exit(2 if name else 0)
     arguments = sys.argv[2:]
     sys.argv = ["bench.install", *_peers_of(name, arguments)]
-    if "--help" not in arguments and name not in ("load", "policy_decide"):
+    if "--help" not in arguments and name not in ("load", "policy_decide", "replay"):
         install.main()
     sys.argv = [f"bench.{name}", *arguments]
     runpy.run_module(f"bench.{name}", run_name="__main__", alter_sys=True)
