@@ -68,7 +68,7 @@ def test_of_text_nothing_comes_from_the_html() -> None:
 
 
 def test_html_without_words_takes_no_text_away() -> None:
-    assert read("html", "See the picture.", '<img src="cid:a">').message.text.strip() == "See the picture."
+    assert read("html", "See the picture.", '<img src="cid:a"> ...').message.text.strip() == "See the picture."
 
 
 def test_a_long_text_is_compared_by_its_beginning_alone() -> None:
