@@ -18,7 +18,7 @@ from gateway.core.tokens import new_trace_id
 from gateway.parse import parse
 from gateway.policy.engine import Policy, compile_policy, decide
 from gateway.policy.explain import RuleTrace, explain
-from gateway.policy.loader import load
+from gateway.policy.loader import load, load_published
 from gateway.store.blobs import FileBlobs
 from gateway.store.directory import AccountEntry
 from gateway.store.engine import Store
@@ -58,7 +58,7 @@ async def judge_file(
         raise UnknownThing(f"there is no account {account!r}")
     version = entry.policy_version if policy_text is None else 0
     text = await line.store_pool(stored_policy, line.store, entry.id, version) if policy_text is None else policy_text
-    policy = compile_policy(load(text), version)
+    policy = ready(text, version)
     author = author_of(normalised(content)) if sender is None else sender
     return await judge_with(
         line, entry, policy, content, sender=author, recipient=recipient, client_ip=client_ip, helo=helo
@@ -93,8 +93,13 @@ def judge_stored(
     facts = stored_message(store, blobs, account_id, message_id).facts
     if facts is None:
         raise InvalidInput(f"message {message_id} was kept unread: nothing is known of it that a policy could judge")
-    policy = compile_policy(load(policy_text), version)
+    policy = ready(policy_text, version)
     return Judgement(facts, decide(facts, policy), tuple(explain(facts, policy)))
+
+
+def ready(text: str, version: int) -> Policy:
+    """Compiled; version 0 is a draft. Raises PolicyError."""
+    return compile_policy(load_published(text) if version else load(text), version)
 
 
 def stored_id(text: str) -> str | None:

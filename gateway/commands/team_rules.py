@@ -94,17 +94,19 @@ def _rules_alone(text: str) -> object:
 def _as_text(document: str, team: str, text: str) -> str | None:
     """None where `teams` is not written line by line."""
     lines, root = document.splitlines(), read_tree(document)
-    if root.is_null or (root.entries is not None and "teams" not in root.entries and not _is_flow(lines, root)):
+    if _is_flow(lines, root):
+        return None
+    if not root.entries or "teams" not in root.entries:
         return _joined([*lines, "teams:", f"  {_key(team)}:", *_indented(text, 4)])
-    teams = root.entries["teams"].node if root.entries else root
-    if _is_flow(lines, root) or not teams.entries or _is_flow(lines, teams):
+    teams = root.entries["teams"].node
+    if not teams.entries or _is_flow(lines, teams):
         return None
     depth = teams.column - 1
     below = [" " * depth + f"{_key(team)}:", *_indented(text, depth + 2)]
     if team in teams.entries:
-        first, end = _lines_of(lines, teams.entries, team, _end_of(lines, root.entries or {}, "teams"), depth)
+        first, end = _lines_of(lines, teams.entries, team, _end_of(lines, root.entries, "teams"), depth)
         return _joined([*lines[:first], *below, *lines[end:]])
-    _, end = _lines_of(lines, root.entries or {}, "teams", len(lines), 0)
+    _, end = _lines_of(lines, root.entries, "teams", len(lines), 0)
     return _joined([*lines[:end], *below, *lines[end:]])
 
 

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import select, update
 
 from gateway.commands import shadow
 from gateway.commands.publish import publish
 from gateway.commands.release import release
 from gateway.commands.schedule import publish_due, schedule
+from gateway.core.errors import UnknownThing
 from gateway.core.policy_notice import NOT_PUBLISHED, PROBATION
 from gateway.notify.folder import templates_folder
 from gateway.notify.render import Templates
 from gateway.outbox.preparing import Preparation
-from gateway.store import candidates, changes, outbox
+from gateway.store import candidates, changes, listing, outbox
 from gateway.store.policies import live_version, policy_text, versions
 from gateway.store.policy_notices import TOLD_AT, queue_probation_notices
 from gateway.store.tables import Outbox, Team
 from gateway.store.tables.columns import columns
 from tests.scenarios.test_replay import go_live
-from tests.servers.inprocess import Client, Gateway, numbered
+from tests.servers.inprocess import Client, Gateway, make_seed, numbered
+from tests.servers.postgres import postgres  # noqa: F401 - a fixture
 
 IGNORE = "rules: [{name: all, then: [ignore]}]"
 TAG = "rules: [{name: all, then: [{tag: [x]}]}]"
@@ -29,6 +33,28 @@ TO_FINANCE = "rules: [{name: all, then: [{route: finance}]}]"
 NOW = datetime.now(UTC)
 LATER = NOW + timedelta(hours=1)
 _o, _team = columns(Outbox), columns(Team)
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def seed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    server = request.getfixturevalue("postgres") if request.param == "postgres" else None
+    return make_seed(tmp_path_factory.mktemp(f"policies-{request.param}"), server)
+
+
+def test_a_teams_managers_are_those_named_last(gateway: Gateway) -> None:
+    store, account = at_hand(gateway)
+
+    def managers() -> list[str]:
+        return next(t["managers"] for t in listing.teams(store, account) if t["name"] == "support")
+
+    changes.set_managers(store, account, "support", ["ann@acme.test", "BOB@acme.test"])
+    assert managers() == ["ann@acme.test", "bob@acme.test"]
+    with pytest.raises(UnknownThing, match=r"fay@acme\.test is no agent of the team support; its agents: ann"):
+        changes.set_managers(store, account, "support", ["fay@acme.test"])
+    changes.set_managers(store, account, "support", ["bob@acme.test"])
+    assert managers() == ["bob@acme.test"]
+    changes.set_managers(store, account, "support", [])
+    assert managers() == []
 
 
 def at_hand(gateway: Gateway) -> tuple[Any, str]:

@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import Depends, Response
 
 from gateway.commands import shadow
-from gateway.commands.judge import Judgement, author_of, judge_stored, judge_with
+from gateway.commands.judge import Judgement, author_of, judge_stored, judge_with, ready
 from gateway.commands.judgement import json_of as judged
 from gateway.commands.publish import check
 from gateway.commands.receive import normalised
@@ -18,8 +18,7 @@ from gateway.commands.replay import replay
 from gateway.commands.shadow import Shadow
 from gateway.core.clock import now
 from gateway.core.errors import TooComplex
-from gateway.policy.engine import Policy, compile_policy
-from gateway.policy.loader import load
+from gateway.policy.engine import Policy
 from gateway.store.events import moment
 from gateway.store.facts import UnreadableFacts
 from gateway.store.history import count_of_history
@@ -98,7 +97,7 @@ async def _of_raw(parts: Parts, caller: Caller, order: PolicyToTest, raw: bytes)
     def prepared() -> tuple[Policy, str]:
         text, version = _text(parts, caller, order)
         sender = author_of(normalised(raw)) if order.sender is None else order.sender
-        return compile_policy(load(text), version), sender
+        return ready(text, version), sender
 
     try:
         policy, sender = await parts.pool(prepared)
