@@ -44,6 +44,7 @@ TEAMS = {
     "contact-centre": "service complaints",
     "default": "",
     "known-contacts": "support",
+    "language-teams": "support-de support-fr support",
     "pre-sales-after-sales": "pre-sales after-sales",
     "product-lines": "pumps valves support",
     "team-hub": "advisors accounting",
@@ -70,7 +71,9 @@ def decided(name: str, mailbox: str = "support", **changes: Any) -> Decision:
     """What the starter makes of new mail to a mailbox."""
     address = f"{mailbox}@acme.example"
     place = Mailbox(f"m-{mailbox}", address, mailbox, mailbox, None, None, mailbox == "support")
-    return decide(facts(mailboxes=(place,), **changes), compile_policy(load(text_of(name), known(name)), 1))
+    language = changes.pop("detected_language", "")
+    made = replace(facts(mailboxes=(place,), **changes), detected_language=language)
+    return decide(made, compile_policy(load(text_of(name), known(name)), 1))
 
 
 def of_kind(decision: Decision, *kinds: type) -> list[Any]:
@@ -352,3 +355,27 @@ def test_the_hub_sends_mail_where_it_belongs() -> None:
     assert target(invoice) == Route("accounting")
     assert len(of_kind(invoice, Note)) == 1
     assert decided("team-hub", automatic="list", is_list=True).disposition is Disposition.IGNORE
+
+
+# --- language teams ---
+
+
+@pytest.mark.parametrize(
+    ("changes", "team", "language"),
+    [
+        ({"detected_language": "de"}, "support-de", "de"),
+        ({"headers": (("Content-Language", "de-AT"),), "detected_language": "en"}, "support-de", "de"),
+        ({"detected_language": "fr"}, "support-fr", "fr"),
+        ({"detected_language": "es"}, "support-fr", "es"),
+    ],
+)
+def test_a_customer_is_answered_by_who_speaks_his_language(changes: dict[str, Any], team: str, language: str) -> None:
+    decision = decided("language-teams", **changes)
+    assert target(decision).teams == (team,)
+    assert of_kind(decision, Set) == [Set("language", language)]
+
+
+def test_what_nobody_speaks_is_read_by_people() -> None:
+    decision = decided("language-teams", detected_language="fi")
+    assert target(decision) == Route("support")
+    assert not of_kind(decision, Set)

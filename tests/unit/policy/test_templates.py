@@ -25,6 +25,7 @@ def test_the_default_spells_out_what_holds_when_nothing_is_written():
 
 def test_the_default_shows_every_key_of_its_sections():
     written = load(read("default.yaml"))
+    assert type(written).model_fields.keys() - written.model_fields_set == {"mailboxes"}
     for section in (written.accept, written.attachments, written.attachments.allow, written.virus):
         assert type(section).model_fields.keys() == section.model_fields_set
 
