@@ -9,6 +9,7 @@ from ipaddress import ip_address
 
 from gateway.commands.line import OpenLine
 from gateway.commands.receive import normalised
+from gateway.commands.replay import as_asked
 from gateway.core.addresses import BadAddress, parse_addr_spec
 from gateway.core.clock import now
 from gateway.core.decision import Decision, Facts
@@ -94,6 +95,7 @@ def judge_stored(
     if facts is None:
         raise InvalidInput(f"message {message_id} was kept unread: nothing is known of it that a policy could judge")
     policy = ready(policy_text, version)
+    facts = as_asked(facts, policy)
     return Judgement(facts, decide(facts, policy), tuple(explain(facts, policy)))
 
 

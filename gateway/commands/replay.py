@@ -111,7 +111,7 @@ def _facts_and_decision(message: PastMessage) -> tuple[Facts, Decision] | None:
         return None
 
 
-def _as_asked(facts: Facts, candidate: Policy) -> Facts:
+def as_asked(facts: Facts, candidate: Policy) -> Facts:
     """With the language of the words, where the candidate asks and nobody did when the message came."""
     if not candidate.asks_language or facts.detected_language:
         return facts
@@ -121,7 +121,7 @@ def _as_asked(facts: Facts, candidate: Policy) -> Facts:
 def _compared(
     message: PastMessage, facts: Facts, before: Decision, candidate: Policy, lived: _Lived
 ) -> Iterator[Changed]:
-    after = decide(_as_asked(facts, candidate), candidate)
+    after = decide(as_asked(facts, candidate), candidate)
     found = differences(before, after)
     if not found:
         return
