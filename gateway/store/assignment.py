@@ -13,13 +13,13 @@ from sqlalchemy import Connection, bindparam, func, select
 from gateway.core.decision import Assign, Effect, Route
 from gateway.core.ports import AgentCandidate, Strategy
 from gateway.store.roster import AgentEntry, Roster
-from gateway.store.tables import Membership, Ticket
+from gateway.store.tables import Membership, Participant, Ticket
 from gateway.store.tables.columns import columns
 
 WORKING = frozenset({"available", "in-email"})
 """Statuses whose agents are given mail."""
 
-_m, _k = columns(Membership), columns(Ticket)
+_m, _k, _p = columns(Membership), columns(Ticket), columns(Participant)
 
 _TURNS = select(_m.team_id, _m.agent_id, _m.last_turn).where(_m.account_id == bindparam("account"))
 _IN_WORK = ("open", "pending")
@@ -38,16 +38,38 @@ _TODAY = (
     .group_by(_k.assignee_id)
 )
 
+_NEWEST = 50
+"""How many of a customer's tickets are looked through for the agent who served him: one flood must not make each commit long."""
+_HIS_TICKETS = (
+    select(_p.ticket_id)
+    .where(_p.account_id == bindparam("account"), _p.address_key == bindparam("customer"))
+    .order_by(_p.ticket_id.desc())
+    .limit(_NEWEST)
+    .subquery()
+)
+_SERVED = (
+    select(_k.assignee_id)
+    .select_from(
+        _HIS_TICKETS.join(Ticket, (_k.account_id == bindparam("account")) & (_k.id == _HIS_TICKETS.c.ticket_id))
+    )
+    .where(_k.assignee_id.is_not(None))
+    .order_by(_k.id.desc())
+    .limit(1)
+)
+
 
 @dataclass(slots=True)
 class Staff:
-    """The agents of one account within this transaction: the counts move as the group's messages are assigned."""
+    """The agents of one account within this transaction: the counts move as the group's messages are assigned. `served` says
+    who last had a ticket of a customer, by canonical address; of those who are asked for.
+    """
 
     roster: Roster
     open: Counter[str] = field(default_factory=Counter)
     today: Counter[str] = field(default_factory=Counter)
     last_turns: dict[tuple[str, str], int] = field(default_factory=dict)
     turned: set[tuple[str, str]] = field(default_factory=set)
+    served: dict[str, str] = field(default_factory=dict)
 
     def agent(self, agent_id: str | None) -> AgentEntry | None:
         return self.roster.agents.get(agent_id or "")
@@ -96,6 +118,22 @@ def load_staff(
     return staff
 
 
+def load_served(connection: Connection, account_id: str, customers: Iterable[str]) -> dict[str, str]:
+    """The agent who last had a ticket of each of these customers (canonical addresses), as far as anybody had one."""
+    found: dict[str, str] = {}
+    for customer in customers:
+        agent = connection.execute(_SERVED, {"account": account_id, "customer": customer}).scalar()
+        if agent:
+            found[customer] = str(agent)
+    return found
+
+
+def wants_last_agent(effects: Iterable[Effect]) -> bool:
+    """An assignment, or what it falls back to, asks for him first."""
+    asked = [e for e in effects if isinstance(e, Assign)]
+    return any(e.last_agent_first or (e.otherwise and wants_last_agent([e.otherwise])) for e in asked)
+
+
 def start_of_day(now: datetime, timezone: str) -> datetime:
     """Midnight in the account's time zone."""
     try:
@@ -113,12 +151,18 @@ def strategies_of(effects: Iterable[Effect], strategies: Mapping[str, Strategy])
 
 
 def assign(
-    effects: Iterable[Effect], staff: Staff, strategies: Mapping[str, Strategy], default_team: str | None, turn: int
+    effects: Iterable[Effect],
+    staff: Staff,
+    strategies: Mapping[str, Strategy],
+    default_team: str | None,
+    turn: int,
+    customer: str = "",
 ) -> Assignment:
     """Carry out Route and Assign; without either the ticket goes unassigned to `default_team` (an id).
 
     Where no agent of the named teams is at work, `otherwise` is tried; where that has nobody either, the ticket goes
-    unassigned to the first of the teams. `turn` is the number the chosen agent's turn gets.
+    unassigned to the first of the teams. `turn` is the number the chosen agent's turn gets, `customer` the canonical address
+    of whoever `last_agent_first` means.
     """
     for effect in effects:
         if isinstance(effect, Route):
@@ -126,7 +170,7 @@ def assign(
         if isinstance(effect, Assign) and effect.agent:
             return _to_agent(effect.agent, staff, default_team)
         if isinstance(effect, Assign):
-            return _by_strategy(effect, staff, strategies, default_team, turn)
+            return _by_strategy(effect, staff, strategies, default_team, turn, customer)
     return Assignment(default_team, None)
 
 
@@ -139,7 +183,12 @@ def _to_agent(address: str, staff: Staff, default_team: str | None) -> Assignmen
 
 
 def _by_strategy(
-    effect: Assign, staff: Staff, strategies: Mapping[str, Strategy], default_team: str | None, turn: int
+    effect: Assign,
+    staff: Staff,
+    strategies: Mapping[str, Strategy],
+    default_team: str | None,
+    turn: int,
+    customer: str,
 ) -> Assignment:
     named = [staff.roster.team_ids[t] for t in effect.teams if t in staff.roster.team_ids]
     teams = named or ([default_team] if default_team else [])
@@ -150,9 +199,13 @@ def _by_strategy(
                 last = staff.last_turns.get((team, agent.id), 0)
                 counts = staff.open[agent.id], staff.today[agent.id]
                 candidates[agent.id] = AgentCandidate(agent.id, agent.address, *counts, last)
-    chosen = strategies[effect.strategy].choose(tuple(candidates.values())) if candidates else None
+    chosen = candidates.get(staff.served.get(customer, "")) if effect.last_agent_first else None
+    if chosen is None and candidates:
+        chosen = strategies[effect.strategy].choose(tuple(candidates.values()))
     if chosen is None:
-        other = assign([effect.otherwise], staff, strategies, default_team, turn) if effect.otherwise else None
+        other = (
+            assign([effect.otherwise], staff, strategies, default_team, turn, customer) if effect.otherwise else None
+        )
         return other if other and other.agent else Assignment(teams[0] if teams else default_team, None)
     team = next(t for t in teams if chosen.id in staff.roster.members.get(t, ()))
     staff.last_turns[team, chosen.id] = turn

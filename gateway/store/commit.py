@@ -139,7 +139,7 @@ class Commit:
         account = group.accounts[filing.account_id]
         staff = group.staff[filing.account_id]
         mailbox_id, team = _home(staff.roster, facts, decision)
-        assignment = self._assign(group, filing.account_id, decision, team)
+        assignment = self._assign(group, filing, decision, team)
         ticket = Joined(new_id(), account.take_number(), "open", assignment.team_id, None, group.now)
         ticket.assignee_id = assignment.agent.id if assignment.agent else None
         group.add_ticket(filing, facts, ticket, mailbox_id=mailbox_id, **_fields(decision))
@@ -154,12 +154,13 @@ class Commit:
         steps += self._forward(group, filing, decision, facts, ticket)
         return ticket, steps
 
-    def _assign(self, group: Group, account_id: str, decision: Decision, team: str | None) -> Assignment:
+    def _assign(self, group: Group, filing: Filing, decision: Decision, team: str | None) -> Assignment:
         """`team` is who has the ticket where the decision names nobody."""
-        account, staff = group.accounts[account_id], group.staff[account_id]
-        assignment = assign(decision.effects, staff, self._strategies, team, account.turn + 1)
+        account, staff, customer = group.accounts[filing.account_id], group.staff[filing.account_id], filing.customer
+        assignment = assign(decision.effects, staff, self._strategies, team, account.turn + 1, customer)
         if assignment.agent:
             account.turn += 1
+            staff.served[customer] = assignment.agent.id
         return assignment
 
     def _acknowledge(
@@ -182,7 +183,7 @@ class Commit:
         staff = group.staff[filing.account_id]
         if decision.ticket is TicketChoice.JOIN:
             ticket.reopen()
-        assignment = self._assign(group, filing.account_id, decision, ticket.team_id)
+        assignment = self._assign(group, filing, decision, ticket.team_id)
         moved: dict[str, object] = {}
         if any(isinstance(e, ToMailbox) for e in decision.effects):
             moved["mailbox_id"], _ = _home(staff.roster, facts, decision)
@@ -232,7 +233,7 @@ class Commit:
         if rank < twin.rank and ticket.is_untouched:
             staff = group.staff[filing.account_id]
             mailbox_id, team = _home(staff.roster, facts, decision)
-            assignment = self._assign(group, filing.account_id, decision, team)
+            assignment = self._assign(group, filing, decision, team)
             # a copy's move is part of the making: counted as a change, it would keep a third copy from its place
             moved = _given(ticket, assignment, group.now) | {"updated_at": ticket.created_at}
             group.touch(filing.account_id, ticket, mailbox_id=mailbox_id, **moved, **_fields(decision))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gateway.core.addresses import canonical
 from gateway.core.decision import Decision, Disposition, Facts
 from gateway.core.envelope import Envelope
 from gateway.core.forwarder import Forwarder, Remark
@@ -64,6 +65,11 @@ class Filing:
     @property
     def kept(self) -> Kept:
         return KEPT_AS[self.decision.disposition] if self.decision else Kept.PARKED
+
+    @property
+    def customer(self) -> str:
+        """The author's canonical address, empty where there is none."""
+        return canonical(self.facts.message.author.address) if self.facts and self.facts.message.author else ""
 
     @property
     def reason(self) -> Reason:

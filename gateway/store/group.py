@@ -18,7 +18,14 @@ from gateway.core.outcome import Reason
 from gateway.core.ports import Strategy
 from gateway.core.reports import ScanReport, ScanStatus
 from gateway.core.trace import Step, TransactionRecord, record_of
-from gateway.store.assignment import Staff, load_staff, start_of_day, strategies_of
+from gateway.store.assignment import (
+    Staff,
+    load_served,
+    load_staff,
+    start_of_day,
+    strategies_of,
+    wants_last_agent,
+)
 from gateway.store.directory import SYSTEM
 from gateway.store.events import event_object
 from gateway.store.facts import dump_decision, dump_facts
@@ -187,7 +194,10 @@ class Group:
         roster = rosters.of(self.connection, account.id, account.change)
         asked = [s for f in filings if f.decision for s in strategies_of(f.decision.effects, strategies)]
         day = start_of_day(self.now, account.timezone)
-        self.staff[account.id] = load_staff(self.connection, account.id, roster, day, asked)
+        staff = load_staff(self.connection, account.id, roster, day, asked)
+        customers = {f.customer for f in filings if f.decision and wants_last_agent(f.decision.effects)}
+        staff.served = load_served(self.connection, account.id, sorted(customers - {""}))
+        self.staff[account.id] = staff
 
     def _load_budget(self, filings: Sequence[Filing]) -> None:
         """Of one account."""

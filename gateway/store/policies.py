@@ -73,8 +73,8 @@ def versions(store: Store, account_id: str) -> list[dict[str, Any]]:
 
 def diff(store: Store, account_id: str, first: int, second: int) -> str:
     """What changed from one version to another, as a unified diff; empty where nothing did. Raises UnknownThing."""
-    texts = [policy_text(store, account_id, version).splitlines() for version in (first, second)]
-    lines = difflib.unified_diff(*texts, f"version {first}", f"version {second}", lineterm="")
+    before, after = (policy_text(store, account_id, version).splitlines() for version in (first, second))
+    lines = difflib.unified_diff(before, after, f"version {first}", f"version {second}", lineterm="")
     return "\n".join(lines)
 
 

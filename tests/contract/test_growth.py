@@ -106,6 +106,15 @@ def test_filing_a_message_reads_no_more_rows_however_many_there_are(desk: Desk, 
     assert long_ways(desk.store, seen) == []
 
 
+def test_the_agent_who_served_a_customer_last_is_found_without_reading_all_tickets(desk: Desk) -> None:
+    policy = "rules: [{then: [{assign: {team: support, last_agent_first: true}}]}]"
+    desk.file(numbered(0), policy=policy)
+    with statements(desk.store) as seen:
+        desk.file(numbered(1), policy=policy)
+    assert any("JOIN ticket" in s and "assignee_id IS NOT NULL" in s for s, _ in seen)
+    assert long_ways(desk.store, seen) == []
+
+
 def test_sending_what_is_owed_reads_no_more_rows_however_many_there_are(desk: Desk) -> None:
     for n in range(3):
         desk.file(numbered(n))
