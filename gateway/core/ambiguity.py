@@ -21,6 +21,7 @@ ENCODED_MULTIPART: Final = "encoded-multipart"
 ENCODED_MESSAGE: Final = "encoded-message"
 BASE64_BEHIND_PADDING: Final = "base64-behind-padding"
 BASE64_WITH_OTHERS: Final = "base64-with-other-characters"
+QUOTED_WITH_BLANKS: Final = "quoted-printable-with-blanks-behind-breaks"
 UUENCODE: Final = "uuencoded-file-in-text"
 YENC: Final = "yenc-file-in-text"
 BINHEX: Final = "binhex-file-in-text"
@@ -48,6 +49,8 @@ AMBIGUOUS: Final[dict[str, str]] = {
     BASE64_BEHIND_PADDING: "a file in base64 goes on behind its end",
     # RFC 2045 section 6.8 has them skipped; some decoders stop there, and `-` and `_` are digits to others
     BASE64_WITH_OTHERS: "a file in base64 has characters in it that are not base64",
+    # RFC 2045 section 6.7 has blanks at the end of a line taken away; to some decoders the break before them is none then
+    QUOTED_WITH_BLANKS: "a file in quoted-printable has blanks behind its soft line breaks",
     # older readers make a file of it, scanners take it for text
     UUENCODE: "the text holds a file in uuencode",
     YENC: "the text holds a file in yEnc",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 from gateway.core.ambiguity import BINHEX, UUENCODE, YENC
 from gateway.parse.defects import Defects
@@ -28,14 +29,26 @@ _BEGIN = re.compile(rb"begin")
 
 def note_files_in_text(octets: bytes, defects: Defects, start: int = 0, end: int | None = None) -> None:
     """Adds a defect for each kind of file found between `start` and `end`."""
-    end = len(octets) if end is None else end
+    for defect, _ in _files(octets, start, len(octets) if end is None else end):
+        defects.add(defect)
+
+
+def before_files(text: str) -> str:
+    """What stands before the first file in the text; all of it where there is none."""
+    octets = text.encode("utf-8", "surrogatepass")
+    first = min((at for _, at in _files(octets, 0, len(octets))), default=len(octets))
+    return octets[:first].decode("utf-8", "surrogatepass")
+
+
+def _files(octets: bytes, start: int, end: int) -> Iterator[tuple[str, int]]:
+    """The first of each kind: its defect, and where it begins."""
     if _BEGIN.search(octets, start, end):
-        if any(_is_uuencoded(octets, at, end) for at in _at_line_starts(octets, b"begin", start, end)):
-            defects.add(UUENCODE)
-        if any(_YENC.match(octets, at, end) for at in _at_line_starts(octets, b"=ybegin ", start, end)):
-            defects.add(YENC)
-    if any(_BINHEX.match(octets, at, end) for at in _at_line_starts(octets, _BINHEX_LINE, start, end)):
-        defects.add(BINHEX)
+        uu = (at for at in _at_line_starts(octets, b"begin", start, end) if _is_uuencoded(octets, at, end))
+        yenc = (at for at in _at_line_starts(octets, b"=ybegin ", start, end) if _YENC.match(octets, at, end))
+        yield from ((UUENCODE, at) for at in islice(uu, 1))
+        yield from ((YENC, at) for at in islice(yenc, 1))
+    binhex = (at for at in _at_line_starts(octets, _BINHEX_LINE, start, end) if _BINHEX.match(octets, at, end))
+    yield from ((BINHEX, at) for at in islice(binhex, 1))
 
 
 def _at_line_starts(octets: bytes, wanted: bytes, start: int, end: int) -> Iterator[int]:

@@ -12,9 +12,7 @@ from gateway.core.reports import PartReport
 from gateway.parse import decode_part, parse
 from gateway.scan import filetypes
 from gateway.scan.inside.entry import Budget
-from gateway.scan.inside.walk import Inside, is_container, look_inside
-
-_BY_WORD = frozenset({"eml", "mht", "tnef"})
+from gateway.scan.inside.walk import Inside, is_container, look_inside, read_as
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +76,7 @@ class Files:
         )
 
     def _read_as(self, report: PartReport) -> filetypes.Content:
-        """Attached messages have no signature: what is called or declared one is read as one by mail programs."""
-        looked = self._seen[report.n].looked
-        also = tuple(t for t in report.types if t in _BY_WORD and t not in looked.types)
-        return replace(looked, types=(*looked.types, *also)) if also else looked
+        return read_as(self._seen[report.n].looked, report.types)
 
 
 def parse_and_see(content: bytes) -> tuple[ParsedMessage, Files]:

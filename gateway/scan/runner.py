@@ -18,7 +18,7 @@ from gateway.scan.files import Files
 from gateway.scan.inside.entry import SECONDS
 
 PARTS_SEARCHED = 50
-"""How many attachments are scanned one by one to find the infected one; more than that and it is `message` alone."""
+"""How many parts are scanned one by one to find all infected ones; of a message with more it is `message` alone."""
 
 SCANNER_OFF = "scanner-off"
 ARCHIVE = "archive"
@@ -56,8 +56,7 @@ class ScanRunner:
         findings = tuple(f for result in (*said, *looked) for f in result.findings)
         if status is ScanStatus.INFECTED:
             guilty = [scanner for scanner, result in results if _says_infected_but_not_where(result)]
-            attachments = [p for p in message.parts if p.is_attachment]
-            findings += await self._where(content, attachments, guilty)
+            findings += await self._where(content, message.parts, guilty)
         if _says_encrypted(results):
             parts = _at_least_one_encrypted(parts)
         facts = tuple(fact for _, result in results for fact in result.facts)
@@ -87,10 +86,10 @@ class ScanRunner:
         results = await asyncio.gather(*(ask(scanner, content, mail) for scanner in self._scanners))
         return list(zip(self._scanners, results, strict=True))
 
-    async def _where(self, content: bytes, attachments: list[Part], guilty: list[Scanner]) -> tuple[Finding, ...]:
-        """The attachments that are infected when scanned by themselves; none when it is the message as a whole."""
+    async def _where(self, content: bytes, parts: Sequence[Part], guilty: list[Scanner]) -> tuple[Finding, ...]:
+        """The parts that are infected when scanned by themselves, text too; none when it is the message as a whole."""
         found: list[Finding] = []
-        for part in attachments[:PARTS_SEARCHED] if guilty else ():
+        for part in parts if guilty and len(parts) <= PARTS_SEARCHED else ():
             data = await self._offload(decode_part, content, part)
             for scanner in guilty:
                 result = await ask(scanner, data, Mail())

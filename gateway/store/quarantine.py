@@ -70,6 +70,8 @@ def quarantined_message(store: Store, account_id: str, message_id: str) -> Json:
             raise UnknownThing(f"message {message_id} is {row.disposition}, not {Kept.QUARANTINED.value}")
         waiting = _waiting(connection, account_id, row, _days(connection, account_id))
     shown = queries.message_object(row) | waiting | {"why": list(_why(row)), "headers": _headers(row)}
+    if waiting["infected"]:  # said by the scan of a later day, too
+        shown |= {"text": "", "text_new": ""}
     text = str(shown["text"])
     preview: Json = _washed(shown | {"text": text[:TEXT_CHARACTERS], "text_is_cut": len(text) > TEXT_CHARACTERS})
     return preview

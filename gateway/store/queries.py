@@ -16,6 +16,7 @@ from gateway.store.blobs import FileBlobs
 from gateway.store.engine import Store
 from gateway.store.events import lines_of, moment
 from gateway.store.facts import load_decision, load_facts
+from gateway.store.shown_text import is_withheld, shown_text
 from gateway.store.tables import (
     Account,
     Agent,
@@ -181,9 +182,11 @@ def message(store: Store, account: str, message_id: str, blobs: FileBlobs | None
 
 def _html(store: Store, blobs: FileBlobs | None, account: str, row: Any) -> str | None:
     """The message's HTML, sanitised; read from the raw message, which is the truth. None for parked mail, mail without
-    HTML or of which the text was taken, and where the raw message cannot be read just now or is not wanted (no `blobs`).
+    HTML or of which the text was taken, infected mail in quarantine, and where the raw message cannot be read just now or is
+    not wanted (no `blobs`).
     """
-    if row.facts is None or blobs is None or load_facts(row.facts).body == "text":
+    facts = load_facts(row.facts) if row.facts and blobs else None
+    if facts is None or blobs is None or facts.body == "text" or is_withheld(row.disposition, facts):
         return None
     try:
         content = raw_content(store, blobs, account, row.id)
@@ -221,8 +224,8 @@ def message_object(row: Any) -> Json:
         "rules": decision["hits"] if decision else [],
         "policy_version": row.policy_version,
         "authentication_results": row.results_header,
-        "text": facts.message.text if facts else "",
-        "text_new": facts.message.text_new if facts else "",
+        "text": shown_text(facts.message.text, row.disposition, facts) if facts else "",
+        "text_new": shown_text(facts.message.text_new, row.disposition, facts) if facts else "",
     }
 
 

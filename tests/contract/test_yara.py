@@ -76,7 +76,7 @@ async def test_an_attachment_that_matches_is_infected_and_named(rules):
 async def test_the_text_of_a_message_is_looked_at_as_it_came(rules):
     async with scanner(rules) as made:
         found = await report(mail(("text/plain", "a.txt", b"x")).replace(b"hello", b"OVERDUE invoice"), made)
-        assert found.findings == (Finding("yara", "Says_Overdue"),)
+        assert found.findings == (Finding("yara", "Says_Overdue"), Finding("yara", "Says_Overdue", "1"))
         assert (await report(mail(("text/plain", "a.txt", b"x")), made)).status is ScanStatus.CLEAN
         assert (await made.scan(b"", Mail())).status is ScanStatus.CLEAN
 

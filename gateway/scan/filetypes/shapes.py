@@ -178,11 +178,37 @@ def _ttf(data: bytes) -> tuple[str, ...]:
     return ("ttf",) if len(data) > 28 and data[4] == 0 and 3 <= data[5] <= 64 and data[12:16].isascii() else ()
 
 
+_OID_SIGNED, _OID_DATA = (bytes.fromhex(f"06092a864886f70d0107{n}") for n in ("02", "01"))
+_CMS = re.compile(
+    rb"\x30[\x80-\x84][\x00-\xff]{0,4}\x06(?:\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07|\x0b\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x01)"
+)
+"""ContentInfo (RFC 5652 section 3) of any length and kind: its first member is an OID of PKCS #7, or of S/MIME."""
+_CMS_WITH_CONTENT = re.compile(re.escape(_OID_DATA) + rb"\xa0[\x00-\xff]{1,5}?[\x04\x24]")
+_CMS_WITHIN = 1024
+
+
+def _cms(data: bytes) -> tuple[str, ...]:
+    """Signed data with the content in it, or enveloped or compressed data; a signature alone carries nothing."""
+    if not _CMS.match(data):
+        return ()
+    alone = _OID_SIGNED in data[:20] and not _CMS_WITH_CONTENT.search(data, 0, _CMS_WITHIN)
+    return () if alone else ("p7m",)
+
+
+def _lzma(data: bytes) -> tuple[str, ...]:
+    """No magic: a dictionary of a power of two, or half more, and a size that is unknown or that of a real file."""
+    dictionary, size = int.from_bytes(data[1:5], "little"), int.from_bytes(data[5:13], "little")
+    sound = dictionary >= 1 << 12 and dictionary.bit_count() <= 2
+    return ("lzma",) if len(data) > 13 and sound and (size == (1 << 64) - 1 or size < 1 << 38) else ()
+
+
 SHAPES: dict[str, Callable[[bytes], tuple[str, ...]]] = {
     "<mz>": _mz,
     "<cafebabe>": _cafebabe,
     "<swf>": _swf,
     "<bz2>": _bz2,
+    "<cms>": _cms,
+    "<lzma>": _lzma,
     "<skippable>": _skippable,
     "<z>": _z,
     "<arj>": _arj,

@@ -27,6 +27,8 @@ SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     (0, b"Cr24", "crx"),
     # compound documents and what carries other files
     (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "<ole>"),
+    (0, b"\x5d\x00", "<lzma>"),
+    *((0, bytes([0x30, length]), "<cms>") for length in range(0x80, 0x85)),
     (0, b"PK\x03\x04", "<zip>"),
     (0, b"PK\x05\x06", "<zip>"),
     (0, b"PK\x07\x08", "<zip>"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import starmap
 
@@ -20,7 +20,7 @@ NAME_CHARACTERS = 1024
 PATH_CHARACTERS = 500
 
 NOBODY_READS = frozenset(
-    "cab ace arj lha z lz lz4 zst iso udf vhd vhdx vmdk qcow2 img dmg wim squashfs cpio rpm deb ar pkg pst".split()  # noqa: SIM905 - reads better
+    "cab ace arj lha z lz lz4 zst iso udf vhd vhdx vmdk qcow2 img dmg wim squashfs cpio rpm deb ar pkg pst p7m lzma".split()  # noqa: SIM905 - reads better
 )
 """Types that carry other files and have no reader. OneNote's and PDF's do, too, but are documents to those who use them."""
 
@@ -39,6 +39,17 @@ class Inside:
     encrypted: bool = False
     macros: bool = False
     unscannable: str = ""
+
+
+_BY_WORD = frozenset({"eml", "mht", "tnef", "p7m"})
+
+
+def read_as(looked: filetypes.Content, types: tuple[str, ...]) -> filetypes.Content:
+    """What mail programs read a file as that has these types by its content, name and declaration: messages have no signature,
+    so what is called or declared one is one.
+    """
+    also = tuple(t for t in types if t in _BY_WORD and t not in looked.types)
+    return replace(looked, types=(*looked.types, *also)) if also else looked
 
 
 def is_container(looked: filetypes.Content) -> bool:
@@ -162,8 +173,8 @@ class _Walk:
         self.macros |= looked.macros
         if entry.content is None and not entry.encrypted:
             self._only_listed(types)
-        elif entry.content and is_container(looked):
-            self._go_down(entry, _File(entry.content, path(), looked, outer.depth + 1))
+        elif entry.content and is_container(read := read_as(looked, types)):
+            self._go_down(entry, _File(entry.content, path(), read, outer.depth + 1))
 
     def _go_down(self, entry: Entry, file: _File) -> None:
         if entry.cut:

@@ -25,12 +25,12 @@ class NonsenseReply(clamd.ResponseError):  # type: ignore[misc] # the package is
     """What came back is no reply of clamd's protocol."""
 
 
-async def instream(address: UnixAddress | TcpAddress, content: bytes) -> tuple[str, str]:
-    """Scan `content`: the status clamd gave (OK, FOUND or ERROR), and what it named.
+async def instream(address: UnixAddress | TcpAddress, content: bytes, before: bytes = b"") -> tuple[str, str]:
+    """Scan `content`, as if `before` stood at its beginning: the status clamd gave (OK, FOUND or ERROR), and what it named.
 
     Raises OSError, NonsenseReply, and `clamd.BufferTooLongError` over clamd's StreamMaxLength. Without end: give it one.
     """
-    reply, complete = await _ask(address, _frames(content))
+    reply, complete = await _ask(address, _frames(content, before))
     if reply.startswith(_SIZE_LIMIT):
         raise clamd.BufferTooLongError(reply)
     parsed = clamd.scan_response.match(reply)
@@ -151,11 +151,11 @@ async def _reply(sock: socket.socket) -> str:
     return reply[:-1].decode("utf-8", "replace").strip()
 
 
-def _frames(content: bytes) -> Iterator[bytes]:
+def _frames(content: bytes, before: bytes) -> Iterator[bytes]:
     """The request: `zINSTREAM`, then chunks that carry their length, then a length of zero. A small one is one frame,
     because every frame is a system call here and a wake-up there.
     """
-    head = b"zINSTREAM\0"
+    head = b"zINSTREAM\0" + (struct.pack("!L", len(before)) + before if before else b"")
     for at in range(0, len(content), CHUNK_BYTES):
         chunk = content[at : at + CHUNK_BYTES]
         last = struct.pack("!L", 0) if at + CHUNK_BYTES >= len(content) else b""

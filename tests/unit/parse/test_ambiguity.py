@@ -224,6 +224,10 @@ CASES: dict[str, tuple[str, bytes]] = {
         a.UUENCODE,
         multipart(TEXT, f"Content-Type: text/plain\nContent-Disposition: attachment\n\nbegin 644 a.exe\n{UU}"),
     ),
+    "a file with blanks behind soft breaks (clamd takes the break for text)": (
+        a.QUOTED_WITH_BLANKS,
+        part("Content-Type: a/b\nContent-Transfer-Encoding: quoted-printable", "ab= \ncd"),
+    ),
     "yEnc": (a.YENC, message(body="=ybegin line=128 size=12 name=a.exe\r\n)*+,-\r\n=yend size=12\r\n")),
     "yEnc in parts": (a.YENC, message(body="=ybegin part=1 line=128 size=9 name=a\n=ypart begin=1 end=9\n)*+\n")),
     "BinHex": (
@@ -277,6 +281,9 @@ HONEST: dict[str, bytes] = {
     "an attached message": part("Content-Type: message/rfc822\nContent-Transfer-Encoding: 8bit", "Subject: x\n\ny"),
     "an international message, encoded": part("Content-Type: message/global\nContent-Transfer-Encoding: base64"),
     "an encoded report": part("Content-Type: message/delivery-status\nContent-Transfer-Encoding: quoted-printable"),
+    "blanks at the end of a line of quoted-printable": part(
+        "Content-Type: a/b\nContent-Transfer-Encoding: quoted-printable", "a=\nb \n=3D \n"
+    ),
     "base64 without its padding": encoded("JVBERi0"),
     "blank lines behind padding": encoded("JVBERi0=\n\n \n"),
     "a footer behind text in base64": message(

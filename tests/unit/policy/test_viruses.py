@@ -46,11 +46,29 @@ def test_infected_quarantine():
     assert (decision.disposition, decision.reason) == (Disposition.QUARANTINE, Reason.VIRUS)
 
 
-def test_infected_strip_takes_every_file_when_the_scanner_names_none():
-    decision = judged("virus: {infected: strip}", status=ScanStatus.INFECTED, findings=EICAR, **FILES)
+HERE = (Finding("clamav", "Eicar-Test-Signature", "3"),)
+
+
+def test_infected_strip_takes_every_file_when_a_scanner_names_the_message_too():
+    decision = judged("virus: {infected: strip}", status=ScanStatus.INFECTED, findings=EICAR + HERE, **FILES)
     assert decision.disposition is Disposition.ACCEPT
     assert dispositions(decision) == [KEPT, STRIPPED, STRIPPED]
     assert decision.parts[1].reason == "a virus was found: Eicar-Test-Signature"
+
+
+@pytest.mark.parametrize(
+    "findings",
+    {
+        "nobody knows where": EICAR,
+        "in the text": (*EICAR, Finding("clamav", "Eicar-Test-Signature", "1")),
+        "in the text and a file": (*EICAR, *HERE, Finding("clamav", "Eicar-Test-Signature", "1")),
+        "one scanner knows where, another does not": (*HERE, Finding("yara", "Phish")),
+        "what could not be looked into is no place of it": (*EICAR, Finding("inside", "broken", "3")),
+    }.values(),
+)
+def test_the_text_of_infected_mail_went_on_where_files_were_stripped(findings):
+    decision = judged("virus: {infected: strip}", status=ScanStatus.INFECTED, findings=findings, **FILES)
+    assert (decision.disposition, decision.reason) == (Disposition.QUARANTINE, Reason.VIRUS)
 
 
 def test_infected_strip_takes_the_file_that_is_named():

@@ -16,7 +16,7 @@ from gateway.core.reports import Finding, ScanStatus
 from gateway.parse import message, transfer
 from gateway.scan import runner
 from gateway.scan.files import parse_and_see
-from gateway.scan.runner import ScanRunner, combined
+from gateway.scan.runner import PARTS_SEARCHED, ScanRunner, combined
 from tests.unit.scan.filetypes import samples as make
 
 
@@ -148,9 +148,21 @@ async def test_the_infected_file_is_named_beside_the_message():
     report = await report_of(mail(*files), scanner, scanner_of_raw)
     assert report.status is ScanStatus.INFECTED
     assert [f.where for f in report.findings] == ["message"]
-    raw = mail(*files).replace(b"hello", b"EVIL")
+    raw = mail(*files) + b"EVIL"  # behind the last part: neither text nor file
     report = await report_of(raw, scanner)
     assert [f.where for f in report.findings] == ["message", "3"]
+
+
+async def test_an_infected_text_is_named_like_a_file():
+    raw = mail(("application/pdf", "b.pdf", b"%PDF-1.4 EVIL")).replace(b"hello", b"EVIL")
+    report = await report_of(raw, Says(ScanStatus.INFECTED, infected_when=b"EVIL"))
+    assert [f.where for f in report.findings] == ["message", "1", "2"]
+
+
+async def test_of_more_parts_than_are_searched_none_is_named():
+    raw = mail(*[("application/pdf", "b.pdf", b"%PDF-1.4 EVIL")] * PARTS_SEARCHED)
+    report = await report_of(raw + b"EVIL", Says(ScanStatus.INFECTED, infected_when=b"EVIL"))
+    assert [f.where for f in report.findings] == ["message"]
 
 
 async def test_encryption_only_the_scanner_sees_holds_every_file_that_may_hide_it():

@@ -72,6 +72,7 @@ class Unpacked:
     cut: bool = False
     consumed: int = 0
     flaw: str = ""
+    streams: int = 1
 
 
 def unpack(source: memoryview, decompressor: Decompressor, share: Share, *, room: int = ENTRY_BYTES) -> Unpacked:
@@ -109,20 +110,21 @@ def unpack_members(content: bytes, magic: bytes, new: Callable[[], Decompressor]
     """
     source = memoryview(content)
     kept: list[bytes] = []
-    at, room = 0, STREAM_BYTES
+    at, room, streams = 0, STREAM_BYTES, 0
     while True:
+        streams += 1
         share.file()  # ten thousand streams, not millions of empty ones
         member = unpack(source[at:], new(), share, room=room)
         kept.append(member.content)
         room -= len(member.content)
         at += member.consumed
         if member.cut or member.flaw:
-            return Unpacked(b"".join(kept), cut=member.cut, flaw=member.flaw)
+            return Unpacked(b"".join(kept), cut=member.cut, flaw=member.flaw, streams=streams)
         if not content.startswith(magic, at):
             padding = _PADDING.match(content, at)
             at = padding.end() if padding else at
         if not content.startswith(magic, at):
-            return Unpacked(b"".join(kept), flaw=MORE_BEHIND if at < len(content) else "")
+            return Unpacked(b"".join(kept), flaw=MORE_BEHIND if at < len(content) else "", streams=streams)
 
 
 _SUFFIXES = {

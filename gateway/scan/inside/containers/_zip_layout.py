@@ -16,6 +16,7 @@ DISAGREE = "headers disagree"
 OVERLAP = "files overlap"
 MORE_THAN_ONE = "more than one archive"
 INCOMPLETE = "incomplete"
+LARGE_BEFORE = "ZIP64 sizes before a file, which scanners do not read"
 
 _LOCAL = struct.Struct("<4s5H3L2H")
 _SIGNATURE = b"PK\x03\x04"
@@ -32,6 +33,8 @@ class Local:
     header: int
     start: int
     agrees: bool
+    large: bool = False
+    """Its sizes stand in the ZIP64 field alone (4.5.3). clamd then calls the file clean without having unpacked it."""
 
 
 def local_of(data: bytes, entry: Entry, shift: int) -> Local | None:
@@ -44,7 +47,8 @@ def local_of(data: bytes, entry: Entry, shift: int) -> Local | None:
     if magic != _SIGNATURE or name_end + extra_bytes > len(data):
         return None
     start = name_end + extra_bytes
-    if 0xFFFFFFFF in (size, stored):
+    large = 0xFFFFFFFF in (size, stored)
+    if large:
         size, stored = large_numbers(data[name_end:start], (size, stored))
     agrees = (
         data[at + _LOCAL.size : name_end] == entry.raw_name
@@ -52,7 +56,7 @@ def local_of(data: bytes, entry: Entry, shift: int) -> Local | None:
         and not (flags ^ entry.flags) & _ENCRYPTED
         and _sizes_agree(flags, (size, stored), entry)
     )
-    return Local(at, start, agrees)
+    return Local(at, start, agrees, large and not flags & _SIZES_FOLLOW)
 
 
 def _sizes_agree(flags: int, sizes: tuple[int, int], entry: Entry) -> bool:
@@ -76,7 +80,9 @@ def flaw(data: bytes, directory: Directory, entries: Sequence[Entry], local_head
     if spans[0][0] and data.startswith(_SIGNATURE):
         return MORE_THAN_ONE
     gaps = [(0, spans[0][0]), *((end, start) for (_, end), (start, _) in pairwise(spans)), (directory.end, len(data))]
-    return MORE_THAN_ONE if any(_holds_a_file(data, start, end) for start, end in gaps) else ""
+    if any(_holds_a_file(data, start, end) for start, end in gaps):
+        return MORE_THAN_ONE
+    return LARGE_BEFORE if any(local is not None and local.large for local in local_headers) else ""
 
 
 def _directory_disagrees(directory: Directory, entries: Sequence[Entry]) -> bool:

@@ -15,3 +15,5 @@ def entries(content: bytes, share: Share) -> Iterator[Entry]:
     yield from _unpack.entries_of(unpacked, _unpack.unpacked_name(share.name))
     if unpacked.flaw:
         raise Unscannable(unpacked.flaw)
+    if unpacked.streams > 1:  # bunzip2 unpacks all of them, clamd the first one
+        raise Unscannable("several streams, of which scanners read the first")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from gateway.core.ambiguity import AMBIGUOUS
@@ -13,6 +14,11 @@ from gateway.scan.inside.entry import DEPTH, ENTRY_BYTES, Entry, Share, Unscanna
 from gateway.scan.inside.names import telling
 
 TYPES = frozenset({"eml", "mht"})
+
+_BEGINS_LIKE_ANOTHER = re.compile(
+    rb"BM|MM|MZ|PK|BZh|[CFZ]WS|GIF|ID3|EGGA|ITSF|OggS|RIF[FX]|Rar!|SZDD|xar!|0707|begin |%PDF-|%!PS|\{\\rt|\[aliases\]|#@~\^|\.RMF"
+)
+"""What makes a picture, a program or an archive of a file for clamd, and is the name of a field to mail programs."""
 
 
 def entries(content: bytes, share: Share) -> Iterator[Entry]:
@@ -34,7 +40,7 @@ def entries(content: bytes, share: Share) -> Iterator[Entry]:
                 yield Entry(name, body[:ENTRY_BYTES], cut=len(body) > ENTRY_BYTES, declared=part.declared_type)
             if _is_unseen_message(part, body):
                 messages.append((body, depth + 1))
-        unsure = unsure or _unsure(message)
+        unsure = unsure or _unsure(message, octets)
         if messages and depth > DEPTH:
             raise Unscannable(f"more than {DEPTH} containers within each other")
     if unsure:
@@ -55,7 +61,9 @@ def _is_unseen_message(part: Part, body: bytes) -> bool:
     return types_of_declared(part.declared_type) == ("eml",) and TYPES.isdisjoint(look(body).types)
 
 
-def _unsure(message: ParsedMessage) -> str:
+def _unsure(message: ParsedMessage, octets: bytes) -> str:
+    if _BEGINS_LIKE_ANOTHER.match(octets):
+        return "a message that begins like another file"
     if any(part.declared_type == "message/partial" for part in message.parts):
         return "a fragment of a message"
     if not AMBIGUOUS.keys().isdisjoint(message.defects):

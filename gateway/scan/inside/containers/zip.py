@@ -25,6 +25,8 @@ _METHODS = {
     1: "shrunk", 2: "reduced", 3: "reduced", 4: "reduced", 5: "reduced", 6: "imploded", 9: "deflate64", 10: "PKWARE imploded",
     16: "CMPSC", 18: "TERSE", 19: "LZ77", 20: "zstd", 93: "zstd", 94: "MP3", 96: "JPEG", 97: "WavPack", 98: "PPMd",
 }  # fmt: skip
+_SELDOM_READ = {_LZMA: "lzma", _XZ: "xz"}
+"""Looked into here; but what clamd cannot unpack, it calls clean."""
 _UNICODE_PATH = 0x7075
 
 
@@ -94,6 +96,8 @@ def _unpacked(reading: _Reading, header: zip_directory.Entry, local: Local) -> _
     source = reading.view[local.start : local.start + header.stored_bytes]
     if header.method == _STORED:
         return _stored(reading, header, source)
+    if header.method in _SELDOM_READ:
+        reading.found(f"packed as {_SELDOM_READ[header.method]}, which scanners do not read")
     decompressor, source = _decompressor(reading, header, source)
     if decompressor is None:
         return None

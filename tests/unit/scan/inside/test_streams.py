@@ -42,7 +42,7 @@ def test_suffixes(outer: str, inner: str) -> None:
 def test_members_one_after_another_are_one_file(kind: str) -> None:
     tar = make.tarred(("x.exe", EXE), ("y.txt", b"y"))
     found = look(PACKERS[kind](tar[:700]) + PACKERS[kind](tar[700:]), f"a.tar.{kind}")
-    assert found.unscannable == ""
+    assert found.unscannable == ("several streams, of which scanners read the first" if kind == "bz2" else "")
     assert paths(found) == [f"a.tar.{kind}/a.tar", f"a.tar.{kind}/a.tar/x.exe", f"a.tar.{kind}/a.tar/y.txt"]
 
 

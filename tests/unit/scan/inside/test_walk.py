@@ -219,3 +219,8 @@ def test_what_one_file_spends_the_next_has_no_more() -> None:
 def test_a_deadline_that_has_passed_ends_it() -> None:
     found = look(nested(3), spend=Budget(time.monotonic() - 1))
     assert found == Inside(unscannable="takes too long")
+
+
+def test_a_message_in_an_archive_was_taken_for_the_picture_it_began_like() -> None:
+    message = b"GIF89a: x\r\n" + b"From: a@customer.example\r\nTo: b@shop.example\r\nSubject: x\r\n\r\nhello\r\n"
+    assert look(make.zipped(("a.eml", message))).unscannable == "a message that begins like another file"

@@ -104,6 +104,13 @@ def test_structure_that_programs_read_differently_cannot_be_judged(case: str):
     assert "a.gif" in [e.name for e in found]
 
 
+@pytest.mark.parametrize("name", [b"GIF89a", b"MZ", b"ID3", b"%PDF-1.4", b"{\\rtf1", b"BZh91AY&SY"])
+def test_clamd_took_a_message_for_a_picture_whose_first_field_was_called_like_one(name: bytes) -> None:
+    found, reason = read(eml, mixed(TEXT, EXE, header=name + b": x\r\n" + HEADER))
+    assert {entry.name for entry in found} == {"a.pdf", "a.exe"}
+    assert reason == "a message that begins like another file"
+
+
 def test_an_author_that_cannot_be_told_is_no_ambiguous_structure():
     """Returned messages often have such; who wrote an attached message proves nothing anyway."""
     header = b"From: MAILER-DAEMON\r\nFrom: a@b.example, c@d.example\r\nSubject: x\r\n"

@@ -1,0 +1,328 @@
+"""Archives and documents, honest ones and such as two programs read differently."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import shutil
+import struct
+import subprocess
+import tarfile
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.scenarios.airlock.letters import Disguise, attached, in64, multipart, text
+from tests.scenarios.airlock.structure import mail_with
+from tests.unit.scan.inside.archives import File, Zip, streamed, tarred, zipped
+from tests.unit.scan.inside.containers.compounds import attached as in_msg
+from tests.unit.scan.inside.containers.compounds import compound, packaged
+from tests.unit.scan.inside.containers.winmail import attachment, winmail
+
+NAME = "report.txt"
+
+
+def _zip(method: int) -> Callable[[bytes], bytes]:
+    return lambda p: zipped((NAME, p), method=method)
+
+
+def _zip_in_zip(depth: int) -> Callable[[bytes], bytes]:
+    def build(payload: bytes) -> bytes:
+        for _ in range(depth):
+            payload = zipped((f"{NAME}.zip", payload))
+        return payload
+
+    return build
+
+
+def _zip64(payload: bytes) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive, archive.open(NAME, "w", force_zip64=True) as file:
+        file.write(payload)
+    return out.getvalue()
+
+
+def zip_crypto(payload: bytes, password: bytes = b"infected", name: str = NAME) -> bytes:
+    """The old encryption of PKWARE (APPNOTE 6.1), which every program knows."""
+    keys = [0x12345678, 0x23456789, 0x34567890]
+
+    def crc(value: int, octet: int) -> int:
+        return zlib.crc32(bytes([octet]), value ^ 0xFFFFFFFF) ^ 0xFFFFFFFF
+
+    def update(octet: int) -> None:
+        keys[0] = crc(keys[0], octet)
+        keys[1] = ((keys[1] + (keys[0] & 255)) * 134775813 + 1) & 0xFFFFFFFF
+        keys[2] = crc(keys[2], keys[1] >> 24)
+
+    for octet in password:
+        update(octet)
+    packed = b""
+    for octet in bytes(11) + bytes([zlib.crc32(payload) >> 24]) + payload:
+        mask = keys[2] | 2
+        packed += bytes([octet ^ ((mask * (mask ^ 1)) >> 8 & 255)])
+        update(octet)
+    sizes = len(packed), len(payload)
+    return Zip([File(name.encode(), payload, method=0, flags=1, packed=packed, sizes=sizes)]).build()
+
+
+def _two_names(payload: bytes) -> bytes:
+    return Zip([File(b"report.txt", payload, local_name=b"report.exe")]).build()
+
+
+def _hidden_behind(payload: bytes) -> bytes:
+    """A second archive behind the first: some programs read the first, some the last."""
+    return zipped((NAME, payload)) + zipped(("harmless.txt", b"nothing"))
+
+
+def _not_in_directory(payload: bytes) -> bytes:
+    return Zip([File(b"harmless.txt", b"nothing")], before=File(NAME.encode(), payload).local(), shifted=True).build()
+
+
+def _office(main: str, kind: str, embedded: str) -> Callable[[bytes], bytes]:
+    def build(payload: bytes) -> bytes:
+        types = f'<?xml version="1.0"?><Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"><Override PartName="/{main}" ContentType="application/vnd.openxmlformats-officedocument.{kind}.main+xml"/></Types>'
+        return zipped(("[Content_Types].xml", types.encode()), (main, b"<x/>"), (embedded, payload))
+
+    return build
+
+
+def _odt(payload: bytes) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("mimetype", "application/vnd.oasis.opendocument.text", zipfile.ZIP_STORED)
+        archive.writestr("content.xml", "<office:document-content/>")
+        archive.writestr("Object 1", payload)
+    return out.getvalue()
+
+
+def _jar(payload: bytes) -> bytes:
+    return zipped(
+        ("META-INF/MANIFEST.MF", b"Manifest-Version: 1.0\r\n"),
+        ("a/B.class", b"\xca\xfe\xba\xbe\0\0\0\x34"),
+        ("x", payload),
+    )
+
+
+def _ole(payload: bytes) -> bytes:
+    return compound({"WordDocument": bytes(600), "ObjectPool/_1/\1Ole10Native": packaged(payload, NAME)})
+
+
+def _msg(payload: bytes) -> bytes:
+    return compound({"__properties_version1.0": bytes(32), **in_msg(0, payload, long=NAME)})
+
+
+def _winmail(payload: bytes) -> bytes:
+    return winmail(attachment(title=NAME, data=payload))
+
+
+def by_program(*command: str, out: str) -> Callable[[bytes], bytes]:
+    """What a program packs in a folder that holds the payload as NAME."""
+
+    def build(payload: bytes) -> bytes:
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / NAME).write_bytes(payload)
+            subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            return (Path(folder) / out).read_bytes()
+
+    return build
+
+
+def _gz(name: str) -> Callable[[bytes], bytes]:
+    def build(payload: bytes) -> bytes:
+        out = io.BytesIO()
+        with gzip.GzipFile(name, "wb", fileobj=out) as file:
+            file.write(payload)
+        return out.getvalue()
+
+    return build
+
+
+def _two_members(payload: bytes) -> bytes:
+    return gzip.compress(b"") + gzip.compress(payload)
+
+
+def _tar_wrong_sum(payload: bytes) -> bytes:
+    packed = bytearray(tarred((NAME, payload)))
+    packed[148:156] = b"0000000\0"
+    return bytes(packed)
+
+
+def _pdf_with_file(payload: bytes) -> bytes:
+    stream = zlib.compress(payload)
+    objects = [
+        b"<</Type/Catalog/Pages 2 0 R/Names<</EmbeddedFiles<</Names[(a)3 0 R]>>>>>>",
+        b"<</Type/Pages/Kids[]/Count 0>>",
+        b"<</Type/Filespec/F(a.txt)/EF<</F 4 0 R>>>>",
+        b"<</Type/EmbeddedFile/Filter/FlateDecode/Length %d>>stream\n%s\nendstream" % (len(stream), stream),
+    ]
+    body = b"%PDF-1.4\n" + b"".join(b"%d 0 obj\n%s\nendobj\n" % (n, o) for n, o in enumerate(objects, 1))
+    return body + b"trailer<</Root 1 0 R/Size 5>>\n%%EOF\n"
+
+
+def _rtf(payload: bytes) -> bytes:
+    native = packaged(payload, NAME)[4:]  # its own size is that of the stream in compound files
+    header = (
+        struct.pack("<LL", 0x501, 2) + struct.pack("<L", 8) + b"Package\0" + bytes(8) + struct.pack("<L", len(native))
+    )
+    return b"{\\rtf1{\\object\\objemb{\\*\\objdata " + (header + native).hex().encode() + b"}}}"
+
+
+def _svg_data(payload: bytes) -> bytes:
+    import base64
+
+    return (
+        b'<html><body><a download="a.txt" href="data:application/octet-stream;base64,'
+        + base64.b64encode(payload)
+        + b'">a</a></body></html>'
+    )
+
+
+def _file(what: str, build: Callable[[bytes], bytes], name: str, **said: str) -> Disguise:
+    return attached(what, lambda p: in64(build(p), name), **said)
+
+
+def _archives() -> tuple[Disguise, ...]:
+    made = [
+        _file("zip, stored", _zip(zipfile.ZIP_STORED), "a.zip"),
+        _file("zip, deflated", _zip(zipfile.ZIP_DEFLATED), "a.zip"),
+        _file("zip, bzip2", _zip(zipfile.ZIP_BZIP2), "a.zip"),
+        _file("zip, lzma", _zip(zipfile.ZIP_LZMA), "a.zip", lets_through="clamd unpacks no lzma in zip"),
+        _file("zip without its name", _zip(zipfile.ZIP_DEFLATED), "report.pdf"),
+        _file("zip in zip", _zip_in_zip(2), "a.zip"),
+        _file("zip in zip, five deep", _zip_in_zip(5), "a.zip"),
+        _file("zip in zip, nine deep", _zip_in_zip(9), "a.zip"),
+        _file("zip behind other octets", lambda p: b"not a zip at all, it seems\r\n" * 9 + zipped((NAME, p)), "a.zip"),
+        _file("zip behind a program", lambda p: b"MZ" + bytes(4000) + zipped((NAME, p)), "setup.dat"),
+        _file("zip64", _zip64, "a.zip", lets_through="clamd reads no ZIP64 sizes"),
+        _file("zip of unknown sizes", lambda p: streamed((NAME, p)), "a.zip"),
+        _file("zip, encrypted", zip_crypto, "a.zip", lets_through="encrypted: accept"),
+        _file("zip with two names of one file", _two_names, "a.zip"),
+        _file("zip behind zip", _hidden_behind, "a.zip", lets_through="clamd reads the last one"),
+        _file(
+            "zip with a file its directory lacks", _not_in_directory, "a.zip", lets_through="clamd reads the directory"
+        ),
+        _file(
+            "zip without directory",
+            lambda p: File(NAME.encode(), p).local(),
+            "a.zip",
+            lets_through="clamd reads the directory",
+        ),
+        _file("zip in a picture", lambda p: b"GIF89a" + bytes(300) + zipped((NAME, p)), "a.gif"),
+        _file("tar", lambda p: tarred((NAME, p)), "a.tar"),
+        _file("tar of the old kind", lambda p: tarred((NAME, p), form=tarfile.USTAR_FORMAT), "a.tar"),
+        _file("tar with a wrong sum", _tar_wrong_sum, "a.tar", lets_through="clamd reads no such tar"),
+        _file("tar.gz", lambda p: gzip.compress(tarred((NAME, p))), "a.tgz"),
+        _file("tar.bz2", lambda p: bz2.compress(tarred((NAME, p))), "a.tar.bz2"),
+        _file("tar.xz", lambda p: lzma.compress(tarred((NAME, p))), "a.tar.xz"),
+        _file("gz", _gz("report.txt"), "report.txt.gz"),
+        _file("gz of another name", _gz("report.exe"), "report.pdf"),
+        _file("gz of two members", _two_members, "report.gz"),
+        _file("bz2", bz2.compress, "report.bz2"),
+        _file(
+            "bz2 of two streams",
+            lambda p: bz2.compress(b"") + bz2.compress(p),
+            "report.bz2",
+            lets_through="clamd reads the first stream",
+        ),
+        _file("xz", lzma.compress, "report.xz"),
+        _file(
+            "lzma", lambda p: lzma.compress(p, lzma.FORMAT_ALONE), "report.lzma", lets_through="clamd reads no .lzma"
+        ),
+        _file(
+            "docx with a file in it",
+            _office("word/document.xml", "wordprocessingml.document", "word/embeddings/a.bin"),
+            "a.docx",
+        ),
+        _file("xlsx with a file in it", _office("xl/workbook.xml", "spreadsheetml.sheet", "xl/media/a.png"), "a.xlsx"),
+        _file("odt with a file in it", _odt, "a.odt"),
+        _file("jar", _jar, "a.jar"),
+        _file("jar called a document", _jar, "a.docx"),
+        _file("doc with a package", _ole, "a.doc"),
+        _file("Outlook's .msg", _msg, "a.msg"),
+        _file("winmail.dat", _winmail, "winmail.dat"),
+        _file("winmail.dat by another name", _winmail, "report.pdf"),
+        _file("PDF with a file in it", _pdf_with_file, "a.pdf"),
+        _file("RTF with a package", _rtf, "a.rtf"),
+        _file("a page with the file as data:", _svg_data, "a.html"),
+        _file("a zip of a message", lambda p: zipped(("a.eml", mail_with(p))), "a.zip"),
+        _file("a message with a zip", lambda p: mail_with(zipped((NAME, p))), "a.eml"),
+        _file("swapped octets", lambda p: p[::-1], "a.dat", no_file="reversed, it is another file"),
+        Disguise("two halves in two files", _halves, no_file="two halves are two other files"),
+    ]
+    for program, disguise in _PROGRAMS:
+        if shutil.which(program):
+            made.append(disguise)
+    return tuple(made)
+
+
+def _halves(payload: bytes, tag: str) -> bytes:
+    from tests.scenarios.airlock.letters import letter
+
+    return letter(tag, multipart(text(), in64(payload[:30], "a.001"), in64(payload[30:], "a.002")))
+
+
+_PROGRAMS = (
+    ("7zz", _file("7z", by_program("7zz", "a", "a.7z", NAME, out="a.7z"), "a.7z")),
+    (
+        "7zz",
+        _file(
+            "7z, encrypted",
+            by_program("7zz", "a", "-pinfected", "a.7z", NAME, out="a.7z"),
+            "a.7z",
+            lets_through="encrypted: accept",
+        ),
+    ),
+    (
+        "7zz",
+        _file(
+            "7z, names encrypted",
+            by_program("7zz", "a", "-pinfected", "-mhe=on", "a.7z", NAME, out="a.7z"),
+            "a.7z",
+            lets_through="encrypted: accept",
+        ),
+    ),
+    (
+        "7zz",
+        _file(
+            "zip, AES",
+            by_program("7zz", "a", "-pinfected", "-mem=AES256", "a.zip", NAME, out="a.zip"),
+            "a.zip",
+            lets_through="encrypted: accept",
+        ),
+    ),
+    ("7zz", _file("zip, deflate64", by_program("7zz", "a", "-mm=Deflate64", "a.zip", NAME, out="a.zip"), "a.zip")),
+    (
+        "genisoimage",
+        _file("ISO 9660", by_program("genisoimage", "-quiet", "-J", "-R", "-o", "a.iso", NAME, out="a.iso"), "a.iso"),
+    ),
+    ("gcab", _file("cab", by_program("gcab", "-c", "a.cab", NAME, out="a.cab"), "a.cab")),
+    (
+        "zstd",
+        _file(
+            "zst",
+            by_program("zstd", "-q", NAME, out=f"{NAME}.zst"),
+            "report.zst",
+            lets_through="clamd reads no zst",
+        ),
+    ),
+    (
+        "lz4",
+        _file(
+            "lz4",
+            by_program("lz4", "-q", NAME, "a.lz4", out="a.lz4"),
+            "report.lz4",
+            lets_through="clamd reads no lz4",
+        ),
+    ),
+    (
+        "ar",
+        _file("ar", by_program("ar", "rc", "a.a", NAME, out="a.a"), "a.a", lets_through="clamd reads no ar"),
+    ),
+    ("cpio", _file("cpio", by_program("sh", "-c", f"echo {NAME} | cpio -o > a.cpio", out="a.cpio"), "a.cpio")),
+)
+
+ARCHIVES = _archives()
