@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, false, func, insert, or_, select, update
 
 from gateway.core.clock import new_id
+from gateway.core.forwarded import KIND as FORWARD
 from gateway.core.notice import Delivery, Rendered
 from gateway.core.trace import Step
 from gateway.store.engine import Store
@@ -255,6 +256,12 @@ def settle(store: Store, settlements: Sequence[Settlement], now: datetime) -> No
         fresh = [s for s in settlements if s.claim.attempt_id not in known]
         if fresh:
             connection.execute(_SETTLED, [_settled_row(s, now) for s in fresh])
+            # the message it was made of is kept: ten copies of 25 MB would only fill the disk
+            gone = [
+                (s.claim.account_id, s.claim.id) for s in fresh if s.claim.kind == FORWARD and s.state == "delivered"
+            ]
+            if gone:
+                connection.execute(update(Outbox).where(_these(gone)).values(content=None))
             connection.execute(insert(Event), [_attempt_event(s, now) for s in fresh])
 
 

@@ -270,6 +270,7 @@ async def test_large_mail_goes_out_without_being_held_all_at_once(
     assert (await client.mail(wire(message))).code == 250
     out = await sent(gateway, tmp_path / "out")
     assert set(addresses) <= set(out)
+    assert {r.content for r in owed(gateway) if r.kind == "forward"} == {None}
     assert {r.attempts for r in owed(gateway)} == {1}
 
 

@@ -94,7 +94,7 @@ def _inside(report: PartReport, types: frozenset[str]) -> InnerFile | None:
     for inner in report.inside:
         found = types.intersection(map(spelled, inner.types))
         if inner.container not in BUNDLES:
-            found = {t for t in found if class_of(t) == "other" and t not in _MADE_OF}
+            found = frozenset(t for t in found if class_of(t) == "other" and t not in _MADE_OF)
         if found:
             return inner
     return None
