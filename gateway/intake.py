@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import asdict, replace
 from datetime import timedelta
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from gateway import log, metrics
 from gateway.core.challenges import is_for_challenge
@@ -47,6 +47,7 @@ RECEIVED_LIMIT = 50
 """More Received fields than this is a loop (RFC 5321 section 6.3 asks for at least 100 hops; T34 for 50)."""
 
 
+T = TypeVar("T")
 PATIENCE_WITH_MEMORY = timedelta(minutes=30)
 
 
@@ -150,7 +151,7 @@ class Intake:
 
     async def decision_again(self, envelope: Envelope, facts: Facts) -> Decision:
         """What the live policy makes of a kept message, from the facts as they were; nothing is stored."""
-        return self._decide_again(Journey(envelope, ""), await self._placed(envelope, facts), Again(facts))
+        return await self._decide_again(Journey(envelope, ""), await self._placed(envelope, facts), Again(facts))
 
     async def facts_of(self, envelope: Envelope, policy: Policy | None = None) -> Facts:
         """What the line would find out about a message, under another policy than the live one where `policy` is given;
@@ -204,7 +205,8 @@ class Intake:
             facts = await self._find_facts(journey, message, files)
             if envelope.client and facts.auth.client_vouched and not again:
                 self._saw_forwarder(envelope.client.ip)
-            decision = self._decide_again(journey, facts, again) if again else self._decide(journey, facts)
+            deciding = self._decide_again(journey, facts, again) if again else self._decide(journey, facts)
+            decision = await deciding
             await self._beside(journey, facts, decision)
         finally:
             self._begun.clear(envelope.sha256)
@@ -299,14 +301,14 @@ class Intake:
 
     async def _parse(self, journey: Journey) -> tuple[ParsedMessage, Files]:
         """The message, and its files as they were seen while they were decoded."""
-        content = journey.envelope.content
         with journey.in_stage("parse") as detail:
-            if len(content) <= INLINE_BYTES:
-                message, files = parse_and_see(content)
-            else:
-                message, files = await self._cpu_pool(parse_and_see, content)
+            message, files = await self._inline_where_small(journey, partial(parse_and_see, journey.envelope.content))
             detail |= {"parts": len(message.parts), "defects": list(message.defects)}
         return message, files
+
+    async def _inline_where_small(self, journey: Journey, work: Callable[[], T]) -> T:
+        """Pure work on one message: a thread's switch costs more than a small one, a large one would hold up the others."""
+        return work() if len(journey.envelope.content) <= INLINE_BYTES else await self._cpu_pool(work)
 
     async def _account(self, name: str) -> AccountEntry:
         domain = self._directory.domain_of(name)
@@ -330,15 +332,18 @@ class Intake:
             detail["facts"] = dict(scan.facts)
         return scan
 
-    def _decide(self, journey: Journey, facts: Facts, *, released: bool = False, opened: bool = False) -> Decision:
+    async def _decide(
+        self, journey: Journey, facts: Facts, *, released: bool = False, opened: bool = False
+    ) -> Decision:
         with journey.in_stage("decide") as detail:
             account_id, version = facts.place.account_id, facts.place.policy_version
-            policy = self._policies(account_id, version)
-            decision = decide(facts, policy, released=released, opened=opened)
+            policy, before = self._policies(account_id, version), self._policies.before(account_id, version)
+            judged = partial(decide, facts, policy, released=released, opened=opened)
+            decision = await self._inline_where_small(journey, judged)
             if policy.skipped:
                 detail["skipped"] = self._tell_skipped(policy)
-            if before := self._policies.before(account_id, version):
-                decision = on_probation(decision, facts, before)
+            if before:
+                decision = await self._inline_where_small(journey, partial(on_probation, decision, facts, before))
             detail |= {"outcome": decision.disposition.value, "reason": decision.reason.value}
             detail |= {"policy_version": decision.policy_version, "kind": decision.kind.value}
             # a kept message's row has its decision whole; what is refused has only this trace to be explained by
@@ -359,7 +364,8 @@ class Intake:
         account = await self._account(journey.envelope.account)
         if account.shadow_id is None:
             return
-        found = beside(decision, facts, partial(self._policies.candidate, account.id, account.shadow_id))
+        candidate = partial(self._policies.candidate, account.id, account.shadow_id)
+        found = await self._inline_where_small(journey, partial(beside, decision, facts, candidate))
         metrics.SHADOW.labels(found.outcome).inc()
         if found.outcome != "same":
             detail = {"differences": [asdict(d) for d in found.differences]} | (
@@ -367,8 +373,8 @@ class Intake:
             )
             journey.steps.append(Step(now(), "shadow", found.outcome, "", detail))
 
-    def _decide_again(self, journey: Journey, facts: Facts, how: Again) -> Decision:
-        decision = self._decide(journey, facts, released=how.released, opened=how.opened)
+    async def _decide_again(self, journey: Journey, facts: Facts, how: Again) -> Decision:
+        decision = await self._decide(journey, facts, released=how.released, opened=how.opened)
         if decision.disposition in (Disposition.REJECT, Disposition.DEFER):
             # it was answered 250 long ago: what would be refused today waits for a person instead
             decision = replace(decision, disposition=Disposition.QUARANTINE)
@@ -381,7 +387,7 @@ class Intake:
 
     async def _redecided(self, journey: Journey, facts: Facts, how: Again) -> Outcome:
         facts = await self._placed(journey.envelope, facts)
-        return await self._endings.commit(journey, facts, self._decide_again(journey, facts, how), again=how)
+        return await self._endings.commit(journey, facts, await self._decide_again(journey, facts, how), again=how)
 
 
 def _wanted(facts: Facts, asking: Sequence[Policy]) -> Wanted:
