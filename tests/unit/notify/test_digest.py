@@ -78,7 +78,13 @@ def test_every_reason_that_quarantines_has_words(language: str) -> None:
     known = [Reason.FORGED, Reason.UNVERIFIED, Reason.VIRUS, Reason.ATTACHMENT, Reason.BLOCKED, Reason.REJECTED_BY_RULE]
     known += [Reason.QUARANTINED_BY_RULE, Reason.UNSCANNABLE, Reason.INDETERMINATE, Reason.SCANNER_DOWN]
     source = (templates_folder() / "notifications" / "_parts" / f"digest-{language}.j2").read_text("utf-8")
-    assert set(re.findall(r'^  "([a-z-]+)": ".+",$', source, re.MULTILINE)) == {*known, "ambiguous", "spam", "probation", HELD_FILE}
+    assert set(re.findall(r'^  "([a-z-]+)": ".+",$', source, re.MULTILINE)) == {
+        *known,
+        "ambiguous",
+        "spam",
+        "probation",
+        HELD_FILE,
+    }
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
