@@ -69,7 +69,7 @@ class Policies(Protocol):
     def __call__(self, account_id: str, version: int) -> Policy: ...
 
     def before(self, account_id: str, version: int) -> Policy | None:
-        """What this version took the place of, while it is on probation."""
+        """What this version is held against while it is on probation."""
         ...
 
     def candidate(self, account_id: str, candidate_id: str) -> Policy:

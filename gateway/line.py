@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import datetime
 from functools import partial
 from itertools import islice
 from typing import Self, TypeVar
@@ -19,7 +18,6 @@ from gateway.policy import strategies as strategy_package
 from gateway.policy.engine import Policy, compile_policy
 from gateway.policy.loader import load, load_published
 from gateway.policy.problems import PolicyError, Problem
-from gateway.policy.trial import PROBATION
 from gateway.registry import plugins_of
 from gateway.resolver import DnsResolver
 from gateway.scan.configured import configured
@@ -31,7 +29,7 @@ from gateway.store.commit import Commit
 from gateway.store.committer import Committer
 from gateway.store.directory import Directory
 from gateway.store.engine import Store
-from gateway.store.policies import candidate_text, policy_text, probation_since
+from gateway.store.policies import PROBATION, Probation, candidate_text, policy_text, probation_of
 from gateway.store.recall import Recall
 from gateway.verify.verifier import Verifier
 
@@ -48,7 +46,7 @@ class Policies:
         self._store = store
         self._compiled: dict[tuple[str, int | str], Policy] = {}
         self._unreadable: dict[tuple[str, str], tuple[Problem, ...]] = {}
-        self._probation: dict[tuple[str, int], datetime | None] = {}
+        self._probation: dict[tuple[str, int], Probation | None] = {}
 
     def __call__(self, account_id: str, version: int) -> Policy:
         """Raises StoreUnavailable."""
@@ -68,13 +66,13 @@ class Policies:
             raise
 
     def before(self, account_id: str, version: int) -> Policy | None:
-        """What this version took the place of, while it is on probation. Raises StoreUnavailable."""
+        """What this version is held against while it is on probation. Raises StoreUnavailable."""
         key = (account_id, version)
         if key not in self._probation:
             self._probation = _with_room(self._probation, self._KEPT)
-            self._probation[key] = probation_since(self._store, account_id, version)
-        since = self._probation[key]
-        return self(account_id, version - 1) if since and now() < since + PROBATION else None
+            self._probation[key] = probation_of(self._store, account_id, version)
+        found = self._probation[key]
+        return self(account_id, found.before) if found and now() < found.since + PROBATION else None
 
     def _ready(self, key: tuple[str, int | str], version: int, text: Callable[[], str]) -> Policy:
         if key not in self._compiled:

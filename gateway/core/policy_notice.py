@@ -16,7 +16,7 @@ KINDS = (PROBATION, NOT_PUBLISHED)
 
 @dataclass(frozen=True, slots=True)
 class PolicyNotice:
-    """One mail to one admin. `version` is the one on probation, `before` what it took the place of (0 for none); `total` so
+    """One mail to one admin. `version` is the one on probation, `before` what it is held against (0 for none); `total` so
     many messages wait for it, `waiting` are the newest of them. Of one that was not published: in `problems` why, a line
     each. `at` is when it was published, or should have been; `timezone` a name of the time zone database.
     """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import TypeVar
 
 from gateway.core.decision import Decision, Disposition, Facts
@@ -14,11 +13,6 @@ from gateway.policy.engine import Policy, decide
 
 T = TypeVar("T")
 
-PROBATION = timedelta(hours=24)
-"""How long mail that a new version would not ticket, and the one before would have, waits for a person instead. Only for
-versions that past mail fared worse under: a rule about mail that never came takes nobody's ticket away.
-"""
-
 _WOULD_BE = {
     Disposition.REJECT: "refused",
     Disposition.IGNORE: "ignored",
@@ -27,7 +21,7 @@ _WOULD_BE = {
 
 
 def on_probation(decision: Decision, facts: Facts, before: Policy) -> Decision:
-    """The decision of a version less than PROBATION old, held against the version it took the place of."""
+    """The decision of a version on probation, held against the one it has to be as good as."""
     would_be = _WOULD_BE.get(decision.disposition)
     if would_be is None or not fares_worse(decide(facts, before), decision):
         return decision

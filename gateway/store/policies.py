@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from gateway.core.errors import UnknownThing
 from gateway.store.engine import Store
@@ -15,6 +16,11 @@ from gateway.store.tables.columns import columns
 
 _v, _c, _a = columns(PolicyVersion), columns(PolicyCandidate), columns(Account)
 _t, _b, _g, _d = columns(Team), columns(MailboxRow), columns(Agent), columns(Domain)
+
+PROBATION = timedelta(hours=24)
+"""How long mail that a new version would not ticket, and the one before would have, waits for a person instead. Only for
+versions that past mail fared worse under: a rule about mail that never came takes nobody's ticket away.
+"""
 
 
 def policy_text(store: Store, account_id: str, version: int) -> str:
@@ -30,12 +36,35 @@ def policy_text(store: Store, account_id: str, version: int) -> str:
     return str(found)
 
 
-def probation_since(store: Store, account_id: str, version: int) -> datetime | None:
-    """When a version was published that past mail fared worse under; None for all others."""
+@dataclass(frozen=True, slots=True)
+class Probation:
+    """Since when a version is on probation, and the one it is held against."""
+
+    since: datetime
+    before: int
+
+
+def probation_of(store: Store, account_id: str, version: int) -> Probation | None:
+    """As `probation_in`, in a view of its own."""
     with store.read() as connection:
-        query = select(_v.created_at).where(_v.account_id == account_id, _v.version == version, _v.probation.is_(True))
-        found: datetime | None = connection.execute(query).scalar()
-    return found
+        return probation_in(connection, account_id, version)
+
+
+def probation_in(connection: Connection, account_id: str, version: int) -> Probation | None:
+    """None for a version that past mail fared no worse under.
+
+    One that took the place of another on probation is held against what that one is held against: a word mended on a bad
+    version's first day would else make it the good one.
+    """
+    mine = (_v.account_id == account_id, _v.version <= version)
+    query = select(_v.version, _v.created_at, _v.probation).where(*mine).order_by(_v.version.desc())
+    since: datetime | None = None
+    until: datetime | None = None
+    for row in connection.execute(query):
+        if not row.probation or (until is not None and row.created_at + PROBATION <= until):
+            return Probation(since, row.version) if since else None
+        since, until = since or row.created_at, row.created_at
+    return Probation(since, 0) if since else None
 
 
 def candidate_text(store: Store, account_id: str, candidate_id: str) -> str:

@@ -19,6 +19,7 @@ from gateway.core.tokens import new_trace_id
 from gateway.store.engine import Store, row_lock
 from gateway.store.filing import Kept
 from gateway.store.outbox import Claim, among
+from gateway.store.policies import probation_in
 from gateway.store.tables import Account, MessageRow, Outbox, PolicyCandidate, PolicyVersion
 from gateway.store.tables.columns import columns
 
@@ -140,7 +141,9 @@ def _of_probation(connection: Connection, row: Row[Any]) -> dict[str, Any]:
         Waiting(m.id, m.received_at, Address(m.author_address, m.author_name), m.subject, m.reason) for m in newest
     )
     counted = {"total": _count(connection, row), "waiting": waiting}
-    return {"at": row.created_at, "version": row.version, "before": row.version - 1, **counted}
+    held = probation_in(connection, row.account_id, row.version)
+    before = held.before if held else row.version - 1
+    return {"at": row.created_at, "version": row.version, "before": before, **counted}
 
 
 def _notice(

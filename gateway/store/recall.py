@@ -80,7 +80,7 @@ _ROLE = select(_p.role).where(
 # ids sort by the time they were made in: the newest tickets of an address, however many it has
 _NEWEST_OF_AUTHOR = (
     select(_p.ticket_id)
-    .where(_p.account_id == bindparam("account"), _p.address_key == bindparam("key"))
+    .where(_p.account_id == bindparam("account"), _p.address_key == bindparam("key"), _p.role == "customer")
     .order_by(_p.ticket_id.desc())
     .limit(_TICKETS_LOOKED_AT)
 )
@@ -239,7 +239,9 @@ def _listed(connection: Connection, account_id: str, message: ParsedMessage) -> 
 
 
 def _open_ticket(connection: Connection, place: Place, author: str) -> Iterable[Candidate]:
-    """The ticket in this mailbox that the author takes part in and that something happened on last, if one is in work."""
+    """The ticket in this mailbox that the author wrote to and that something happened on last, if one is in work. Not one he
+    was named on in Cc: a stranger who names a customer there would have the customer's next mail in his own ticket.
+    """
     newest = connection.execute(_NEWEST_OF_AUTHOR, {"account": place.account_id, "key": author}).scalars().all()
     if not newest:
         return

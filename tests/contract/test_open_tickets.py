@@ -95,9 +95,11 @@ def test_with_a_duration_a_ticket_that_lay_longer_is_left_alone(desk: Desk) -> N
     assert desk.file(numbered(3), policy="accept: {join_open_ticket: 90m}").ticket == 2
 
 
-def test_who_was_taken_from_cc_joins_as_well(desk: Desk) -> None:
+def test_a_stranger_who_names_a_customer_in_cc_does_not_get_his_next_mail(desk: Desk) -> None:
+    """T29: else whoever opens a ticket with a customer in Cc would read what that one asks next."""
     desk.file(numbered(1, f"Cc: {DAVE}"))
-    assert desk.file(numbered(2).replace(b"carol@", b"dave@"), policy=JOIN).ticket == 1
+    assert ("dave@customer.test", "cc") in taking_part(desk, 1)
+    assert desk.file(numbered(2).replace(b"carol@", b"dave@"), policy=JOIN).ticket == 2
 
 
 def test_only_the_newest_fifty_tickets_are_looked_at(desk: Desk) -> None:

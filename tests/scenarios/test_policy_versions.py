@@ -207,7 +207,10 @@ async def test_admins_are_told_when_five_messages_wait_once_a_version(gateway: G
     await go_live(gateway, "rules: [{name: others, then: [ignore]}]")  # on trial by itself: the tickets of before
     for n in range(TOLD_AT):
         await client.mail(numbered(f"again {n}"))
-    assert queue_probation_notices(store, NOW) == 0  # the version before ignored them as well
+    assert queue_probation_notices(store, NOW) == 2  # the version before was on trial itself, and is no measure
+    again = letters(gateway, PROBATION)
+    assert len(again) == 2
+    assert all("Version 2 holds mail back" in text and "policy rollback" not in text for text in again)
 
 
 async def test_what_was_dealt_with_does_not_count(gateway: Gateway, client: Client) -> None:

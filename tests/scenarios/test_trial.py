@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from prometheus_client import REGISTRY
+from sqlalchemy import update
 
 from gateway.commands.open_message import open_message
 from gateway.commands.publish import rollback
@@ -13,8 +14,12 @@ from gateway.commands.reprocess import reprocess
 from gateway.core.errors import StoreUnavailable
 from gateway.core.outcome import Accepted
 from gateway.store.candidates import start_shadow
+from gateway.store.tables import PolicyVersion
+from gateway.store.tables.columns import columns
 from tests.scenarios.test_replay import go_live
 from tests.servers.inprocess import Client, Gateway, numbered
+
+_v = columns(PolicyVersion)
 
 IGNORE = "rules: [{name: all, then: [ignore]}]"
 REFUSE = 'rules: [{name: all, then: [{reject: "not here"}]}]'
@@ -42,6 +47,7 @@ async def test_what_the_version_before_did_not_ticket_either_is_decided_as_it_sa
     await go_live(gateway, IGNORE)
     await client.mail(numbered(1))
     assert gateway.messages()[0]["reason"] == "probation"
+    published(gateway, 1, datetime.now(UTC) - timedelta(hours=25))
     await go_live(gateway, REFUSE)
     assert (await client.mail(numbered(2))).code == 550
 
@@ -65,6 +71,31 @@ async def test_after_a_day_the_version_has_its_way(
     await go_live(gateway, REFUSE)
     monkeypatch.setattr("gateway.line.now", lambda: A_DAY_LATER)
     assert (await client.mail(numbered(1))).code == 550
+
+
+@pytest.mark.parametrize("again", [IGNORE.replace("all", "every"), REFUSE])
+async def test_a_bad_version_touched_up_on_its_first_day_is_no_way_around_probation(
+    gateway: Gateway, client: Client, again: str
+) -> None:
+    await client.mail(numbered("ticketed"))
+    await go_live(gateway, IGNORE)
+    await go_live(gateway, again)
+    assert (await client.mail(numbered(1))).code == 250
+    assert gateway.messages()[0]["reason"] == "probation"
+
+
+async def test_a_version_that_had_its_day_is_what_the_next_is_held_against(gateway: Gateway, client: Client) -> None:
+    await client.mail(numbered("ticketed"))
+    await go_live(gateway, IGNORE)
+    published(gateway, 1, datetime.now(UTC) - timedelta(hours=25))
+    await go_live(gateway, IGNORE.replace("all", "every"))
+    await client.mail(numbered(1))
+    assert gateway.messages()[0]["disposition"] == "ignored"
+
+
+def published(gateway: Gateway, version: int, at: datetime) -> None:
+    with gateway.ground.store.write() as connection:
+        connection.execute(update(PolicyVersion).where(_v.version == version).values(created_at=at))
 
 
 async def test_what_a_new_version_tickets_otherwise_is_ticketed(gateway: Gateway, client: Client) -> None:
