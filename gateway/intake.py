@@ -343,7 +343,11 @@ class Intake:
             if policy.skipped:
                 detail["skipped"] = self._tell_skipped(policy)
             if before:
-                decision = await self._inline_where_small(journey, partial(on_probation, decision, facts, before))
+                held = await self._inline_where_small(journey, partial(on_probation, decision, facts, before))
+                if released and held is not decision:
+                    # who releases what waits for that says that it is a ticket, though the new version would ignore it
+                    held = await self._inline_where_small(journey, partial(decide, facts, policy, opened=True))
+                decision = held
             detail |= {"outcome": decision.disposition.value, "reason": decision.reason.value}
             detail |= {"policy_version": decision.policy_version, "kind": decision.kind.value}
             # a kept message's row has its decision whole; what is refused has only this trace to be explained by

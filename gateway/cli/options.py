@@ -79,9 +79,9 @@ def moment_since(text: str) -> datetime:
         if ago := _AGO.fullmatch(text.strip()):
             return datetime.now(UTC) - timedelta(**{_UNITS[ago.group(2)]: int(ago.group(1))})
         at = datetime.fromisoformat(text.strip())
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         raise typer.BadParameter(f"{text!r}: write for example 90m, 1h, 2d or 2026-11-21") from None
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at
 
 
 Since = Annotated[

@@ -28,11 +28,13 @@ def moment_of(text: str, timezone: str) -> datetime:
         at = datetime.fromisoformat(text.strip())
     except ValueError:
         raise InvalidInput(f"--at {text!r}: {RAW_MOMENT}") from None
-    if at.tzinfo is None:
-        at = _local(at, timezone)
+    try:
+        at = (at if at.tzinfo else _local(at, timezone)).astimezone(UTC)
+    except OverflowError:
+        raise InvalidInput(f"--at {text!r} lies outside of the calendar; name a time that somebody will see") from None
     if at <= now():
         raise InvalidInput(f"--at {text!r} is past; without --at it is published at once")
-    return at.astimezone(UTC)
+    return at
 
 
 def _local(at: datetime, timezone: str) -> datetime:

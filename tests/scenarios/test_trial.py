@@ -10,6 +10,7 @@ from sqlalchemy import update
 
 from gateway.commands.open_message import open_message
 from gateway.commands.publish import rollback
+from gateway.commands.release import release
 from gateway.commands.reprocess import reprocess
 from gateway.core.errors import StoreUnavailable
 from gateway.core.outcome import Accepted
@@ -91,6 +92,20 @@ async def test_a_version_that_had_its_day_is_what_the_next_is_held_against(gatew
     await go_live(gateway, IGNORE.replace("all", "every"))
     await client.mail(numbered(1))
     assert gateway.messages()[0]["disposition"] == "ignored"
+
+
+@pytest.mark.parametrize("text", [IGNORE, REFUSE, QUARANTINE, "accept: {messages: answers}"])
+async def test_what_waits_on_probation_can_be_released_whatever_the_new_version_would_do(
+    gateway: Gateway, client: Client, text: str
+) -> None:
+    await client.mail(numbered("ticketed"))
+    await go_live(gateway, text)
+    await client.mail(numbered(1))
+    waiting = gateway.messages()[0]
+    assert waiting["reason"] == "probation"
+    outcome = await release(gateway.line, gateway.account_id(), waiting["id"])
+    assert isinstance(outcome, Accepted)
+    assert outcome.ticket == 2
 
 
 def published(gateway: Gateway, version: int, at: datetime) -> None:

@@ -24,6 +24,8 @@ class SetParams(Model):
     def _something(self) -> SetParams:
         if not self.model_fields_set or self.fields == {}:
             raise mistake("nothing to set: write {priority: high}, {state: pending}, {language: de} or {fields: {…}}")
+        if self.fields and not all(name.strip() for name in self.fields):
+            raise mistake("a field has a name: write {fields: {order: 4711}}")
         return self
 
 

@@ -150,10 +150,10 @@ def _since(text: str | None) -> datetime:
         if ago := _AGO.fullmatch(text or "30d"):
             return now() - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
         at = datetime.fromisoformat(text or "")
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         cure = "write for example 12h, 30d, or a time of RFC 3339"
         raise bad_request([Mistake(where="body: since", what=f"{text!r} is no time", cure=cure)]) from None
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at
 
 
 # --- the shadow ---

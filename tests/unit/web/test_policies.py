@@ -98,7 +98,7 @@ async def test_a_version_is_published_later_and_withdrawn(office: Office) -> Non
     assert ended["result"].startswith("withdrawn by API key ")
 
 
-@pytest.mark.parametrize("at", ["soon", "2020-01-01T00:00:00Z"])
+@pytest.mark.parametrize("at", ["soon", "2020-01-01T00:00:00Z", "9999-12-31T23:59:59-14:00"])
 async def test_a_time_that_never_comes_is_a_mistake(office: Office, at: str) -> None:
     told = problem(await office("POST", "", {"text": TAG, "at": at}), 400)
     assert told["errors"][0]["where"] == "body: at"
@@ -224,8 +224,9 @@ async def test_too_much_past_mail_names_what_to_ask_instead(api: Api, monkeypatc
     for since in ({}, {"since": "30d"}):
         told = problem(await api("policies/replay", method="POST", json={"text": TAG, **since}), 400)
         assert told["errors"][0]["where"] == "body: since"
-    told = problem(await api("policies/replay", method="POST", json={"text": TAG, "since": "soon"}), 400)
-    assert "30d" in told["errors"][0]["cure"]
+    for since in ("soon", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"):
+        told = problem(await api("policies/replay", method="POST", json={"text": TAG, "since": since}), 400)
+        assert "30d" in told["errors"][0]["cure"], since
 
 
 async def test_who_comes_behind_many_is_asked_to_come_again(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
