@@ -7,11 +7,11 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 
-from gateway.core.addresses import BadAddress, parse_addr_spec
+from gateway.core.addresses import BadAddress, canonical, parse_addr_spec
 from gateway.core.decision import Notify
 from gateway.policy.action import Order
 from gateway.policy.cures import quote
-from gateway.policy.values import AgentTemplate, Model, TeamName, Text, as_list, check_team, mistake
+from gateway.policy.values import AgentTemplate, Known, Model, TeamName, Text, as_list, check_team, mistake
 
 _ASSIGNEE = "assignee"
 _TEAM = "team:"
@@ -41,7 +41,16 @@ def _recipient(value: str, info: ValidationInfo) -> str:
         except BadAddress:
             message = f"{quote(value)} is no e-mail address: write name@domain, assignee, or {{team: name}}"
             raise mistake(message) from None
+        _elsewhere(value, info)
     return value
+
+
+def _elsewhere(value: str, info: ValidationInfo) -> None:
+    """Raises for a mailbox of the account: a notice there comes back as our own mail, and nobody reads it."""
+    known = info.context
+    if isinstance(known, Known) and canonical(value) in {canonical(m) for m in known.mailboxes}:
+        cure = "name people, or {team: name}"
+        raise mistake(f"{quote(value)} is a mailbox of this account, and its notices would come back unread: {cure}")
 
 
 Recipient = Annotated[

@@ -80,6 +80,7 @@ def test_subject_and_body():
     assert holds("subject: {regex: '^Broken'}")
     assert not holds("subject: {regex: '^broken'}")
     assert holds("body: {wildcard: 'it*help.'}")
+    assert holds("body: {exact: Bye.}", text="Bye.\n")
     assert trace("body: {regex: 'le.ks'}", text="a " * 300 + "it leaks")[1].endswith("it leaks")
 
 

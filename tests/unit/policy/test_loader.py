@@ -161,6 +161,7 @@ MISTAKES = {
     "rules:\n- {name: a, stop: true}\n- {name: a, stop: true}": "line 3, column 10: there is another rule called `a`: give each its own name",
     "rules:\n- {stop: true}\n- {name: rule 1, stop: true}": "line 3, column 10: there is another rule called `rule 1`: give each its own name",
     "rules:\n- {name: rule 2, stop: true}\n- {stop: true}": "line 3, column 3: there is another rule called `rule 2`: give each its own name",
+    "rules: [{then: [{notify: [x@b.example, Billing@acme.example]}]}]": 'line 1, column 40: "Billing@acme.example" is a mailbox of this account, and its notices would come back unread: name people, or {team: name}',
     "rules: [{then: [{route: finace}]}]": 'line 1, column 25: there is no team "finace": did you mean `finance`?',
     "rules: [{then: [{route: {reassign: true}}]}]": "line 1, column 25: `team` is missing here",
     "rules: [{then: [{assign: bob@acme.example}]}]": 'line 1, column 26: there is no agent "bob@acme.example": did you mean `Ann@acme.example`?',
