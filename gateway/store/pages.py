@@ -190,7 +190,7 @@ def policy(store: Store, account: str, version: int) -> Json:
         return _policy(row, live) | {"text": row.text}
     if version != 0:
         raise UnknownThing(f"there is no policy version {version} in this account")
-    empty = {"author": "", "note": "", "rolled_back_from": None, "created_at": None, "text": ""}
+    empty = {"author": "", "note": "", "rolled_back_from": None, "probation": False, "created_at": None, "text": ""}
     return {"version": 0, "live": live == 0} | empty
 
 
@@ -205,6 +205,7 @@ def _policy(row: Any, live: int) -> Json:
         "author": row.author,
         "note": row.note,
         "rolled_back_from": row.rolled_back_from,
+        "probation": row.probation,
         "created_at": moment(row.created_at),
     }
 
