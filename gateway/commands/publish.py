@@ -92,11 +92,14 @@ def tried(
 
 
 def rollback(store: Store, account_id: str, version: int, *, author: str = "") -> int:
-    """Publish an old version's text anew; returns the new number. Not tried on past mail, and never on probation: who goes
-    back wants it now, and that text has judged mail before. Raises UnknownThing, PolicyError when the text names what is
-    not there any more.
+    """Publish an old version's text anew; returns the new number. Not tried on past mail, and on probation only where that
+    version's own was not over when another took its place: who goes back wants it now, and that text has judged mail
+    before. Raises UnknownThing, PolicyError when the text names what is not there any more.
     """
     text = policies.policy_text(store, account_id, version)
     check(store, account_id, text)
     note = f"rollback to version {version}"
-    return changes.publish_policy(store, account_id, text, note=note, author=author, rolled_back_from=version)
+    probation = policies.never_stood_its_trial(store, account_id, version)
+    return changes.publish_policy(
+        store, account_id, text, note=note, author=author, rolled_back_from=version, probation=probation
+    )

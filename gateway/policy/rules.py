@@ -14,6 +14,8 @@ from gateway.core.decision import (
     NewTicket,
     Note,
     Route,
+    Set,
+    Tag,
     TicketChoice,
     ToMailbox,
 )
@@ -101,6 +103,9 @@ def compile_rule(name: str, written: Rule, book: PatternBook) -> CompiledRule:
             if action in step.model_fields_set:
                 orders += actions[action].orders(getattr(step, action))
     return CompiledRule(name, clause, tuple(orders), written.stop, clause is not None and clause.names("kind"))
+
+
+_OF_THE_TICKET = Route | Assign | ToMailbox | Set | Tag
 
 
 @dataclass(slots=True)
@@ -195,7 +200,15 @@ class RuleRun:
         forwarded = {o.what for o in self.granted if isinstance(o.what, Forward)}
         if isinstance(order.what, Forward) and order.what not in forwarded and len(forwarded) >= MOST:
             return f"it goes on to {MOST} addresses already"
+        if isinstance(order.what, _OF_THE_TICKET) and self._is_strangers_note():
+            return (
+                "it is no participant's: a Message-ID, which every reader knows, must not be enough to change a ticket"
+            )
         return order.unless(self.reading) if order.unless else ""
+
+    def _is_strangers_note(self) -> bool:
+        belonging = self.reading.belonging
+        return belonging.ticket is TicketChoice.NOTE and not belonging.from_agent and not self.opens
 
     def team(self) -> str | None:
         """Whom the mail reaches by now: whoever it was routed or assigned to, else whose the ticket is or will be."""

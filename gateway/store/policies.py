@@ -67,6 +67,15 @@ def probation_in(connection: Connection, account_id: str, version: int) -> Proba
     return Probation(since, 0) if since else None
 
 
+def never_stood_its_trial(store: Store, account_id: str, version: int) -> bool:
+    """It began on probation, and another version took its place before that was over."""
+    mine = (_v.account_id == account_id, _v.version.in_((version, version + 1)))
+    with store.read() as connection:
+        query = select(_v.probation, _v.created_at).where(*mine).order_by(_v.version)
+        rows = connection.execute(query).all()
+    return len(rows) == 2 and rows[0].probation and rows[1].created_at < rows[0].created_at + PROBATION
+
+
 def candidate_text(store: Store, account_id: str, candidate_id: str) -> str:
     """The text of a policy that is not live. Raises UnknownThing."""
     with store.read() as connection:

@@ -216,3 +216,15 @@ async def test_what_a_bad_version_held_back_and_ignored_is_brought_back(
         ("Pump held", "ticketed", True, 3), ("Pump lost", "ticketed", True, 4),
     ]  # fmt: skip
     assert {m["disposition"] for m in gateway.messages()} == {"ticketed"}
+
+
+async def test_going_back_to_a_version_that_never_stood_its_trial_is_no_way_around_it(
+    gateway: Gateway, client: Client
+) -> None:
+    await client.mail(numbered("ticketed"))
+    await go_live(gateway, IGNORE)
+    await go_live(gateway, "")
+    rollback(gateway.ground.store, gateway.account_id(), 1)
+    await gateway.line.store_pool(gateway.line.directory.refresh)
+    await client.mail(numbered(1))
+    assert gateway.messages()[0]["reason"] == "probation"

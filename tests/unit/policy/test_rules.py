@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from gateway.core.decision import Acknowledge, Assign, Disposition, Notify, Route, Set, Tag
+from gateway.core.decision import Acknowledge, Assign, Disposition, Notify, Route, Set, Tag, TicketChoice
 from gateway.core.outcome import Reason
 from gateway.core.reports import Path
 
@@ -195,3 +195,18 @@ def test_all_any_and_none():
     assert matches(f"none: [{no}, {no}]")
     assert not matches(f"none: [{no}, {yes}]")
     assert not matches(f"any: [{yes}], none: [{yes}]")
+
+
+def test_a_stranger_who_knows_a_message_id_drove_the_rules_of_answers():
+    """It set state and priority, and moved the ticket, of somebody else."""
+    text = """
+    rules:
+      - if: {kind: answer}
+        then: [{set: {state: closed}}, {tag: [seen]}, {route: {team: finance, reassign: true}}, {note: "he wrote"}]
+    """
+    strangers = judged(text, candidates=(candidate(participant=False),))
+    assert strangers.ticket is TicketChoice.NOTE
+    assert [type(e).__name__ for e in strangers.effects] == ["Note"]
+    assert [label for label, _ in strangers.hits[0].withheld] == ["set: state = closed", "tag: seen", "route: finance"]
+    own = judged(text, candidates=(candidate(participant=True),))
+    assert {"Set", "Tag", "Route"} <= {type(e).__name__ for e in own.effects}
