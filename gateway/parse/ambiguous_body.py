@@ -8,6 +8,7 @@ from gateway.core.ambiguity import BASE64_BEHIND_PADDING, BASE64_WITH_OTHERS, QU
 from gateway.parse.defects import Defects
 from gateway.parse.files_in_text import note_files_in_text
 from gateway.parse.mime import Leaf
+from gateway.parse.usual import note_unusual_body
 
 _PADDING_THEN_DIGITS = re.compile(rb"=[=\s]*+[A-Za-z0-9+/]")
 _DIGITS_LINE = re.compile(rb"(?:\A|[\r\n])[A-Za-z0-9+/]{8,}+={0,2}[ \t]*+(?:[\r\n]|\Z)")
@@ -19,6 +20,7 @@ def note_ambiguous_body(content: bytes, leaf: Leaf, octets: bytes, *, sound: boo
     """Adds a defect for each way in which others find another file in this body. `octets` is what we decoded it to."""
     if not sound and leaf.encoding == "base64":
         _note_base64(content, leaf, defects)
+    note_unusual_body(content, leaf.start, leaf.end, leaf.type, leaf.encoding, defects)
     if leaf.encoding == "quoted-printable" and _BLANKS_BEHIND_BREAK.search(content, leaf.start, leaf.end):
         defects.add(QUOTED_WITH_BLANKS)
     if leaf.type == "text/plain":

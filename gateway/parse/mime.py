@@ -16,6 +16,7 @@ from gateway.parse.fields import DECISIVE, DECISIVE_LINE, Header, hides_fields, 
 from gateway.parse.limits import BOUNDARY_OCTETS, DEPTH, FALSE_DELIMITERS, PART_HEADER_BYTES, PARTS, require
 from gateway.parse.parameters import Parameters, read_parameters
 from gateway.parse.transfer import ENCODINGS, IDENTITY, encoding_of, is_misspelt, is_plain_token
+from gateway.parse.usual import note_unusual_delimiter, note_unusual_header, note_unusual_preamble
 
 _TYPE = re.compile(r"[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+*-]+")
 _BEHIND_BOUNDARY = re.compile(rb"(--)?[ \t]*+(?:\r?\n|\r?\Z)")
@@ -106,6 +107,7 @@ def read_tree(content: bytes, header: Header, defects: Defects) -> Tree:
 def _read_part(walk: _Walk, header: Header, place: _Range) -> str:
     """Adds a leaf, or the parts of a multipart to the stack; gives the part's type."""
     walk.doubtful |= header.doubtful
+    note_unusual_header(header, walk.defects)
     fields = _content_fields(header, walk.defects)
     content_type = read_parameters(fields.get("content-type", b""), walk.defects)
     kind = _type_of(content_type, place.parent, walk.defects)
@@ -207,6 +209,7 @@ def _descend(walk: _Walk, kind: str, content_type: Parameters, start: int, place
         if DECISIVE_LINE.search(walk.content, max(start - 1, 0), place.end):
             walk.defects.add(ambiguity.UNREAD_PARTS)
         return False
+    note_unusual_preamble(walk.content, start, walk.content.find(b"--" + boundary, start), walk.defects)
     require("multipart depth", place.depth + 1, DEPTH)
     walk.parts += len(ranges)
     require("body parts", walk.parts, PARTS)
@@ -257,6 +260,7 @@ def _between_delimiters(walk: _Walk, boundary: bytes, start: int, end: int) -> l
         elif closed:
             walk.defects.add(ambiguity.BOUNDARY)
         walk.strays.discard(at)
+        note_unusual_delimiter(behind[0], walk.defects)
         closed = bool(behind[1])
         begin = -1 if closed else behind.end()
         close = behind.end()

@@ -50,10 +50,12 @@ class ScanRunner:
             )
         else:
             looked, results = (), await self._ask_all(content, _mail(envelope))
+        if message.defects:
+            results += await self._ask_of_parts(content, message, results)
         said = [result for _, result in results]
         # what could not be looked into comes first where both weigh the same: a scanner that is off asks for no second try
         status, reason = max([*_states(looked), combined(said)], key=_gravity)
-        findings = tuple(f for result in (*said, *looked) for f in result.findings)
+        findings = tuple(dict.fromkeys(f for result in (*said, *looked) for f in result.findings))
         if status is ScanStatus.INFECTED:
             guilty = [scanner for scanner, result in results if _says_infected_but_not_where(result)]
             findings += await self._where(content, message.parts, guilty)
@@ -85,6 +87,22 @@ class ScanRunner:
             return [(self._scanners[0], await ask(self._scanners[0], content, mail))]
         results = await asyncio.gather(*(ask(scanner, content, mail) for scanner in self._scanners))
         return list(zip(self._scanners, results, strict=True))
+
+    async def _ask_of_parts(
+        self, content: bytes, message: ParsedMessage, results: list[tuple[Scanner, ScannerResult]]
+    ) -> list[tuple[Scanner, ScannerResult]]:
+        """What scanners say of every part as we decode it: what is not written as usual they may take apart otherwise, and find
+        no file, or another one. Those that had an answer to the whole are asked.
+        """
+        asked = [s for s, said in results if said.status in (ScanStatus.CLEAN, ScanStatus.UNSCANNABLE)]
+        found: list[tuple[Scanner, ScannerResult]] = []
+        for part in message.parts if asked else ():
+            data = await self._offload(decode_part, content, part)
+            for scanner in asked:
+                result = await ask(scanner, data, Mail())
+                here = tuple(replace(f, where=str(part.n)) for f in result.findings)
+                found.append((scanner, replace(result, findings=here, facts=())))
+        return found
 
     async def _where(self, content: bytes, parts: Sequence[Part], guilty: list[Scanner]) -> tuple[Finding, ...]:
         """The parts that are infected when scanned by themselves, text too; none when it is the message as a whole."""

@@ -12,6 +12,7 @@ from gateway.parse import html_limits, parse
 from gateway.parse.charsets import codec_for
 from gateway.parse.html_limits import is_too_complex
 from gateway.parse.html_text import text_of
+from gateway.parse.usual import UNUSUAL
 
 from .shapes import message, multipart
 
@@ -68,7 +69,7 @@ def test_bodies_are_read_in_the_charset_they_are_in(
 ) -> None:
     parsed = parse(message(f'Content-Type: text/plain; charset="{charset}"', body=octets))
     assert parsed.text == text
-    assert parsed.defects == defects
+    assert tuple(d for d in parsed.defects if d != UNUSUAL) == defects
 
 
 def test_only_text_codecs_are_reachable() -> None:

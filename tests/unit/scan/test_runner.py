@@ -326,3 +326,22 @@ async def test_what_scanners_hold_is_given_back():
     opinion = Opinion(ScanStatus.CLEAN)
     await ScanRunner([Says(ScanStatus.CLEAN), opinion], thread).close()
     assert opinion.closed
+
+
+async def test_what_clamd_took_apart_otherwise_was_clean_and_the_file_in_it_handed_out():
+    content = mail(("application/pdf", "a.pdf", b"%PDF-1.4 EVIL")).replace(b'filename="a.pdf"', b"filename=a.pdf;")
+    report = await report_of(content, Says(ScanStatus.INFECTED, infected_when=b"EVIL"))
+    assert (report.status, report.findings) == (ScanStatus.INFECTED, (Finding("says", "X", "2"),))
+
+
+async def test_what_is_written_as_usual_is_scanned_once():
+    asked = []
+
+    class Listens(Says):
+        async def scan(self, content: bytes, mail: Mail) -> ScannerResult:
+            asked.append(content)
+            return await super().scan(content, mail)
+
+    content = mail(("application/pdf", "a.pdf", b"%PDF-1.4"))
+    await report_of(content, Listens(ScanStatus.CLEAN))
+    assert asked == [content]
