@@ -19,6 +19,7 @@ BENCHES = {
     "outbox": "notifications to a fast relay, and beside a dead one",
     "start": "time to ready",
     "policy_decide": "500 rules on one message",
+    "airlock": "CPU of scanning and looking inside, ours and clamd's, by size and with archives",
     "replay": "10,000 stored messages through another policy",
 }
 NEEDS = {"compare": tuple(PEERS), "intake": ("ours", "ours-postgres")}
