@@ -56,6 +56,7 @@ def test_the_pages_are_there() -> None:
     assert {p.stem for p in PAGES} == {
         "add-a-condition",
         "add-a-check",
+        "add-a-disguise",
         "add-a-scanner",
         "add-a-notification",
         "add-a-job",
