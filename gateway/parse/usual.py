@@ -16,9 +16,9 @@ UNUSUAL = "unusual-part"
 
 _PARAMETER = rb"[A-Za-z0-9_*-]++\s*+=\s*+(?:\"[^\"\\\r\n\0]*+\"|[^\s\"\\();\0]++)"
 _CONTENT = {
-    b"content-type": re.compile(rb"\s*+[\w!#$&^.+-]++/[\w!#$&^.+-]++\s*+(?:;\s*+" + _PARAMETER + rb"\s*+)*+"),
-    b"content-disposition": re.compile(rb"\s*+[\w-]++\s*+(?:;\s*+" + _PARAMETER + rb"\s*+)*+"),
-    b"content-transfer-encoding": re.compile(rb"\s*+(?:7bit|8bit|binary|base64|quoted-printable)\s*+", re.IGNORECASE),
+    "content-type": re.compile(rb"\s*+[\w!#$&^.+-]++/[\w!#$&^.+-]++\s*+(?:;\s*+" + _PARAMETER + rb"\s*+)*+"),
+    "content-disposition": re.compile(rb"\s*+[\w-]++\s*+(?:;\s*+" + _PARAMETER + rb"\s*+)*+"),
+    "content-transfer-encoding": re.compile(rb"\s*+(?:7bit|8bit|binary|base64|quoted-printable)\s*+", re.IGNORECASE),
 }
 _BEGIN = re.compile(rb"\n(?:begin[ -]|content-[a-z-]++[ \t]*+:)", re.IGNORECASE)
 _FILE = re.compile(rb"\nbegin[ -]", re.IGNORECASE)
@@ -34,8 +34,7 @@ def note_unusual_header(header: Header, defects: Defects) -> None:
     if not header.fields:
         defects.add(UNUSUAL)
     for name, value, odd in header.fields:
-        lowered = name.lower().encode("ascii", "replace")
-        form = _CONTENT.get(lowered)
+        form = _CONTENT.get(name.lower())
         if odd or (form and not form.fullmatch(value)):
             defects.add(UNUSUAL)
             return
