@@ -25,6 +25,8 @@ from tests.scenarios.airlock.letters import PIXEL
 from tests.servers.clamd import ClamdServer
 from tests.servers.gateway import Reply, RunningGateway, transaction, wait_until
 
+pytestmark = pytest.mark.xdist_group("airlock")  # one gateway has all the mail, and its last tests look at all that left
+
 STRIP = """
 attachments: {deny: [], encrypted: accept, max_files: 50}
 virus: {infected: strip, unscannable: accept}
@@ -33,7 +35,7 @@ QUARANTINE = "virus: {infected: quarantine}"
 POLICIES = {"acme": "", "globex": STRIP, "initech": QUARANTINE}
 """An account for each; `acme` has the default."""
 MAILBOX = {"acme": "support@acme.gw.test", "globex": "help@globex.gw.test", "initech": "desk@initech.gw.test"}
-SOME = 15
+SOME = 25
 """One page of so many is asked for: a command opens the database anew each time."""
 SESSION = 20
 """Messages of one SMTP session."""
