@@ -25,7 +25,9 @@ from tests.scenarios.airlock.letters import PIXEL
 from tests.servers.clamd import ClamdServer
 from tests.servers.gateway import Reply, RunningGateway, transaction, wait_until
 
-pytestmark = pytest.mark.xdist_group("airlock")  # one gateway has all the mail, and its last tests look at all that left
+pytestmark = pytest.mark.xdist_group(
+    "airlock"
+)  # one gateway has all the mail, and its last tests look at all that left
 
 STRIP = """
 attachments: {deny: [], encrypted: accept, max_files: 50}
