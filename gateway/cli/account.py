@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -195,15 +196,13 @@ def edit(
             "--company-name, --timezone, --language, --number-prefix, --arc-sealers, --quarantine-days or --admins"
         )
         raise typer.BadParameter(f"say what to change: {options}", ctx=ctx)
-    accounts.check_language(language)
-    if company_name is not None:
-        accounts.check_company_name(company_name)
-    if number_prefix is not None:
-        accounts.check_number_prefix(number_prefix)
-    if timezone is not None:
-        accounts.check_timezone(timezone)
-    if quarantine_days is not None:
-        accounts.check_quarantine_days(quarantine_days)
+    checks: dict[str, Callable[[Any], None]] = {
+        "company_name": accounts.check_company_name, "timezone": accounts.check_timezone,
+        "language": accounts.check_language, "number_prefix": accounts.check_number_prefix,
+        "quarantine_days": accounts.check_quarantine_days,
+    }  # fmt: skip
+    for key in values.keys() & checks.keys():
+        checks[key](values[key])
     with at_account(ctx, name) as desk:
         if admins is not None:
             values["admins"] = accounts.admins(admins, desk.settings)

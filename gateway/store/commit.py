@@ -160,7 +160,8 @@ class Commit:
         assignment = assign(decision.effects, staff, self._strategies, team, account.turn + 1, customer)
         if assignment.agent:
             account.turn += 1
-            staff.served[customer] = assignment.agent.id
+            if customer:  # mail without a clear author is nobody's next
+                staff.served[customer] = assignment.agent.id
         return assignment
 
     def _acknowledge(

@@ -333,3 +333,17 @@ def test_of_several_teams_whoever_has_the_fewest_gets_it(desk: Desk) -> None:
     away(desk, "fay")
     desk.file(numbered(3), policy=policy)
     assert desk.ticket(4)["team"] == "support"
+
+
+def test_strangers_whose_from_names_nobody_were_taken_for_one_customer(desk: Desk) -> None:
+    """In one group the second of them came back to the agent of the first."""
+    policy = "rules: [{then: [{assign: {team: support, strategy: round-robin, last_agent_first: true}}]}]"
+    nobody = [numbered(n).replace(b"From: Carol <carol@customer.test>", b"From: nobody") for n in (1, 2)]
+    desk.write(*(desk.filing(content, policy=policy) for content in nobody))
+    assert desk.ticket(1)["assignee"] != desk.ticket(2)["assignee"]
+
+
+def test_a_customer_comes_back_within_one_group_too(desk: Desk) -> None:
+    policy = "rules: [{then: [{assign: {team: support, strategy: round-robin, last_agent_first: true}}]}]"
+    desk.write(*(desk.filing(numbered(n), policy=policy) for n in (1, 2)))
+    assert desk.ticket(1)["assignee"] == desk.ticket(2)["assignee"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 from pydantic import AfterValidator
 
@@ -11,7 +11,7 @@ from gateway.policy.cures import quote
 from gateway.policy.values import Text, mistake
 
 
-def _connector(value: str) -> str:
+def _connector(value: str) -> NoReturn:
     cure = "remove this, and let the program read tickets by the HTTP API"
     raise mistake(f"there is no connector {quote(value)} in this account, nor any other in this release: {cure}")
 
@@ -22,7 +22,7 @@ class _Push:
     bare = False
 
     def orders(self, params: str) -> tuple[Order, ...]:
-        raise NotImplementedError(params)  # no document with it is ever taken
+        _connector(params)
 
 
 ACTION: Any = _Push()

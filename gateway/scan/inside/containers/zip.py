@@ -147,10 +147,11 @@ def _lzma(
     the declared size says. Given to liblzma as its old file format: that alone heeds a limit to the dictionary.
     """
     size = 0xFFFFFFFFFFFFFFFF if header.flags & 0x02 else header.size_bytes
+    if int.from_bytes(source[2:4], "little") != 5:
+        reading.found(_unpack.BROKEN)
+        return None, source
     try:
-        if int.from_bytes(source[2:4], "little") == 5:
-            return _unpack.new_lzma(bytes(source[4:9]) + struct.pack("<Q", size)), source[9:]
+        return _unpack.new_lzma(bytes(source[4:9]) + struct.pack("<Q", size)), source[9:]
     except lzma.LZMAError:  # such properties are none, or ask for too much memory
-        pass
-    reading.found(_unpack.BROKEN)
-    return None, source
+        reading.found(_unpack.BROKEN)
+        return None, source
