@@ -21,8 +21,6 @@ from gateway.settings import Settings
 from gateway.smtp.client_table import ClientTable
 from gateway.smtp.clients import Clients
 from gateway.smtp.server import SmtpServer
-from gateway.store.jobs import release_all
-from gateway.store.outbox import release_leases
 from gateway.web.figures import LoopLag
 from gateway.web.readiness import Check, greeting_of
 
@@ -120,6 +118,7 @@ def outbox_worker(line: Line) -> OutboxWorker:
         relays=relays_of(settings),
         gateway_domain=settings.domain,
         store_pool=line.store_pool,
+        alone=settings.is_sqlite,
     )
 
 
@@ -156,7 +155,7 @@ class Working:
         from gateway.jobs.runner import JobRunner
 
         self._bench = bench_of(line)
-        self._runner = JobRunner(self._bench, jobs)
+        self._runner = JobRunner(self._bench, jobs, alone=line.ground.settings.is_sqlite)
         self._task = asyncio.create_task(self._runner.run())
 
     async def end(self) -> None:
@@ -241,8 +240,6 @@ class Worker:
         if "outbox" not in self._roles:
             return None
         outbox = await asyncio.to_thread(outbox_worker, line)
-        if self._settings.is_sqlite:  # elsewhere other nodes may hold some: leases run out by themselves
-            await line.store_pool(release_leases, line.ground.store)
         asyncio.get_running_loop().add_reader(bell.heard, bell.wake, outbox)
         return Sending(outbox, asyncio.create_task(outbox.run()))
 
@@ -250,8 +247,6 @@ class Worker:
         if "jobs" not in self._roles:
             return None
         jobs = await asyncio.to_thread(found_jobs)
-        if self._settings.is_sqlite:  # as with the outbox
-            await line.store_pool(release_all, line.ground.store)
         return Working(line, jobs)
 
     async def _begin_web(

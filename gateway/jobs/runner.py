@@ -25,7 +25,8 @@ _RESULT_CHARACTERS = 500
 class JobRunner:
     """One task, and one more for each job that runs: a rescan of hours keeps no other job waiting."""
 
-    def __init__(self, bench: Bench, jobs: Mapping[str, Job], clock: Clock = now) -> None:
+    def __init__(self, bench: Bench, jobs: Mapping[str, Job], clock: Clock = now, *, alone: bool = False) -> None:
+        """`alone`: no other runs on this data directory, so what is held is a dead one's. Elsewhere leases run out."""
         self._bench = bench
         self._store, self._store_pool = bench.line.store, bench.line.store_pool
         self._jobs = jobs
@@ -33,6 +34,7 @@ class JobRunner:
         self._by = new_id()
         self._running: dict[str, asyncio.Task[None]] = {}
         self._renewed_at = monotonic()
+        self._takes_over = alone
         self._enrolled = False
         self._stopping = False
         self._wake = asyncio.Event()
@@ -64,6 +66,9 @@ class JobRunner:
             self._wake.clear()
 
     async def _round(self) -> None:
+        if self._takes_over:
+            await self._store_pool(leases.release_all, self._store)
+            self._takes_over = False
         if not self._enrolled:
             await self._store_pool(leases.enrol, self._store, self._jobs.keys(), self._clock())
             self._enrolled = True

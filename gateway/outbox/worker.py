@@ -56,9 +56,11 @@ class OutboxWorker:
         blobs: FileBlobs,
         gateway_domain: str,
         store_pool: Offload,
+        alone: bool = False,
         before_seconds: float = BEFORE_SECONDS,
         after_seconds: float = AFTER_SECONDS,
     ) -> None:
+        """`alone`: no other works on this data directory, so what is held is a dead one's. Elsewhere leases run out."""
         self._store = store
         self._store_pool = store_pool
         self._preparation = Preparation(store, secret, tokens, templates, blobs, gateway_domain)
@@ -66,6 +68,7 @@ class OutboxWorker:
         self._recorder = Recorder(store, store_pool, self._on_record)
         self._name = new_id()
         self._wake = asyncio.Event()
+        self._takes_over = alone
         self._stopping = False
         self._stocking: asyncio.Task[None] | None = None
         self._due: deque[Due] = deque()
@@ -135,6 +138,9 @@ class OutboxWorker:
             self._log.warning("leases not given back: they run out by themselves", error=str(error))
 
     async def _round(self) -> None:
+        if self._takes_over:
+            await self._store_pool(outbox.release_leases, self._store)
+            self._takes_over = False
         self._routes.look()
         self._send_ready()
         if self._stocking and self._stocking.done():

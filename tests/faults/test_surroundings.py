@@ -169,9 +169,14 @@ def test_a_full_disk_is_told_as_such_and_takes_mail_again_when_there_is_room(
 def test_a_worker_that_starts_on_a_full_disk_says_so_to_clients_and_recovers(
     small_disk: Path, tmp_path: Path, relay: Relay
 ) -> None:
-    """Nothing it maps into memory may lie in a hole of a file there: writing to it would be a SIGBUS."""
+    """Nothing it maps into memory may lie in a hole of a file there: writing to it would be a SIGBUS. What the one
+    before it had in hand cannot be taken over yet: it had begun to serve, and ended for that.
+    """
     with RunningGateway(tmp_path, relay=relay.url, settings={"data_dir": str(small_disk / "var")}) as gateway:
         gateway.start()
+        assert gateway.send(mail("before")).code == 250
+        wait_until(lambda: gateway.outbox() and gateway.outbox()[0]["state"] != "pending", "notified")
+        _lease_everything(small_disk / "var" / "gateway.db")
         filler = small_disk / "filler"
         _fill(filler)
         killed = gateway.kill_worker()
@@ -183,7 +188,22 @@ def test_a_worker_that_starts_on_a_full_disk_says_so_to_clients_and_recovers(
         assert gateway.answers("/healthz")
         filler.unlink()
         assert gateway.send(content).code == 250
+        wait_until(lambda: not _leased(small_disk / "var" / "gateway.db"), "what was in hand is taken over")
         assert gateway.worker_pid() == worker
+
+
+def _lease_everything(database: Path) -> None:
+    """As one leaves it who is killed with work in hand."""
+    with contextlib.closing(sqlite3.connect(database)) as other, other:
+        other.execute("UPDATE job SET holder = 'dead', leased_until = '2999-01-01 00:00:00.000000'")
+        other.execute("UPDATE outbox SET state = 'pending', leased_until = '2999-01-01 00:00:00.000000'")
+    assert _leased(database) > 1
+
+
+def _leased(database: Path) -> int:
+    with contextlib.closing(sqlite3.connect(database)) as other:
+        held = "SELECT leased_until FROM {} WHERE leased_until LIKE '2999%'"
+        return len(other.execute(" UNION ALL ".join(held.format(table) for table in ("job", "outbox"))).fetchall())
 
 
 @pytest.mark.parametrize(
