@@ -33,6 +33,7 @@ from gateway.policy.challenges import why_not_learnt
 from gateway.policy.engine import Policy, decide
 from gateway.policy.trial import beside, on_probation, unharmed
 from gateway.scan.files import Files, parse_and_see
+from gateway.scan.runner import Asked, ScanRunner
 from gateway.store.blobs import FileBlobs
 from gateway.store.committer import Committer
 from gateway.store.directory import AccountEntry, Directory
@@ -57,10 +58,6 @@ async def _unknown() -> Collection[str]:
 
 class Verifies(Protocol):
     async def verify(self, envelope: Envelope, message: ParsedMessage, place: Place) -> AuthReport: ...
-
-
-class Scans(Protocol):
-    async def scan(self, content: bytes, message: ParsedMessage, files: Files, envelope: Envelope) -> ScanReport: ...
 
 
 class Policies(Protocol):
@@ -96,7 +93,7 @@ class Intake:
         authserv_id: str,
         directory: Directory,
         verifier: Verifies,
-        scanner: Scans,
+        scanner: ScanRunner,
         recall: Recall,
         policies: Policies,
         reply_line: Callable[[Outcome, str], str],
@@ -158,8 +155,12 @@ class Intake:
         nothing is stored. Raises what the stages raise.
         """
         journey = Journey(envelope, "")
-        message, files = await self._parse(journey)
-        return await self._find_facts(journey, message, files, policy)
+        asked = self._scanner.ask(envelope.content, envelope)
+        try:
+            message, files = await self._parse(journey)
+            return await self._find_facts(journey, message, files, asked, policy)
+        finally:
+            asked.cancel()
 
     async def _guarded(self, journey: Journey, *, again: Again | None = None) -> Outcome:
         try:
@@ -198,17 +199,19 @@ class Intake:
                 journey, Reason.ENDED_PROCESSES, "this content ended processes before", again=None
             )
         self._begun.mark(envelope.sha256)
+        asked = self._scanner.ask(envelope.content, envelope)
         try:
             message, files = await self._parse(journey)
             if message.received_count > RECEIVED_LIMIT and not again:
                 return await self._endings.unkept(journey, Refused(Reason.MAIL_LOOP))
-            facts = await self._find_facts(journey, message, files)
+            facts = await self._find_facts(journey, message, files, asked)
             if envelope.client and facts.auth.client_vouched and not again:
                 self._saw_forwarder(envelope.client.ip)
             deciding = self._decide_again(journey, facts, again) if again else self._decide(journey, facts)
             decision = await deciding
             await self._beside(journey, facts, decision)
         finally:
+            asked.cancel()
             self._begun.clear(envelope.sha256)
         if decision.disposition in (Disposition.REJECT, Disposition.DEFER):
             return await self._turned_away(journey, facts, decision)
@@ -245,21 +248,15 @@ class Intake:
         return await self._endings.unkept(journey, Deferred(decision.reason))
 
     async def _find_facts(
-        self, journey: Journey, message: ParsedMessage, files: Files, policy: Policy | None = None
+        self, journey: Journey, message: ParsedMessage, files: Files, asked: Asked, policy: Policy | None = None
     ) -> Facts:
         """Everything a decision may read: whose the message is, what the checks found, what we remember."""
         envelope = journey.envelope
         with journey.in_stage("locate") as detail:
             place = locate(await self._account(envelope.account), envelope.recipients, message)
             detail |= {"account": place.account, "mailboxes": [m.address for m in place.mailboxes]}
-        scanning = asyncio.create_task(self._scan(journey, message, files))
-        try:
-            await asyncio.sleep(0)  # the scanner has the content before our own work on it begins
-            auth = await self._verify(journey, message, place)
-        except BaseException:
-            scanning.cancel()
-            raise
-        scan = await scanning
+        auth = await self._verify(journey, message, place)
+        scan = await self._scan(journey, message, files, asked)
         facts = Facts(_facts_of(envelope), message, place, auth, scan, Context(), envelope.received_at)
         asking = await self._asking(place, policy)
         facts = await self._as_read(facts, asking)
@@ -301,6 +298,7 @@ class Intake:
 
     async def _parse(self, journey: Journey) -> tuple[ParsedMessage, Files]:
         """The message, and its files as they were seen while they were decoded."""
+        await asyncio.sleep(0)  # the scanners have the content before our own work on it begins
         with journey.in_stage("parse") as detail:
             message, files = await self._inline_where_small(journey, partial(parse_and_see, journey.envelope.content))
             detail |= {"parts": len(message.parts), "defects": list(message.defects)}
@@ -323,9 +321,9 @@ class Intake:
             detail |= {"outcome": auth.sender.value, "reason": auth.reason, **told(auth)}
         return auth
 
-    async def _scan(self, journey: Journey, message: ParsedMessage, files: Files) -> ScanReport:
-        with journey.in_stage("scan") as detail:
-            scan = await self._scanner.scan(journey.envelope.content, message, files, journey.envelope)
+    async def _scan(self, journey: Journey, message: ParsedMessage, files: Files, asked: Asked) -> ScanReport:
+        with journey.in_stage("scan", asked.since) as detail:
+            scan = await self._scanner.scan(journey.envelope.content, message, files, asked)
             detail |= {"outcome": scan.status.value, "reason": scan.reason}
             metrics.scans(scan.status.value, scan.reason).inc()
             detail["findings"] = [{"scanner": f.scanner, "name": f.name, "where": f.where} for f in scan.findings]

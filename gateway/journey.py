@@ -41,16 +41,18 @@ class Journey:
     steps: list[Step] = field(default_factory=list)
 
     @contextmanager
-    def in_stage(self, name: str) -> Iterator[dict[str, Any]]:
-        """A stage of the line: its duration and what it put into the detail become a step of the trace."""
+    def in_stage(self, name: str, since: float | None = None) -> Iterator[dict[str, Any]]:
+        """A stage of the line: its duration and what it put into the detail become a step of the trace. `since`: when its work
+        began, where that was before (`time.perf_counter()`).
+        """
         if not self.broken:
             self.stage = name
         detail: dict[str, Any] = {}
-        began = perf_counter()
+        began = perf_counter() if since is None else since
         try:
             yield detail
         except BaseException:
-            # verify and scan run side by side: the stage to tell is the one that broke first, not the one begun last
+            # the stage to tell is the one that broke, not the one that keeps what it broke on
             if not self.broken:
                 self.stage, self.broken = name, True
             raise

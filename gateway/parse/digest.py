@@ -6,6 +6,8 @@ import hashlib
 
 PIECE_OCTETS = 256 * 1024
 """As in `transfer`: no call into C over all of a large part."""
+_TELLING_OCTETS = 8192
+"""A file with no NUL in these may be text."""
 
 
 class BodyDigest:
@@ -19,8 +21,12 @@ class BodyDigest:
     def add(self, octets: bytes) -> None:
         """`octets` decoded. They lose what servers change on the way: line ends, and blank lines at the end.
 
-        Every part, not only text: one server sends a lone LF as it is, the next one encodes CRLF in base64.
+        Every part, not only text: one server sends a lone LF as it is, the next one encodes CRLF in base64. But what holds a
+        NUL near its beginning is no text to any of them, and comes as it is.
         """
+        if octets.find(b"\0", 0, _TELLING_OCTETS) >= 0:
+            self._all.update(hashlib.sha256(octets).digest())
+            return
         part = hashlib.sha256()
         end = _behind_text(octets)
         at = 0

@@ -88,7 +88,7 @@ class ScansAgain:
     async def message(self, envelope: Envelope, message: ParsedMessage) -> ScanReport:
         """The whole message, as the line scans one. Raises ScannerAway."""
         files = await self._offload(_seen, envelope.content, message)
-        report = await self._runner.scan(envelope.content, message, files, envelope)
+        report = await self._runner.scan(envelope.content, message, files, self._runner.ask(envelope.content, envelope))
         if report.status is ScanStatus.UNSCANNED:
             await self.require()
         return report

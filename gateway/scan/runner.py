@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from time import perf_counter
 
 from gateway import log
 from gateway.core.envelope import Envelope
@@ -29,6 +30,18 @@ INSIDE = "inside"
 _log = log.get("scan")
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What scanners are being asked about a whole message; `since` is a `time.perf_counter()` value."""
+
+    answers: asyncio.Task[list[tuple[Scanner, ScannerResult]]]
+    since: float
+
+    def cancel(self) -> None:
+        """The answers are not wanted any more; nothing where they are here."""
+        self.answers.cancel()
+
+
 class ScanRunner:
     """`offload` runs in a thread what is decoded once more to find the infected file, `looking` what is looked into: threads
     of its own where live mail is scanned, for a bomb keeps one busy for up to 30 s.
@@ -39,17 +52,17 @@ class ScanRunner:
         self._offload = offload
         self._looking = looking or offload
 
-    async def scan(
-        self, content: bytes, message: ParsedMessage, files: Files, envelope: Envelope | None = None
-    ) -> ScanReport:
-        """All scanners over the whole raw message, and what its files were seen to be. Never raises for mail."""
+    def ask(self, content: bytes, envelope: Envelope | None = None) -> Asked:
+        """Have all scanners begin with the whole raw message: they need nobody to have read it."""
+        return Asked(asyncio.create_task(self._ask_all(content, _mail(envelope))), perf_counter())
+
+    async def scan(self, content: bytes, message: ParsedMessage, files: Files, asked: Asked) -> ScanReport:
+        """What all scanners say of the message, and what its files were seen to be. Never raises for mail."""
         parts = files.reports(message)
+        looked: tuple[ScannerResult, ...] = ()
         if files.has_containers(parts):
-            (parts, looked), results = await asyncio.gather(
-                self._look_inside(content, message, files, parts), self._ask_all(content, _mail(envelope))
-            )
-        else:
-            looked, results = (), await self._ask_all(content, _mail(envelope))
+            parts, looked = await self._look_inside(content, message, files, parts)
+        results = await asked.answers
         if message.defects:
             results += await self._ask_of_parts(content, message, results)
         said = [result for _, result in results]

@@ -48,7 +48,8 @@ async def scanner(url: str, *, seconds: float = 5, password: str = "", zone: Pat
 async def facts(url: str, content: bytes = HAM, mail: Mail = MAIL, **how) -> dict[str, float | str]:
     """By way of the runner, beside nobody."""
     async with scanner(url, **how) as made:
-        report = await ScanRunner([made], asyncio.to_thread).scan(content, *parse_and_see(content))
+        runner = ScanRunner([made], asyncio.to_thread)
+        report = await runner.scan(content, *parse_and_see(content), runner.ask(content))
         assert (report.status, report.reason) == (ScanStatus.UNSCANNED, "scanner-off")
         return dict(report.facts)
 
@@ -292,5 +293,6 @@ async def test_its_failure_never_made_a_message_unscanned_and_never_hid_a_virus(
 
     async with scanner("http://127.0.0.1:1") as made:
         for status in (ScanStatus.CLEAN, ScanStatus.INFECTED):
-            report = await ScanRunner([Says(status), made], asyncio.to_thread).scan(HAM, *parse_and_see(HAM))
+            runner = ScanRunner([Says(status), made], asyncio.to_thread)
+            report = await runner.scan(HAM, *parse_and_see(HAM), runner.ask(HAM))
             assert (report.status, report.facts) == (status, (("rspamd.state", "down"),))

@@ -60,7 +60,8 @@ async def scanner(*places: Path, seconds: int = 10):
 
 
 async def report(content: bytes, *scanners) -> ScanReport:
-    return await ScanRunner(scanners, asyncio.to_thread).scan(content, *parse_and_see(content))
+    runner = ScanRunner(scanners, asyncio.to_thread)
+    return await runner.scan(content, *parse_and_see(content), runner.ask(content))
 
 
 def test_without_rules_there_is_none():

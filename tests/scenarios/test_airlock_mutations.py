@@ -44,7 +44,7 @@ async def test_whatever_is_out_of_place_the_scanner_sees_what_we_hand_out(clamd:
         if not has_it or ambiguity_of(message.defects):
             continue
         handed_out += 1
-        report = await runner.scan(content, message, files, envelope)
+        report = await runner.scan(content, message, files, runner.ask(content, envelope))
         assert report.status is ScanStatus.INFECTED, (
             f"seed {SEED}, message {n}: {message.defects}\n{content.decode('latin-1')}"
         )

@@ -48,7 +48,7 @@ def test_the_digest_of_a_body_forgets_line_ends_and_blanks_behind_it_in_whatever
         one.add(octets)
         return one.hexdigest()
 
-    plain = octets.replace(b"\r\n", b"\n").rstrip(b" \t\r\n")
+    plain = octets if b"\0" in octets else octets.replace(b"\r\n", b"\n").rstrip(b" \t\r\n")
     expected = hashlib.sha256(hashlib.sha256(plain).digest()).hexdigest()
     assert in_pieces(digest, size, digested) == digested() == expected
 

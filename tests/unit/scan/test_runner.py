@@ -53,8 +53,12 @@ def mail(*files: tuple[str, str, bytes]) -> bytes:
     return head + b"".join(parts) + b"--b--\r\n"
 
 
-async def report_of(content: bytes, *scanners: Says):
-    return await ScanRunner(scanners, thread).scan(content, *parse_and_see(content))
+async def report_of(content: bytes, *scanners: Says, envelope=None):
+    return await judged(ScanRunner(scanners, thread), content, envelope)
+
+
+async def judged(runner: ScanRunner, content: bytes, envelope=None):
+    return await runner.scan(content, *parse_and_see(content), runner.ask(content, envelope))
 
 
 async def test_a_program_dressed_as_a_pdf_is_both():
@@ -233,9 +237,7 @@ async def test_a_file_whose_turn_never_came_is_not_taken_for_looked_into():
     async def late(function, *args):
         return function(*args[:-1], 0.0)
 
-    report = await ScanRunner([Says(ScanStatus.UNSCANNED, "scanner-off")], thread, late).scan(
-        content, *parse_and_see(content)
-    )
+    report = await judged(ScanRunner([Says(ScanStatus.UNSCANNED, "scanner-off")], thread, late), content)
     assert (report.status, report.reason) == (ScanStatus.UNSCANNED, "timeout")
 
 
@@ -318,7 +320,7 @@ async def test_scanners_are_told_the_transaction():
     at = datetime(2026, 2, 2, tzinfo=UTC)
     envelope = Envelope("T", "acme", "smtp", at, Client("192.0.2.1", "h"), "c@c.test", ("a@b.test",), False, b"", "")
     content = mail()
-    await ScanRunner([Listens(ScanStatus.CLEAN)], thread).scan(content, *parse_and_see(content), envelope)
+    await report_of(content, Listens(ScanStatus.CLEAN), envelope=envelope)
     assert told == [Mail("T", Client("192.0.2.1", "h"), "c@c.test", ("a@b.test",))]
 
 
