@@ -43,7 +43,10 @@ _DEFAULT_ZONE_TTL = 3600
 _ENTRY_OVERHEAD_OCTETS = 300
 _PLACE = re.compile(r"zone:(\d+): ")
 
-Key = tuple[dns.name.Name, dns.rdatatype.RdataType]
+Key = tuple[str, dns.rdatatype.RdataType]
+"""A question. The name as canonical text (RFC 1035 section 5.1): dnspython's names work out their hash at every look-up, and a
+message makes twenty.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,7 @@ class ZoneFile:
 
     def answer(self, key: Key) -> tuple[Any, ...] | dns.name.Name | None:
         """Records, the name an alias leads to, or None when this file has no authority for the name."""
-        name, kind = key
+        name, kind = _name(key[0]), key[1]
         node = self._zone.nodes.get(name) or self._wildcard(name)
         if node is None:
             return () if self._covers(name) else None
@@ -208,7 +211,7 @@ class DnsResolver:
             local = self._zone.answer(key)
             if not isinstance(local, dns.name.Name):
                 return key, local
-            key = (local, key[1])
+            key = (_text(local), key[1])
         raise DnsFailure(f"aliases of {first[0]} go on for more than {ALIASES_FOLLOWED} names")
 
     async def _shared(self, key: Key) -> Answer:
@@ -236,7 +239,7 @@ class DnsResolver:
         return answer
 
     async def _ask(self, key: Key) -> Answer:
-        name, kind = key
+        name, kind = _name(key[0]), key[1]
         what = f"{dns.rdatatype.to_text(kind)} {name}"
         if not self._client.nameservers:
             return _failed(f"no name server to ask for {what}")
@@ -297,7 +300,7 @@ def _question(name: str, kind: str) -> Key | None:
 @lru_cache(maxsize=4096)
 def _remembered_question(name: str, kind: str) -> Key | None:
     try:
-        return (_question_name(name), dns.rdatatype.from_text(kind))
+        return (_text(_question_name(name)), dns.rdatatype.from_text(kind))
     except (dns.name.BadLabelType, dns.name.LabelTooLong, dns.name.NameTooLong, dns.name.EmptyLabel, UnicodeError):
         return None
     except dns.rdatatype.UnknownRdatatype as error:
@@ -315,6 +318,15 @@ def _question_name(name: str) -> dns.name.Name:
     text = name.removesuffix(".")
     labels = [x.encode("ascii") if x.isascii() else idna.encode(x, uts46=True) for x in text.split(".")]
     return dns.name.Name([label.lower() for label in labels] + [b""])
+
+
+def _text(name: dns.name.Name) -> str:
+    return name.canonicalize().to_text()
+
+
+@lru_cache(maxsize=4096)
+def _name(text: str) -> dns.name.Name:
+    return dns.name.from_text(text)
 
 
 def _with_ancestors(name: dns.name.Name) -> list[dns.name.Name]:

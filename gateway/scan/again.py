@@ -18,14 +18,24 @@ from gateway.scan.files import Files
 from gateway.scan.runner import ScanRunner, ask, combined
 from gateway.settings import Settings
 
+_OPEN = (ScanStatus.UNSCANNED, ScanStatus.UNSCANNABLE)
+"""Where a scanner may not have had its say: `unscannable` of one weighs more than that another was away."""
+
 
 class ScannerAway(GatewayError):
-    """No scanner is there to ask; the text says which is down, or that there is none."""
+    """A scanner that is set up does not answer; the text says which, or that there is none."""
 
 
 @runtime_checkable
 class _Answers(Protocol):
     async def ping(self) -> bool: ...
+
+
+@runtime_checkable
+class _MayBeOff(Protocol):
+    def is_off(self) -> bool:
+        """Nobody set it up: it says nothing, and nothing waits for it."""
+        ...
 
 
 @runtime_checkable
@@ -59,24 +69,32 @@ class ScansAgain:
         return cls(configured(settings), offload)
 
     async def version(self) -> str:
-        """Of all signatures together, empty where no scanner tells: another text means that they were updated."""
-        told = [(s.name, await s.version()) for s in self._scanners if isinstance(s, _HasVersion)]
-        return "; ".join(f"{name} {version}" for name, version in told if version)
+        """Of all signatures together: another text means that they were updated. Empty where none tells, and where one is
+        away: without it the others would be taken for new ones, once when it goes and once when it is back.
+        """
+        told = [(s.name, await s.version()) for s in self._set_up() if isinstance(s, _HasVersion)]
+        return "; ".join(f"{name} {version}" for name, version in told) if all(version for _, version in told) else ""
 
     async def require(self) -> None:
-        """Raises ScannerAway unless one answers now."""
-        if not self._scanners:
+        """Raises ScannerAway unless all that are set up answer now: what one of them says of stored mail must not stand for
+        what another would have said.
+        """
+        scanners = self._set_up()
+        if not scanners:
             raise ScannerAway("no virus scanner is configured: set clamav.address")
         # one that cannot be asked beforehand is asked by scanning
-        if not any([not isinstance(s, _Answers) or await s.ping() for s in self._scanners]):
-            names = ", ".join(s.name for s in self._scanners)
-            raise ScannerAway(f"no virus scanner answers ({names}); `gateway doctor` says why")
+        if away := [s.name for s in scanners if isinstance(s, _Answers) and not await s.ping()]:
+            verb = "does" if len(away) == 1 else "do"
+            raise ScannerAway(f"{' and '.join(away)} {verb} not answer; `gateway doctor` says why")
+
+    def _set_up(self) -> list[Scanner]:
+        return [s for s in self._scanners if not (isinstance(s, _MayBeOff) and s.is_off())]
 
     async def file(self, octets: bytes) -> FileScan:
-        """Raises ScannerAway when the scanner is down; one that answers and could not scan this says `unscanned`."""
+        """Raises ScannerAway when a scanner is down; one that answers and could not scan this says `unscanned`."""
         results = [await ask(scanner, octets, Mail()) for scanner in self._scanners]
         status, reason = combined(results)
-        if status is ScanStatus.UNSCANNED:
+        if status in _OPEN:
             await self.require()
         guilty = (r for r in results if r.status is ScanStatus.INFECTED)
         return FileScan(status, reason, tuple(f for r in guilty for f in r.findings))
@@ -89,7 +107,7 @@ class ScansAgain:
         """The whole message, as the line scans one. Raises ScannerAway."""
         files = await self._offload(_seen, envelope.content, message)
         report = await self._runner.scan(envelope.content, message, files, self._runner.ask(envelope.content, envelope))
-        if report.status is ScanStatus.UNSCANNED:
+        if report.status in _OPEN:
             await self.require()
         return report
 

@@ -111,7 +111,7 @@ def _read(field: Field) -> tuple[int, _Read]:
     return int(number), read
 
 
-def _tags(field: Field) -> dict[bytes, bytes]:
+def _tags(field: Field) -> Mapping[bytes, bytes]:
     try:
         return tags_of(field.value)
     except Unusable as reason:

@@ -6,6 +6,7 @@ OpenSSL's is in constant use by others.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -90,11 +91,11 @@ def read_key(record: bytes) -> Key:
     return Key(_public(tags), strict=b"s" in flags, testing=b"y" in flags)
 
 
-def _listed(tags: dict[bytes, bytes], tag: bytes, default: bytes) -> set[bytes]:
+def _listed(tags: Mapping[bytes, bytes], tag: bytes, default: bytes) -> set[bytes]:
     return {item.strip().lower() for item in tags.get(tag, default).split(b":")}
 
 
-def _public(tags: dict[bytes, bytes]) -> RSAPublicKey | Ed25519PublicKey:
+def _public(tags: Mapping[bytes, bytes]) -> RSAPublicKey | Ed25519PublicKey:
     octets = base64_in(tags, b"p")
     kind = tags.get(b"k", b"rsa").lower()
     if len(octets) > KEY_OCTETS:

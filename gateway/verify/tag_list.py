@@ -6,6 +6,8 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
 
 from dkim.util import InvalidTagValueList, parse_tag_value
 
@@ -24,13 +26,14 @@ class Unusable(Exception):
         self.detail = detail
 
 
-def tags_of(text: bytes) -> dict[bytes, bytes]:
-    """A tag list (RFC 6376 section 3.2). Raises Unusable."""
+@lru_cache(maxsize=32)
+def tags_of(text: bytes) -> Mapping[bytes, bytes]:
+    """A tag list (RFC 6376 section 3.2). Raises Unusable. A signature is read to be told, and to be proven by."""
     try:
         tags: dict[bytes, bytes] = parse_tag_value(text)
     except InvalidTagValueList as error:
         raise Unusable("permerror", "malformed tag list") from error
-    return tags
+    return MappingProxyType(tags)
 
 
 def require(tags: Mapping[bytes, bytes], *names: bytes) -> None:

@@ -127,7 +127,7 @@ def test_the_command_says_what_it_found_and_why_it_cannot(tmp_path: Path) -> Non
             assert json.loads(rescan(gateway, "--json")[1]) == []
         code, out, err = rescan(gateway)
     assert (code, out) == (1, "")
-    assert "no virus scanner answers (clamav); `gateway doctor` says why" in err
+    assert "clamav does not answer; `gateway doctor` says why" in err
 
 
 def rescan(gateway: RunningGateway, *arguments: str) -> tuple[int, str, str]:

@@ -151,7 +151,7 @@ async def test_a_scanner_that_is_down_ends_it_and_changes_nothing(gateway: Gatew
     growing.learn("Late.Virus", LATE)
     growing.stop()
     try:
-        with pytest.raises(ScannerAway, match="no virus scanner answers"):
+        with pytest.raises(ScannerAway, match="clamav does not answer"):
             await rescanned(gateway)
     finally:
         growing.start()

@@ -14,6 +14,7 @@ from gateway.commands.audit import audit
 from gateway.core.clock import now
 from gateway.jobs.job import Turn
 from gateway.jobs.tasks.scan_later import JOB
+from gateway.settings import YaraSettings
 from gateway.store import changes
 from tests.scenarios.test_rescan import HARMLESS, fates, mailed, message, tags, told, with_files
 from tests.servers.clamd import MARKER, ClamdServer
@@ -182,3 +183,28 @@ async def test_what_the_scanner_cannot_scan_is_put_off_and_keeps_nobody_waiting(
         assert (await one_run(gateway, state))[0] == ""
         assert scanner.connections == asked
     assert fates(message(gateway, kept["id"])) == [("held", "not scanned yet (down)")]
+
+
+@pytest.fixture
+def also_by_rules(gateway: Gateway, tmp_path: Path) -> None:
+    """YARA rules that match nothing, beside a clamd that is down."""
+    pytest.importorskip("yara_x")
+    rules = tmp_path / "rules.yar"
+    rules.write_text('rule Nothing { strings: $a = "nothing has this in it" condition: $a }')
+    settings = gateway.ground.settings
+    gateway.ground.settings = settings.model_copy(update={"yara": YaraSettings(rules=(rules,))})
+
+
+@pytest.mark.usefixtures("also_by_rules")
+async def test_rules_that_answer_do_not_stand_for_a_clamd_that_is_down(gateway: Gateway) -> None:
+    """It used to count as a message that cannot be scanned, and waited for up to six hours after clamd was back."""
+    publish(gateway, HOLD)
+    kept = await mailed(gateway, with_files(1, MARKER))
+    said, state = await one_run(gateway)
+    assert said == ""
+    assert state.get("put_off", {}) == {}
+    assert fates(message(gateway, kept["id"])) == [("held", "not scanned yet (down)")]
+
+    clamd(gateway).start()
+    await one_run(gateway, state)
+    assert message(gateway, kept["id"])["scan"]["status"] == "infected"

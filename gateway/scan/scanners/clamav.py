@@ -83,6 +83,10 @@ class ClamAv:
         self._remember()
         return result
 
+    def is_off(self) -> bool:
+        """Switched off, or `auto` and never met here: nobody waits for it."""
+        return self._where() is None and not self._was_seen()
+
     async def ping(self) -> bool:
         """Whether clamd answers now."""
         where = self._where()

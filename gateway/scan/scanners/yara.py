@@ -60,6 +60,14 @@ class Yara:
                 raise
         return _meaning(said)
 
+    async def ping(self) -> bool:
+        """Whether its process is there, begun anew where it has ended: one that a message killed answers for the others."""
+        try:
+            await asyncio.shield(self._process())
+        except (OSError, ValueError):
+            return False
+        return True
+
     async def version(self) -> str:
         """Another text where its rules are others."""
         return await asyncio.to_thread(fingerprint, self._places)

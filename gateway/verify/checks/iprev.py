@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from gateway.core.errors import DnsFailure
@@ -32,6 +33,7 @@ class IprevCheck:
         return (AuthResult("iprev", result, (("policy.iprev", str(address)),), detail),)
 
 
+@lru_cache(maxsize=1024)
 def _address(ip: str) -> IPv4Address | IPv6Address | None:
     """As the reverse zones know it: mapped IPv4 as IPv4, without a zone identifier."""
     try:
