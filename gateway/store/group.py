@@ -32,6 +32,7 @@ from gateway.store.facts import dump_decision, dump_facts
 from gateway.store.filing import Filing, Kept
 from gateway.store.keys import RECEIPT_AGE, receipt_key, twin_key
 from gateway.store.notices import NOTICES_PER_HOUR, Budget, Told, load_budget, told_lately, wants_acknowledgement
+from gateway.store.releases import with_releases
 from gateway.store.roster import Rosters
 from gateway.store.tables import (
     Account,
@@ -381,6 +382,9 @@ class Group:
     def add_message(self, filing: Filing, ticket_id: str | None, *, internal: bool) -> None:
         row = _message_row(filing) | {"ticket_id": ticket_id, "internal": internal}
         if filing.again:
+            if row["decision"] and filing.facts:
+                of = (filing.account_id, filing.envelope.trace_id, filing.facts)
+                row["decision"] = with_releases(self.connection, *of, row["decision"])
             keep = [k for k in row if k not in _SETTLED_WHEN_IT_CAME]
             changed = {f"new_{k}": row[k] for k in keep}
             self.message_changes.append({"of_account": filing.account_id, "of_id": filing.message_id} | changed)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, insert, select, update
 from gateway.core.clock import now
 from gateway.core.decision import PartDisposition
 from gateway.core.errors import InvalidInput, UnknownThing
-from gateway.core.reports import ScanStatus
+from gateway.core.reports import PartReport, ScanStatus
 from gateway.core.trace import Step
 from gateway.store.engine import Store, row_lock
 from gateway.store.events import moment
@@ -18,6 +18,7 @@ from gateway.store.facts import load_facts
 from gateway.store.filing import Kept
 from gateway.store.group import event_row
 from gateway.store.infection import infection
+from gateway.store.releases import OUTCOME, STAGE, as_released, text_of
 from gateway.store.tables import Event, MessageRow
 from gateway.store.tables.columns import columns
 
@@ -38,22 +39,22 @@ def release_file(store: Store, account_id: str, message_id: str, n: int, *, by: 
         row = connection.execute(query).first()
         if row is None:
             raise UnknownThing(f"there is no message {message_id} in this account")
-        document, part, name = _held_part(connection, account_id, message_id, n, row)
+        document, part, report = _held_part(connection, account_id, message_id, n, row)
         at = now()
         because = part["reason"]
-        part |= {"disposition": PartDisposition.KEPT.value, "reason": ""}
-        part["released"] = {"by": by, "at": moment(at), "reason": because}
-        # written as the decision was: compact, so that what is held is found by its text (`holdings.py`)
-        decision = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-        connection.execute(update(MessageRow).where(*mine).values(decision=decision))
-        detail = {"file": n, "name": name, "by": by, "was": PartDisposition.HELD.value, "because": because}
+        as_released(part, by, moment(at) or "", because)
+        connection.execute(update(MessageRow).where(*mine).values(decision=text_of(document)))
+        detail = {"file": n, "name": report.name, "sha256": report.sha256, "by": by}
+        detail |= {"was": PartDisposition.HELD.value, "because": because}
         connection.execute(
-            insert(Event).values(event_row(row.trace_id, account_id, Step(at, "file", "released", "", detail)))
+            insert(Event).values(event_row(row.trace_id, account_id, Step(at, STAGE, OUTCOME, "", detail)))
         )
 
 
-def _held_part(connection: Connection, account_id: str, message_id: str, n: int, row: Any) -> tuple[Json, Json, str]:
-    """The decision's document, the file's place in it, and the file's name. Raises UnknownThing, InvalidInput."""
+def _held_part(
+    connection: Connection, account_id: str, message_id: str, n: int, row: Any
+) -> tuple[Json, Json, PartReport]:
+    """The decision's document, the file's place in it, and what the file is. Raises UnknownThing, InvalidInput."""
     if row.facts is None or row.decision is None:
         raise InvalidInput(f"message {message_id} is {row.disposition}: there are no judged files to release")
     facts = load_facts(row.facts)
@@ -73,7 +74,7 @@ def _held_part(connection: Connection, account_id: str, message_id: str, n: int,
     if row.disposition == Kept.QUARANTINED.value:
         cure = f"release that first: gateway quarantine release {message_id}"
         raise InvalidInput(f"message {message_id} waits in quarantine as a whole; {cure}")
-    return document, part, report.name
+    return document, part, report
 
 
 def _require_held(message_id: str, n: int, part: Json) -> None:
