@@ -11,6 +11,9 @@ from gateway.cli.desk import at_account, at_desk, on_the_line
 from gateway.cli.options import AccountName, AsJson, Since
 from gateway.cli.progress import progress
 
+PATIENCE_SECONDS = 120.0
+"""For a scanner that goes away on the way: one that is started anew loads its signatures for up to a minute."""
+
 if TYPE_CHECKING:
     from gateway.commands.rescan import Found, Tally
     from gateway.line import Line
@@ -21,7 +24,7 @@ def rescan(ctx: typer.Context, since: Since = None, account: AccountName = None,
 
     A file that has become infected is held in every message that has it, in all accounts; its tickets get the tag
     infected-file and their readers a notice. Messages that no scanner has seen yet have their scan now. `serve` does the
-    same by itself when the scanner's signatures have changed.
+    same by itself when the scanner's signatures have changed. What the scanner does not survive is passed over and named.
     """
     account_id = None
     with at_account(ctx, account) if account else at_desk(ctx) as desk:
@@ -35,7 +38,10 @@ def rescan(ctx: typer.Context, since: Since = None, account: AccountName = None,
         async def work(line: Line) -> Tally:
             bench = bench_of(line)
             try:
-                return await run(bench, Scope(account_id, since), by="gateway rescan", on_progress=on_progress)
+                return await run(
+                    bench, Scope(account_id, since), by="gateway rescan", on_progress=on_progress,
+                    patience_seconds=PATIENCE_SECONDS,
+                )  # fmt: skip
             finally:
                 await bench.scans.close()
 
@@ -61,7 +67,7 @@ def _json(found: Found) -> dict[str, Any]:
 
 
 def _report(tally: Tally, *, as_json: bool) -> None:
-    """Ends the command with 1 where messages could not be read: what is in them is not known."""
+    """Ends the command with 1 where messages could not be read or files not be scanned: what is in them is not known."""
     found = [_json(f) for f in tally.found]
     if as_json:
         show.document(found)
@@ -78,7 +84,9 @@ def _report(tally: Tally, *, as_json: bool) -> None:
         show.complain(_counts(tally), prefix="")  # beside the table, which programs read
     for holder, why in tally.unreadable:
         show.complain(f"message {holder.id} of {holder.account} could not be scanned: {why}")
-    if tally.unreadable:
+    for passed in tally.passed_over:
+        show.complain(f"passed over: {passed}")
+    if tally.unreadable or tally.passed_over:
         raise typer.Exit(1)
 
 

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
+from time import monotonic
+from typing import TypeVar
 
-from gateway.commands.late_scan import Bench, scan_late
+from gateway.commands.late_scan import Bench, LateScan, scan_late
 from gateway.core.clock import now
 from gateway.core.errors import BlobUnavailable, UnknownThing
 from gateway.core.message import Part
 from gateway.core.reports import Finding, ScanStatus
-from gateway.scan.again import FileScan
+from gateway.scan.again import FileScan, ScannerAway
 from gateway.store.facts import UnreadableFacts
 from gateway.store.kept_files import Holder, KeptFile, Place, Scope, chunk, content_of, facts_of, holders_of, how_many
 from gateway.store.late_scans import Marked, mark_infected
 
 VERDICTS_KEPT = 100_000
 """Digests whose verdict is remembered, some 15 MB; a copy of a file that was forgotten is scanned once more."""
+TRIES = 3
+"""So often a file is scanned that the scanner does not survive, or gives no answer about; then it is passed over."""
+_POLL_SECONDS = 1.0
+
+Tries = dict[str, tuple[int, str]]
+"""How often a file, by its SHA-256, or a message, by its id, was tried in vain, and what became of the last try."""
+_Scan = TypeVar("_Scan", FileScan, LateScan)
 
 OnProgress = Callable[[int, int], None]
 OnPlace = Callable[[Place, "Tally"], Awaitable[None]]
@@ -33,10 +45,22 @@ class Found:
     marked: Marked
 
 
+@dataclass(frozen=True, slots=True)
+class PassedOver:
+    """What no scanner could scan in `TRIES` tries, and why: a file with all its copies, or without `file` a message."""
+
+    holder: Holder
+    file: KeptFile | None
+    why: str
+
+    def __str__(self) -> str:
+        return f"{called(self.holder, self.file)}: {self.why}"
+
+
 @dataclass(slots=True)
 class Tally:
     """`files` were scanned, each digest once; `unscannable` could not be judged; `late` messages had their first scan;
-    `unreadable` messages could not be read at all, with the reason.
+    `passed_over` was tried in vain; `unreadable` messages could not be read at all, with the reason.
     """
 
     messages: int = 0
@@ -44,7 +68,16 @@ class Tally:
     unscannable: int = 0
     late: int = 0
     found: list[Found] = field(default_factory=list)
+    passed_over: list[PassedOver] = field(default_factory=list)
     unreadable: list[tuple[Holder, str]] = field(default_factory=list)
+
+
+class WentAway(ScannerAway):
+    """The scanner went away while it had a file, perhaps because of it: the text names it. `tally` says what was done."""
+
+    def __init__(self, text: str, tally: Tally) -> None:
+        super().__init__(text)
+        self.tally = tally
 
 
 async def _nowhere(_place: Place, _tally: Tally) -> None:
@@ -59,14 +92,19 @@ async def rescan(
     after: Place | None = None,
     on_progress: OnProgress = lambda _done, _all: None,
     on_place: OnPlace = _nowhere,
+    tries: Tries | None = None,
+    patience_seconds: float = 0.0,
 ) -> Tally:
     """Walk the kept files of `scope`, newest first, from behind `after` on; wherever copies of an infected one lie, they
     are treated the same. `on_place` is told after each batch how far all is done.
 
-    Raises ScannerAway before anything is changed, and where the scanner goes away on the way: what was found stays.
+    What the scanner does not survive is passed over after `TRIES`: `tries` knows those of runs before, and grows.
+
+    Raises ScannerAway before anything is changed, and WentAway where the scanner goes away on the way and is not back
+    after `patience_seconds`: what was found stays.
     """
     await bench.scans.require()
-    hunt = _Hunt(bench, by)
+    hunt = _Hunt(bench, by, {} if tries is None else tries, patience_seconds)
     line = bench.line
     total = await line.store_pool(how_many, line.store, scope)
     while True:
@@ -87,9 +125,10 @@ async def rescan(
 class _Hunt:
     """One run: what is known of each digest so far."""
 
-    def __init__(self, bench: Bench, by: str) -> None:
+    def __init__(self, bench: Bench, by: str, tries: Tries, patience_seconds: float) -> None:
         self.tally = Tally()
         self._bench, self._by = bench, by
+        self._tries, self._patience_seconds = tries, patience_seconds
         self._harmless: OrderedDict[str, None] = OrderedDict()
         self._infected: dict[str, tuple[Finding, ...]] = {}
 
@@ -112,12 +151,16 @@ class _Hunt:
             await self._mark(holder, {f: self._infected[f.sha256] for f in holder.files if f.sha256 in self._infected})
 
     async def _late(self, holder: Holder) -> None:
-        late = await scan_late(self._bench, holder.account_id, holder.id, by=self._by)
+        async def scan() -> LateScan | None:
+            return await scan_late(self._bench, holder.account_id, holder.id, by=self._by)
+
+        late = await self._tried(holder, None, scan)
+        if late is None:
+            return  # somebody else was faster, or it is passed over
         self.tally.late += 1
-        if late and late.marked:
+        if late.marked:
             self.tally.found.append(Found(holder, None, ", ".join(late.names), late.marked))
-        elif late and late.status is not ScanStatus.CLEAN:
-            self.tally.unscannable += 1
+        self.tally.unscannable += late.status is ScanStatus.UNSCANNABLE
 
     async def _infected_of(self, holder: Holder) -> dict[KeptFile, tuple[Finding, ...]]:
         """By file. The content is read where a digest is new, and one file of it is decoded at a time."""
@@ -134,14 +177,50 @@ class _Hunt:
             return  # erased since it was listed
         for file in files:
             if file.n in parts and file.sha256 not in self._infected:
-                self._learn(file.sha256, await self._bench.scans.part(content, parts[file.n]))
+                scan = partial(self._bench.scans.part, content, parts[file.n])
+                self._learn(file.sha256, await self._tried(holder, file, scan))
 
-    def _learn(self, sha256: str, scan: FileScan) -> None:
-        self.tally.files += 1
-        if scan.status is ScanStatus.INFECTED:
+    async def _tried(
+        self, holder: Holder, file: KeptFile | None, scan: Callable[[], Awaitable[_Scan | None]]
+    ) -> _Scan | None:
+        """What a scan says, None where it is passed over. Raises WentAway."""
+        key = file.sha256 if file else holder.id
+        while (tried := self._tries.get(key, (0, "")))[0] < TRIES:
+            try:
+                said = await scan()
+            except ScannerAway as away:
+                times = self._failed(key, "the scanner went away while it had it")
+                await self._wait_for_it(f"{away}. It had {called(holder, file)} before it, try {times} of {TRIES}")
+                continue
+            if said is None or said.status is not ScanStatus.UNSCANNED:
+                self._tries.pop(key, None)
+                return said
+            self._failed(key, f"the scanner could not scan it ({said.reason})")
+        self.tally.passed_over.append(PassedOver(holder, file, tried[1]))
+        return None
+
+    def _failed(self, key: str, why: str) -> int:
+        times = self._tries.get(key, (0, ""))[0] + 1
+        self._tries[key] = (times, why)
+        return times
+
+    async def _wait_for_it(self, text: str) -> None:
+        """Raises WentAway, with `text`."""
+        deadline = monotonic() + self._patience_seconds
+        while monotonic() < deadline:
+            await asyncio.sleep(_POLL_SECONDS)
+            with contextlib.suppress(ScannerAway):
+                await self._bench.scans.require()
+                return
+        raise WentAway(text, self.tally)
+
+    def _learn(self, sha256: str, scan: FileScan | None) -> None:
+        """None: it is passed over, and so are its copies."""
+        self.tally.files += scan is not None
+        if scan and scan.status is ScanStatus.INFECTED:
             self._infected[sha256] = scan.findings
             return
-        self.tally.unscannable += scan.status is not ScanStatus.CLEAN
+        self.tally.unscannable += scan is not None and scan.status is not ScanStatus.CLEAN
         self._harmless[sha256] = None
         if len(self._harmless) > VERDICTS_KEPT:
             self._harmless.popitem(last=False)
@@ -157,6 +236,11 @@ class _Hunt:
         )
         if marked:
             self.tally.found += [Found(holder, f, _names(found), marked) for f, found in fresh.items()]
+
+
+def called(holder: Holder, file: KeptFile | None) -> str:
+    what = f"file {file.n} ({file.name})" if file else "the whole"
+    return f"{what} of message {holder.id} of {holder.account}"
 
 
 def _names(findings: tuple[Finding, ...]) -> str:
