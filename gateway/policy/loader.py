@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,7 @@ from gateway.policy.document import PolicyDocument, all_actions
 from gateway.policy.json_schema import policy_schema
 from gateway.policy.pattern_cost import too_costly
 from gateway.policy.problems import PolicyError, Problem
+from gateway.policy.regex_budget import one_document
 from gateway.policy.translate import problem_of
 from gateway.policy.values import PUBLISHED, Known, Published
 from gateway.policy.yaml_tree import Entry, Node, read_tree, shorten
@@ -41,7 +43,8 @@ def _read(text: str, context: Known | Published | None) -> PolicyDocument:
     empty = _Empty(text)
     empty.take_out(root, "")
     try:
-        document = PolicyDocument.model_validate(root.value(), context=context)
+        with one_document() if isinstance(context, Known) else nullcontext():
+            document = PolicyDocument.model_validate(root.value(), context=context)
     except ValidationError as error:
         found = [problem_of(detail, root) for detail in error.errors(include_url=False, include_input=False)]
         raise PolicyError([*empty.problems, *(p for p in found if not empty.explains(p))]) from None

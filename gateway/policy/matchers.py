@@ -8,8 +8,9 @@ from typing import Annotated, Any
 import re2
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
+from gateway.policy import regex_budget
 from gateway.policy.cures import quote
-from gateway.policy.patterns import BadPattern, PatternBook, check_regex, fold_text
+from gateway.policy.patterns import BadPattern, PatternBook, fold_text
 from gateway.policy.patterns import Field as PatternField
 from gateway.policy.values import Model, Text, as_list, check_mailbox, is_published, mistake
 
@@ -28,7 +29,7 @@ def _regex(pattern: str, info: ValidationInfo) -> str:
         flag = "(?i)" if "i" in slashes.group(2) else ""
         raise mistake(f"a regex is written without slashes around it: '{flag}{slashes.group(1)}'")
     try:
-        check_regex(pattern)
+        regex_budget.check(pattern)
     except BadPattern as error:
         raise mistake(str(error)) from None
     return pattern

@@ -14,9 +14,8 @@ import re2
 from gateway.policy.document import IfBase, PolicyDocument
 from gateway.policy.engine import compile_policy
 from gateway.policy.patterns import FieldPatterns
+from gateway.policy.regex_budget import MOST_INSTRUCTIONS_TOGETHER
 
-MOST_INSTRUCTIONS_TOGETHER = 200_000
-"""Of all programs in RE2: about 20 MB of memory. Five hundred rules with words and wildcards have 20,000."""
 MOST_MICROSECONDS_A_CHARACTER = 60
 """Tried on text made of the patterns' own words, the worst there is; a body of 65,536 characters then takes 4 s."""
 _TRIED_CHARACTERS = 2048

@@ -29,10 +29,18 @@ _BYTES_OF_INSTRUCTION = 24
 
 MOST_INSTRUCTIONS = 10_000
 """Of one pattern's program in RE2. `.{1,1000}` has 9,000; what people write has fewer than a hundred."""
+_CHECKED_MEMORY_BYTES = 2 * _BYTES_OF_INSTRUCTION * MOST_INSTRUCTIONS
+"""With the eight megabytes a pattern may run in, RE2 needs up to half a second to find that one is far too large."""
+
+_TOO_LARGE = "too large"
 
 
 class BadPattern(ValueError):
-    """A regular expression RE2 does not take; the text says why and what to do."""
+    """A regular expression RE2 does not take; the text says why and what to do. `was_large`: to find out was work."""
+
+    def __init__(self, message: str, *, was_large: bool = False) -> None:
+        super().__init__(message)
+        self.was_large = was_large
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,26 +84,28 @@ def address_field(key: str, read: Callable[[Facts], tuple[str, ...]]) -> Field:
     return Field(key, read, canonical, fold_address_pattern)
 
 
-def check_regex(pattern: str) -> None:
-    """Raises BadPattern when RE2 does not take the pattern (look-around, backreferences, repetitions over 1000), or its
-    program has more than 10,000 instructions.
+def check_regex(pattern: str) -> int:
+    """How many instructions its program has. Raises BadPattern when RE2 does not take the pattern (look-around, backreferences,
+    repetitions over 1000), or its program has more than 10,000 of them.
     """
-    size = compiled(pattern).programsize
+    size: int = compiled(pattern, _CHECKED_MEMORY_BYTES).programsize
     if size > MOST_INSTRUCTIONS:
         raise BadPattern(
             f"this pattern becomes {size:,} steps, and at most {MOST_INSTRUCTIONS:,} are taken: repeat less ({{1,20}} instead "
-            "of {1,200}), or use + and *"
+            "of {1,200}), or use + and *",
+            was_large=True,
         )
+    return size
 
 
-def compiled(pattern: str) -> re2._Regexp:
-    """The pattern as RE2 runs it. Raises BadPattern."""
+def compiled(pattern: str, memory_bytes: int = _PATTERN_MEMORY_BYTES) -> re2._Regexp:
+    """The pattern as RE2 runs it, within so much memory. Raises BadPattern."""
     try:
-        made = re2.compile(pattern.encode("utf-8", "replace"), options=_options())
+        made = re2.compile(pattern.encode("utf-8", "replace"), options=_options(memory_bytes))
     except re2.error as error:
-        raise BadPattern(_why(error, pattern)) from None
+        raise BadPattern(_why(error, pattern), was_large=_TOO_LARGE in str(error)) from None
     if made.reverseprogramsize < 0:  # made late, and where it finds no memory RE2 says "no match"
-        raise BadPattern("RE2 finds no memory to run this pattern backwards: repeat less")
+        raise BadPattern("RE2 finds no memory to run this pattern backwards: repeat less", was_large=True)
     return made
 
 
@@ -113,7 +123,7 @@ _SAID_BY_RE2 = {
     "missing ]": r"a [ is not closed ({}): close it, or write \[ for the character itself",
     "repetition size": "nothing is repeated more than 1000 times ({}): write a smaller number, or +",
     "no argument for": "* and + repeat what stands before them, and nothing does ({}): any text is .*",
-    "too large": "the pattern is too large ({}): repeat less, or split it into a list of several",
+    _TOO_LARGE: "the pattern is too large ({}): repeat less, or split it into a list of several",
 }
 """Pieces of RE2's own words, and the cure."""
 
