@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import threading
+import tomllib
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
+import olefile
 import pytest
 from ruamel.yaml import YAML
 
@@ -61,7 +64,7 @@ def test_the_last_stage_runs_as_a_plain_user_that_it_makes() -> None:
 
 def test_nothing_but_the_program_is_copied_and_no_argument_carries_a_secret() -> None:
     copied = [rest.split()[:-1] for word, rest in instructions() if word == "COPY" and not rest.startswith("--from")]
-    allowed = {"requirements.txt", "pyproject.toml", "README.md", "LICENSE", "gateway", "templates"}
+    allowed = {"docker/requirements.txt", "pyproject.toml", "README.md", "LICENSE", "gateway", "templates"}
     assert {source for sources in copied for source in sources} == allowed
     assert all((ROOT / source).exists() for source in allowed)
     assert not [rest for word, rest in instructions() if word in ("ARG", "ADD")]
@@ -78,8 +81,36 @@ def test_packages_come_by_their_hashes() -> None:
 
 def test_the_package_that_builds_the_others_is_found_in_the_lock() -> None:
     (script,) = re.findall(r"sed -n '([^']+)' requirements.txt", (DOCKER / "Dockerfile").read_text())
-    found = subprocess.run(["sed", "-n", script, ROOT / "requirements.txt"], check=True, capture_output=True, text=True)
+    found = subprocess.run(
+        ["sed", "-n", script, DOCKER / "requirements.txt"], check=True, capture_output=True, text=True
+    )
     assert re.fullmatch(r"setuptools==[\d.]+ \\\n( +--hash=sha256:\w{64}( \\)?\n)+", found.stdout)
+
+
+def pins(lock: Path) -> set[str]:
+    """`name==version ; marker` of each package."""
+    lines = re.findall(r"^([^ #].*==.*?)( \\\\)?$", lock.read_text(), re.MULTILINE)
+    return {line for line, _ in lines}
+
+
+def test_the_image_has_the_optional_packages_and_else_what_every_installation_has() -> None:
+    """`yara.rules` and the rules' `language` were refused in the image, where nobody can install what they need."""
+    plain, image = pins(ROOT / "requirements.txt"), pins(DOCKER / "requirements.txt")
+    assert plain < image <= pins(ROOT / "requirements-dev.txt")
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    wanted = {re.split(r"[\[><=]", package)[0] for name in ("yara", "language") for package in extras[name]}
+    assert wanted <= {line.partition("==")[0] for line in image - plain}
+
+
+def test_what_the_image_compiles_can_be_compiled(tmp_path: Path) -> None:
+    """olefile has a file for Python 2 in it: compileall ended with 1, and the build with it."""
+    (run,) = [rest for word, rest in instructions() if word == "RUN" and "compileall" in rest]
+    arguments = shlex.split(run.partition("-m compileall")[2])[:-1]
+    library = tmp_path / "lib" / "python3" / "site-packages"
+    shutil.copytree(Path(olefile.__file__).parent, library / "olefile")
+    done = subprocess.run([sys.executable, "-m", "compileall", *arguments, tmp_path / "lib"], check=False)
+    assert done.returncode == 0
+    assert list(library.rglob("olefile.*.pyc"))
 
 
 def test_ports_volume_and_end_are_what_the_settings_say() -> None:
