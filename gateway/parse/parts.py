@@ -8,13 +8,13 @@ import unicodedata
 from gateway.core.addresses import without_controls
 from gateway.core.ambiguity import FILE_NAME
 from gateway.core.message import Part
+from gateway.core.unseen import without_unseen
 from gateway.parse.charsets import header_octets_text
 from gateway.parse.defects import Defects
 from gateway.parse.mime import Leaf
 
 _MOST_NAMES = 10
 _EXTENSION = re.compile(r"(?=.*[a-z])[a-z0-9_+-]{1,12}")
-_UNSEEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 _SYNONYMS = {"jpeg": "jpg", "jpe": "jpg", "jfif": "jpg", "htm": "html", "tiff": "tif", "mpeg": "mpg", "text": "txt"}
 
 
@@ -56,7 +56,7 @@ def file_names(leaf: Leaf, defects: Defects) -> tuple[str, ...]:
 
 def _extension(name: str) -> str:
     """What programs would choose a viewer by; a date (`12.03.2026 Letter`) or a sentence has none."""
-    plain = name if name.isascii() else _UNSEEN.sub("", unicodedata.normalize("NFKC", name))
+    plain = name if name.isascii() else without_unseen(unicodedata.normalize("NFKC", name))
     extension = plain.rstrip(". \t").rpartition(".")[2].strip().lower() if "." in plain else ""
     return _SYNONYMS.get(extension, extension) if _EXTENSION.fullmatch(extension) else ""
 

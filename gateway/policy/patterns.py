@@ -14,6 +14,7 @@ import re2
 
 from gateway.core.addresses import BadAddress, canonical, normal_domain
 from gateway.core.decision import Facts
+from gateway.core.unseen import without_unseen
 from gateway.policy.cures import quote
 
 BODY_CHARACTERS = 65536
@@ -54,7 +55,13 @@ class Field:
 
 
 def fold_text(text: str) -> str:
-    """Text in the form in which case does not matter: NFC, case-folded."""
+    """Text in the form in which neither case matters nor what is not seen: NFC, case-folded, without zero-width characters
+    and their like. A word is found as its reader reads it.
+    """
+    return _fold_case(without_unseen(text))
+
+
+def _fold_case(text: str) -> str:
     if text.isascii():
         return text.lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
@@ -63,7 +70,7 @@ def fold_text(text: str) -> str:
 def fold_address_pattern(pattern: str) -> str:
     """A wildcard or a piece of an address in the form of `canonical`: local part case-folded, domain as A-labels."""
     local, at, domain = pattern.rpartition("@")
-    folded = fold_text(pattern)
+    folded = _fold_case(pattern)
     if not domain or domain.isascii():
         return folded
     try:
@@ -71,7 +78,7 @@ def fold_address_pattern(pattern: str) -> str:
         labels = [x if set(x) & set("*?") or not x else normal_domain(x) for x in domain.split(".")]
     except BadAddress:
         return folded
-    return fold_text(local) + at + ".".join(labels)
+    return _fold_case(local) + at + ".".join(labels)
 
 
 def text_field(key: str, read: Callable[[Facts], tuple[str, ...]]) -> Field:
@@ -186,6 +193,8 @@ class _Collected:
         """The pattern as a regular expression of what it is compared with."""
         if kind == "regex":
             return pattern
+        if _asks_for_unseen(pattern):
+            return wildcard_regex(pattern) if kind == "wildcard" else re2.escape(pattern)
         folded = self.where.fold_pattern(pattern)
         return wildcard_regex(folded) if kind == "wildcard" else re2.escape(folded)
 
@@ -194,7 +203,7 @@ class _Collected:
         for (kind, pattern), number in self.numbers.items():
             if kind == "exact":
                 exact.setdefault(self.where.fold(pattern), set()).add(number)
-        written = {number for (kind, _), number in self.numbers.items() if kind == "regex"}
+        written = {n for (kind, pattern), n in self.numbers.items() if kind == "regex" or _asks_for_unseen(pattern)}
         return FieldPatterns(
             self.where,
             {key: frozenset(numbers) for key, numbers in exact.items()},
@@ -203,9 +212,16 @@ class _Collected:
         )
 
 
+def _asks_for_unseen(pattern: str) -> bool:
+    """True for one of nothing but characters that are not seen: it is about them, and without them would hold for all mail."""
+    return pattern.strip("*?") != "" == without_unseen(pattern).strip("*?")
+
+
 @dataclass(frozen=True, slots=True)
 class FieldPatterns:
-    """The patterns of one field: exact values by look-up, the case-blind and the regular expressions as sets."""
+    """The patterns of one field: exact values by look-up, the case-blind and the regular expressions as sets. A regex is tried
+    on the text as it is written, since it may look for what is not seen, and on the text as it is read.
+    """
 
     where: Field
     exact: dict[str, frozenset[int]]
@@ -217,6 +233,8 @@ class FieldPatterns:
         shown = value[:BODY_CHARACTERS]
         folded = self.where.fold(shown)
         found = self.folded.match(folded) | self.written.match(shown)
+        if self.written.patterns and (read := without_unseen(shown)) != shown:
+            found |= self.written.match(read)
         return found | self.exact.get(folded, frozenset())
 
 

@@ -58,6 +58,38 @@ def test_matchers_of_text(kind, pattern, value, holds):
     assert match(TEXT, kind, pattern, value) is holds
 
 
+ZWSP, ZWNJ, ZWJ, SHY, RLO = "\u200b", "\u200c", "\u200d", "\u00ad", "\u202e"
+
+
+@pytest.mark.parametrize(
+    "unseen", [ZWSP, ZWNJ, ZWJ, SHY, RLO, "\u200f", "\u2060", "\ufeff", "\u2066", "\u034f", "\ufe0f"]
+)
+@pytest.mark.parametrize("kind", ["exact", "wildcard", "contains", "regex"])
+def test_what_is_not_seen_inside_a_word_hides_it_from_no_matcher(kind, unseen):
+    assert match(TEXT, kind, "*casino*" if kind == "wildcard" else "casino", f"cas{unseen}i{unseen}no")
+
+
+@pytest.mark.parametrize(
+    ("kind", "pattern", "value", "holds"),
+    [
+        ("contains", f"می{ZWNJ}خواهم", f"من می{ZWNJ}خواهم بروم", True),
+        ("contains", f"می{ZWNJ}خواهم", "من میخواهم بروم", True),
+        ("contains", f"क्{ZWJ}ष", f"क्{ZWJ}ष", True),
+        ("regex", f"می{ZWNJ}خواهم", f"من می{ZWNJ}خواهم بروم", True),
+        ("contains", "👩\u200d💻", "👩\u200d💻!", True),
+        ("regex", r"[\x{200b}-\x{200f}]", f"cas{ZWSP}ino", True),
+        ("regex", r"[\x{200b}-\x{200f}]", "casino", False),
+        ("contains", ZWSP, f"cas{ZWSP}ino", True),
+        ("contains", ZWSP, "casino", False),
+        ("wildcard", f"*{ZWSP}*", f"cas{ZWSP}ino", True),
+        ("wildcard", f"*{ZWSP}*", "casino", False),
+        ("contains", "cas ino", f"cas{ZWSP}ino", False),
+    ],
+)
+def test_patterns_with_characters_that_are_not_seen_hold_for_what_their_writer_means(kind, pattern, value, holds):
+    assert match(TEXT, kind, pattern, value) is holds
+
+
 @pytest.mark.parametrize(
     ("kind", "pattern", "value", "holds"),
     [
