@@ -88,10 +88,10 @@ def _named(effect: Effect) -> Iterator[tuple[str, str]]:
             yield "team", f"{team}, unassigned"
         case Assign(agent=str(agent)):
             yield "team", f"assigned to {agent}"
-        case Assign(teams=teams, strategy=strategy, otherwise=None):
-            yield "team", f"{' or '.join(teams)}, by {strategy}"
-        case Assign(teams=teams, strategy=strategy, otherwise=Assign() as other):
-            yield "team", f"{' or '.join(teams)}, by {strategy}, otherwise {dict(_named(other))['team']}"
+        case Assign(teams=teams, strategy=strategy, otherwise=other):
+            first = ", whoever served the author first" if effect.last_agent_first else ""
+            then = f", otherwise {dict(_named(other))['team']}" if other else ""
+            yield "team", f"{' or '.join(teams)}, by {strategy}{first}{then}"
         case ToMailbox(mailbox=mailbox):
             yield "mailbox", mailbox
         case Note(note=note):

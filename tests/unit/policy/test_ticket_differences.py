@@ -45,6 +45,17 @@ def test_mailbox_notes_and_otherwise() -> None:
     assert told("", to_ann) == [("team", "", "sales, by least-open, otherwise assigned to ann@acme.example")]
 
 
+def test_whoever_served_the_author_first() -> None:
+    by_load = "by least-open"
+    last = "by least-open, whoever served the author first"
+    assert told(
+        "rules: [{then: [{assign: {team: sales}}]}]",
+        "rules: [{then: [{assign: {team: sales, last_agent_first: true}}]}]",
+    ) == [("team", f"sales, {by_load}", f"sales, {last}")]
+    other = "rules: [{then: [{assign: {team: sales, otherwise: {team: finance, last_agent_first: true}}}]}]"
+    assert told("", other) == [("team", "", f"sales, {by_load}, otherwise finance, {last}")]
+
+
 def test_the_name_of_the_rule_that_wrote_a_note_is_none() -> None:
     assert told("rules: [{name: a, then: [{note: x}]}]", "rules: [{name: b, then: [{note: x}]}]") == []
 
