@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from gateway.scan.filetypes import behind, locks, ole, text, zipped
 from gateway.scan.filetypes.names import shown, types_of_declared, types_of_name, with_implied
-from gateway.scan.filetypes.shapes import SHAPES, disk_image_at_end, old_tar
+from gateway.scan.filetypes.shapes import SHAPES, disk_image, old_tar
 from gateway.scan.filetypes.signatures import BY_FIRST_BYTE
 
 __all__ = ["Content", "all_types", "detect", "look", "media_class", "shown", "types_of_declared", "types_of_name"]
@@ -60,7 +60,7 @@ def look(data: bytes) -> Content:
         types.append("pdf")
     if not types or types[0] in _OPENED_BY_THEIR_BEGINNING:
         types += behind.archives(data)
-    image = "" if types else disk_image_at_end(data)
+    image = "" if types else disk_image(data)
     if image:
         types.append(image)
     if not data.startswith(b"PK") and zipped.at_end(data):

@@ -240,8 +240,26 @@ def old_tar(data: bytes) -> bool:
     return int(stated, 8) == sum(data[:148]) + 8 * 32 + sum(data[156:512])
 
 
-def disk_image_at_end(data: bytes) -> str:
-    """Fixed VHD and DMG images say what they are in their last sector."""
+def disk_image(data: bytes) -> str:
+    """Those whose first octets tell nothing: fixed VHD and DMG say what they are in their last sector, a disk in its
+    partition table, a Linux file system 1 KB from its beginning, a CD with its sectors' frames (ECMA-130) in each.
+    """
     if data[-512:-504] == b"conectix":
         return "vhd"
-    return "dmg" if data[-512:-508] == b"koly" else ""
+    if data[-512:-508] == b"koly":
+        return "dmg"
+    framed = data.startswith(b"\0" + b"\xff" * 10 + b"\0")
+    return (
+        "img"
+        if framed or (data[1080:1082] == b"\x53\xef" and data[1083:1084] == b"\0") or _has_partitions(data)
+        else ""
+    )
+
+
+def _has_partitions(data: bytes) -> bool:
+    """A master boot record: four entries of a status, a type and a size in sectors, at least one of them in use."""
+    if len(data) < 1024 or data[510:512] != b"\x55\xaa":
+        return False
+    entries = [data[at : at + 16] for at in range(446, 510, 16)]
+    used = any(entry[4] and any(entry[12:]) for entry in entries)
+    return used and all(entry[0] in (0x00, 0x80) for entry in entries)

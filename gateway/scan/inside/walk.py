@@ -19,10 +19,18 @@ NAME_CHARACTERS = 1024
 """What is read of a name, from its end; nobody's computer can write longer ones."""
 PATH_CHARACTERS = 500
 
-NOBODY_READS = frozenset(
-    "cab ace arj lha z lz lz4 zst iso udf vhd vhdx vmdk qcow2 img dmg wim squashfs cpio rpm deb ar pkg pst p7m lzma".split()  # noqa: SIM905 - reads better
-)
-"""Types that carry other files and have no reader. OneNote's and PDF's do, too, but are documents to those who use them."""
+NOBODY_READS = {
+    "cab": "a Windows cabinet", "ace": "an ACE archive", "arj": "an ARJ archive", "lha": "an LHA archive",
+    "z": "a file of compress", "lz": "an lzip file", "lz4": "an LZ4 file", "zst": "a Zstandard file",
+    "lzma": "an LZMA file", "iso": "a disc image", "udf": "a disc image", "img": "a disk image",
+    "vhd": "a virtual disk", "vhdx": "a virtual disk", "vmdk": "a virtual disk", "qcow2": "a virtual disk",
+    "dmg": "a disk image of macOS", "wim": "a Windows image", "squashfs": "a file system image",
+    "cpio": "a cpio archive", "ar": "an ar archive", "rpm": "a software package", "deb": "a software package",
+    "pkg": "a software package", "pst": "an Outlook mailbox", "p7m": "an S/MIME message",
+}  # fmt: skip
+"""Types that carry other files and have no reader, in words. OneNote's and PDF's do, too, but are documents to those who use
+them.
+"""
 
 Reader = Callable[[bytes, Share], Iterator[Entry]]
 
@@ -45,10 +53,12 @@ _BY_WORD = frozenset({"eml", "mht", "tnef", "p7m"})
 
 
 def read_as(looked: filetypes.Content, types: tuple[str, ...]) -> filetypes.Content:
-    """What mail programs read a file as that has these types by its content, name and declaration: messages have no signature,
-    so what is called or declared one is one.
+    """What programs read a file as that has these types by its content, name and declaration: messages have no signature,
+    so what is called or declared one is one. So is an archive or image that we do not know by its content, since the
+    program that opens `.iso` may know better.
     """
-    also = tuple(t for t in types if t in _BY_WORD and t not in looked.types)
+    by_word = _BY_WORD if looked.types else _BY_WORD | NOBODY_READS.keys()
+    also = tuple(t for t in types if t in by_word and t not in looked.types)
     return replace(looked, types=(*looked.types, *also)) if also else looked
 
 
@@ -141,7 +151,7 @@ class _Walk:
                 entered.append(reader)
                 self._read(reader, kind, file)
             elif kind in NOBODY_READS:
-                self._give_up(f"{kind} cannot be looked into")
+                self._give_up(f"what lies in {NOBODY_READS[kind]} ({kind}) cannot be checked")
 
     def _read(self, reader: Reader, kind: str, file: _File) -> None:
         share = Share(self.budget, len(file.content), name=file.path.rpartition("/")[2])

@@ -109,6 +109,14 @@ def fat_image() -> bytes:
     return bytes(boot) + bytes(1024)
 
 
+def partitioned(volume: bytes) -> bytes:
+    """A disk whose first partition (FAT16) is this volume."""
+    record = bytearray(512)
+    record[446:462] = bytes([0, 1, 1, 0, 0x06, 1, 1, 1]) + struct.pack("<II", 1, len(volume) // 512)
+    record[510:] = b"\x55\xaa"
+    return bytes(record) + volume
+
+
 def compound(streams: dict[str, bytes], *, clsid: bytes = bytes(16)) -> bytes:
     """An OLE compound file ([MS-CFB] version 3) with these streams (path parts joined by `/`) of at least 4096 bytes."""
     sector = 512

@@ -73,6 +73,9 @@ SAMPLES = {
     "vhd fixed": bytes(4096) + b"conectix" + bytes(504),
     "vhdx": b"vhdxfile" + bytes(100),
     "img": make.fat_image(),
+    "img of a disk with partitions": make.partitioned(make.fat_image()),
+    "img of a Linux file system": bytes(1080) + b"\x53\xef\x01\0" + bytes(1000),
+    "img with a CD's sector frames": b"\0" + b"\xff" * 10 + b"\0\0\2\0\1" + bytes(2336),
     "dmg": b"\x78\xda" + bytes(600) + b"koly" + bytes(508),
     "pdf": make.pdf(),
     "pdf after rubbish": b"rubbish\n" * 100 + make.pdf(),
@@ -144,6 +147,12 @@ SAMPLES = {
     "eml": b"Received: from x\r\n by y\r\nFrom: a@b.example\r\nSubject: hi\r\nX-A: 1\r\n\r\nhello\r\n",
     "mht": b"From: <Saved by Blink>\r\nSubject: x\r\nMIME-Version: 1.0\r\nContent-Type: multipart/related; type=x\r\n\r\n",
 }
+
+
+@pytest.mark.parametrize("length", [1, 511, 512, 1023, 1080, 1081, 1082, 1083, 1084])
+def test_a_file_that_ends_within_what_marks_a_disk_is_none(length: int) -> None:
+    marked = (bytes(510) + b"\x55\xaa" + bytes(568) + b"\x53\xef\x01")[:length]
+    assert filetypes.look(marked).types == ()
 
 
 @pytest.mark.parametrize("name", SAMPLES)

@@ -85,8 +85,16 @@ def test_containers_that_nobody_reads_are_named(kind: str) -> None:
         "cab": b"MSCF\0\0\0\0" + bytes(40), "iso": samples.iso(), "vhd": b"conectix" + bytes(504),
         "zst": b"\x28\xb5\x2f\xfd\4\0" + bytes(9), "lha": b"\x1a\x20-lh5-" + bytes(20),
     }  # fmt: skip
-    assert look(contents[kind]) == Inside(unscannable=f"{kind} cannot be looked into")
-    assert look(zipped(("x", contents[kind]))).unscannable == f"{kind} cannot be looked into"
+    words = f"what lies in {NOBODY_READS[kind]} ({kind}) cannot be checked"
+    assert look(contents[kind]) == Inside(unscannable=words)
+    assert look(zipped(("x", contents[kind]))).unscannable == words
+
+
+def test_what_is_called_an_image_and_known_as_nothing_is_not_called_seen() -> None:
+    """It counted as a plain file: a disc image with an unusual beginning was kept, and clamd said OK of it."""
+    assert look(zipped(("x.iso", b"\1" * 3000))).unscannable == "what lies in a disc image (iso) cannot be checked"
+    assert look(zipped(("x.iso", samples.pdf()))).unscannable == ""
+    assert look(zipped(("x.txt", b"\1" * 3000))).unscannable == ""
 
 
 def test_no_type_is_read_and_said_to_be_read_by_nobody() -> None:
