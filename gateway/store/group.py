@@ -28,10 +28,18 @@ from gateway.store.assignment import (
 )
 from gateway.store.directory import SYSTEM
 from gateway.store.events import event_object
-from gateway.store.facts import dump_decision, dump_facts
+from gateway.store.facts import dump_decision, dump_facts, is_infected
 from gateway.store.filing import Filing, Kept
 from gateway.store.keys import RECEIPT_AGE, receipt_key, twin_key
-from gateway.store.notices import NOTICES_PER_HOUR, Budget, Told, load_budget, told_lately, wants_acknowledgement
+from gateway.store.notices import (
+    NOTICES_PER_HOUR,
+    Budget,
+    Told,
+    load_budget,
+    told_lately,
+    wants_acknowledgement,
+    without_former,
+)
 from gateway.store.releases import with_releases
 from gateway.store.roster import Rosters
 from gateway.store.tables import (
@@ -69,6 +77,9 @@ _SETTLED = select(_m.account_id, _m.id).where(
     _m.account_id.in_(bindparam("accounts", expanding=True)),
     _m.id.in_(bindparam("keys", expanding=True)),
     _m.disposition.in_((Kept.TICKETED.value, "erased", "expired")),
+)
+_FACTS = select(_m.account_id, _m.id, _m.facts).where(
+    _m.account_id.in_(bindparam("accounts", expanding=True)), _m.id.in_(bindparam("keys", expanding=True))
 )
 _TICKETS = select(*_t).where(
     _t.account_id.in_(bindparam("accounts", expanding=True)), _t.id.in_(bindparam("keys", expanding=True))
@@ -231,9 +242,14 @@ class Group:
             self.twins[row.account_id, row.key] = TwinState(row.message_id, row.ticket_id, row.rank, row.at)
 
     def _load_settled(self, filings: Sequence[Filing]) -> None:
-        """Messages that are to be filed again, and that somebody else gave a ticket or erased meanwhile."""
+        """Messages that are to be filed again, and that somebody else gave a ticket or erased meanwhile, or that a scan found
+        infected meanwhile: what was decided knows nothing of that.
+        """
         again = [(f.account_id, f.message_id) for f in filings if f.again]
         self.settled = {(row.account_id, row.id) for row in self._rows(_SETTLED, again)}
+        unaware = [f for f in filings if f.again and f.facts and f.facts.scan.status is not ScanStatus.INFECTED]
+        rows = self._rows(_FACTS, [(f.account_id, f.message_id) for f in unaware])
+        self.settled |= {(row.account_id, row.id) for row in rows if is_infected(row.facts)}
 
     def _load_tickets(self, filings: Sequence[Filing]) -> None:
         wanted = {(f.account_id, f.decision.join) for f in filings if f.decision and f.decision.join}
@@ -337,7 +353,15 @@ class Group:
         self._insert("participant", row | {"name": someone.name, "role": role})
 
     def tell(self, filing: Filing, facts: Facts, ticket_id: str, told: Sequence[Told]) -> list[Step]:
-        """Owe notices; those that automatic mail or an agent's own causes are held to a budget, and the trace says so."""
+        """Owe notices, none to former agents; those that automatic mail or an agent's own causes are held to a budget. The trace
+        says who was left out.
+        """
+        told, gone = without_former(told, self.staff[filing.account_id].roster.former)
+        why = "no agent any more: take the address out of the policy, or add the agent again"
+        left_out = [Step(self.now, "notify", "none", why, {"recipients": gone})] if gone else []
+        return left_out + self._tell(filing, facts, ticket_id, told)
+
+    def _tell(self, filing: Filing, facts: Facts, ticket_id: str, told: Sequence[Told]) -> list[Step]:
         author = canonical(facts.message.author.address) if facts.message.author else ""
         by_machine = facts.message.automatic or facts.envelope.reverse_path is None
         if not by_machine and author not in facts.place.agent_addresses:

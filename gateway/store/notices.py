@@ -104,10 +104,13 @@ def told_lately(connection: Connection, account_id: str, recipients: Iterable[st
 def who_is_told(
     decision: Decision, author: Address | None, staff: Staff, team_id: str | None, assignee: AgentEntry | None
 ) -> list[Told]:
-    """The notices to agents and others; nobody is told twice, and nobody of what they wrote themselves."""
+    """The notices to agents and others; nobody is told twice, and nobody of what they wrote themselves. Former agents whom a rule
+    still names are among them, for the trace (`without_former`), but put nobody else in the dark by `notify_only`.
+    """
     wanted = [e for e in decision.effects if isinstance(e, Notify)]
     told: list[Told] = []
-    if not any(e.only for e in wanted):
+    former = staff.roster.former
+    if not any(e.only and (not e.to or any(canonical(to) not in former for to in e.to)) for e in wanted):
         told += _usual(decision, staff, team_id, assignee)
     kind = NoticeKind.NEW_TICKET if decision.ticket is TicketChoice.NEW else NoticeKind.CUSTOMER_ANSWERED
     for effect in wanted:
@@ -118,6 +121,15 @@ def who_is_told(
     by_worth = [*(t for t in told if t.template), *(t for t in told if not t.template)]
     chosen = {canonical(t.address): t for t in reversed(by_worth)}
     return [chosen[key] for key in dict.fromkeys(canonical(t.address) for t in told) if key != own]
+
+
+def without_former(told: Iterable[Told], former: frozenset[str]) -> tuple[list[Told], list[str]]:
+    """Who is told, and the addresses of those who are not: a rule that was not changed must not tell customers' mail to somebody
+    who has left (`assign` finds nobody there either).
+    """
+    told = list(told)
+    gone = [t.address for t in told if canonical(t.address) in former]
+    return [t for t in told if t.address not in gone], gone
 
 
 def _usual(decision: Decision, staff: Staff, team_id: str | None, assignee: AgentEntry | None) -> list[Told]:

@@ -15,6 +15,7 @@ _a, _m, _t, _b = columns(Agent), columns(Membership), columns(Team), columns(Mai
 _AGENTS = select(_a.id, _a.number, _a.address, _a.address_key, _a.name, _a.status).where(
     _a.account_id == bindparam("account"), _a.removed_at.is_(None)
 )
+_FORMER = select(_a.address_key).where(_a.account_id == bindparam("account"), _a.removed_at.is_not(None)).distinct()
 _TEAMS = select(_t.name, _t.id).where(_t.account_id == bindparam("account"))
 _MEMBERS = select(_m.team_id, _m.agent_id).where(_m.account_id == bindparam("account")).order_by(_m.agent_id)
 _MAILBOXES = select(_b.address_key, _b.id, _b.team_id).where(
@@ -53,7 +54,8 @@ class MailboxEntry:
 @dataclass(frozen=True, slots=True)
 class Roster:
     """`team_ids` by name; `members` are agents' ids by team. `default_team` (an id) is the team of the account's default
-    mailbox: mail of a mailbox without a team is somebody's business too. `mailboxes` by canonical address.
+    mailbox: mail of a mailbox without a team is somebody's business too. `mailboxes` by canonical address. `former` are the
+    canonical addresses of agents who were removed and did not come back.
     """
 
     agents: Mapping[str, AgentEntry]
@@ -61,6 +63,7 @@ class Roster:
     members: Mapping[str, tuple[str, ...]]
     default_team: str | None
     mailboxes: Mapping[str, MailboxEntry]
+    former: frozenset[str] = frozenset()
 
     def team_name(self, team_id: str | None) -> str | None:
         return next((name for name, i in self.team_ids.items() if i == team_id), None)
@@ -94,4 +97,5 @@ def load_roster(connection: Connection, account_id: str) -> Roster:
             members[team_id] = (*members.get(team_id, ()), agent_id)
     default = connection.execute(_DEFAULT_TEAM, account).scalar() or next(iter(team_ids.values()), None)
     mailboxes = {row.address_key: MailboxEntry(row.id, row.team_id) for row in connection.execute(_MAILBOXES, account)}
-    return Roster(agents, team_ids, members, default, mailboxes)
+    former = frozenset(connection.execute(_FORMER, account).scalars()) - {a.address_key for a in agents.values()}
+    return Roster(agents, team_ids, members, default, mailboxes, former)
