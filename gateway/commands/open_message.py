@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gateway.commands.line import OpenLine
+from gateway.commands.release import done
 from gateway.core.errors import InvalidInput
 from gateway.core.outcome import Outcome
 from gateway.core.reports import ScanStatus
@@ -26,4 +27,4 @@ async def open_message(line: OpenLine, account_id: str, message_id: str) -> Outc
     if found.facts.scan.status is ScanStatus.INFECTED:
         names = ", ".join(f.name for f in found.facts.scan.findings)
         raise InvalidInput(f"message {message_id} is infected ({names}); what a scan called infected is never opened")
-    return await line.intake.again(found.envelope, message_id, Again(found.facts, opened=True))
+    return done(await line.intake.again(found.envelope, message_id, Again(found.facts, opened=True)), message_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gateway.commands.line import OpenLine
 from gateway.core.errors import InvalidInput
-from gateway.core.outcome import Outcome
+from gateway.core.outcome import Accepted, Outcome
 from gateway.journey import Again
 from gateway.store.queries import stored_message
 from gateway.store.releasing import order_release
@@ -20,4 +20,12 @@ async def release(line: OpenLine, account_id: str, message_id: str, *, by: str =
     if found.disposition != "quarantined" or found.facts is None:
         raise InvalidInput(f"message {message_id} is {found.disposition}, not quarantined: there is nothing to release")
     await line.store_pool(order_release, line.store, account_id, message_id, by=by)
-    return await line.intake.again(found.envelope, message_id, Again(found.facts, released=True))
+    return done(await line.intake.again(found.envelope, message_id, Again(found.facts, released=True)), message_id)
+
+
+def done(outcome: Outcome, message_id: str) -> Outcome:
+    """Raises InvalidInput where the commit found the message otherwise than it was decided on: nothing was changed."""
+    if isinstance(outcome, Accepted) and outcome.duplicate:
+        meanwhile = "somebody was quicker, or a scan found something in it"
+        raise InvalidInput(f"message {message_id}: {meanwhile}; look again: gateway message show {message_id}")
+    return outcome

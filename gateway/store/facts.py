@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from gateway.core.addresses import canonical, without_tag
 from gateway.core.decision import Decision, Facts
+from gateway.core.reports import ScanStatus
 
 VERSION = 1
 TEXT_BYTES = 64 * 1024
@@ -36,6 +37,11 @@ def load_facts(text: str) -> Facts:
     if document["version"] != VERSION:
         raise UnreadableFacts(f"facts of version {document['version']}, this release reads {VERSION}")
     return _facts.validate_python(document["facts"], strict=False)
+
+
+def is_infected(text: str | None) -> bool:
+    """Whether stored facts, of any version, say that a scan found something."""
+    return bool(text) and json.loads(text or "")["facts"]["scan"]["status"] == ScanStatus.INFECTED.value
 
 
 def dump_decision(decision: Decision) -> str:

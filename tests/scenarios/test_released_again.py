@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import pytest
 
 from gateway.commands.audit import audit
 from gateway.commands.open_message import open_message
+from gateway.commands.release import release
 from gateway.commands.reprocess import reprocess
 from gateway.core.clock import now
 from gateway.core.errors import InvalidInput
@@ -67,6 +68,30 @@ async def test_a_release_survives_a_reprocess_under_another_policy(gateway: Gate
     assert (change.done, after["disposition"], fates(after)[0]) == (True, "ticketed", ("kept", ""))
     assert after["attachments"][0]["released"]["by"] == "ann"
     assert fates(after)[1][0] != "kept"
+
+
+@pytest.mark.parametrize("command", [release, open_message])
+async def test_what_a_scan_finds_while_a_message_is_let_go_keeps_it(
+    gateway: Gateway, command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The commit wrote the facts of before over those of the scan: an infected message became a ticket, and told of it."""
+    rule = {release: "quarantine", open_message: "ignore"}[command]
+    publish(gateway, f"rules: [{{name: r, if: {{subject: {{contains: Pump}}}}, then: [{rule}]}}]")
+    kept = await mailed(gateway, with_files(1, *FILES))
+    store, account, n = gateway.ground.store, gateway.account_id(), kept["attachments"][0]["n"]
+    again = gateway.line.intake.again
+
+    async def found_meanwhile(*of: Any) -> Any:
+        mark_infected(store, account, kept["id"], [Finding("clamav", "Late.Virus", str(n))], now(), by="test")
+        return await again(*of)
+
+    monkeypatch.setattr(gateway.line.intake, "again", found_meanwhile)
+    with pytest.raises(InvalidInput, match="a scan found something in it"):
+        await command(gateway.line, account, kept["id"])
+    after = message(gateway, kept["id"])
+    assert (after["disposition"], after["scan"]["status"]) == (kept["disposition"], "infected")
+    assert after["ticket"] is None
+    assert audit(store, gateway.ground.blobs).problems == []
 
 
 async def test_a_scan_that_found_something_since_ends_a_release(gateway: Gateway) -> None:
