@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,6 +14,7 @@ from gateway.web.openapi import withheld
 from gateway.web.problems import Problem
 
 EXAMPLES = 20
+_OPTION = re.compile(r"(?<![\w'\"-])--(yes|at|team|note|since|recipient|sender|client-ip|helo)(?![\w-])")
 
 NOT_ADMIN = withheld("The key's scope is not `admin`.")
 NOT_A_POLICY = withheld("It is no good policy for this account; `problems` names each mistake with its place.")
@@ -31,8 +33,7 @@ def telling() -> Iterator[None]:
     except UnknownThing:
         raise
     except FaresWorse as error:
-        detail = str(error).replace("publish with --yes", "publish with `yes`")
-        raise Problem(409, detail, more={"replay": json_of(error.found, EXAMPLES)}) from None
+        raise Problem(409, in_fields(str(error)), more={"replay": json_of(error.found, EXAMPLES)}) from None
     except PolicyError as error:
         problems = [
             {"line": p.line, "column": p.column, "path": p.path, "message": p.message}
@@ -40,4 +41,9 @@ def telling() -> Iterator[None]:
         ]
         raise Problem(422, str(error), more={"problems": problems}) from None
     except InvalidInput as error:
-        raise Problem(409, str(error)) from None
+        raise Problem(409, in_fields(str(error))) from None
+
+
+def in_fields(text: str) -> str:
+    """A refusal in the words of who asks by HTTP: the commands speak of their options, whose names the fields of bodies bear."""
+    return _OPTION.sub(lambda found: f"`{found.group(1).replace('-', '_')}`", text)

@@ -19,7 +19,7 @@ from gateway.web.bodies import Body, taking
 from gateway.web.long_work import MOST_MESSAGES
 from gateway.web.openapi import withheld
 from gateway.web.orders import PolicyText, PolicyToPublish, VersionToRestore
-from gateway.web.policy_problems import NOT_A_POLICY, NOT_ADMIN, TOO_LARGE, WORSE, telling
+from gateway.web.policy_problems import NOT_A_POLICY, NOT_ADMIN, TOO_LARGE, WORSE, in_fields, telling
 from gateway.web.problems import Mistake, Problem, bad_request
 from gateway.web.security import Caller
 
@@ -75,7 +75,7 @@ async def _scheduled(caller: Caller, parts: Parts, order: PolicyToPublish, at: s
         due_at = moment_of(at, account["timezone"])
     except InvalidInput as error:
         what, _, cure = str(error).removeprefix("--at ").partition("; ")
-        raise bad_request([Mistake(where="body: at", what=what, cure=cure)]) from None
+        raise bad_request([Mistake(where="body: at", what=what, cure=in_fields(cure))]) from None
     candidate = await parts.long_work(
         schedule, parts.store, caller.account_id, order.text, due_at,
         note=order.note, author=caller.by, agreed=order.yes, most=MOST_MESSAGES,

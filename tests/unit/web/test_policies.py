@@ -102,6 +102,18 @@ async def test_a_version_is_published_later_and_withdrawn(office: Office) -> Non
 async def test_a_time_that_never_comes_is_a_mistake(office: Office, at: str) -> None:
     told = problem(await office("POST", "", {"text": TAG, "at": at}), 400)
     assert told["errors"][0]["where"] == "body: at"
+    assert "--" not in told["detail"]
+
+
+async def test_refusals_speak_of_the_fields_of_the_body_and_not_of_options(office: Office) -> None:
+    past = problem(await office("POST", "", {"text": TAG, "at": "2020-01-01T00:00:00Z"}), 400)
+    assert "without `at` it is published at once" in past["errors"][0]["cure"]
+    raw = base64.b64encode(numbered(1)).decode()
+    lone = problem(await office("POST", "/test", {"raw": raw, "helo": "mx.customer.test"}), 409)["detail"]
+    assert lone.startswith("`helo` 'mx.customer.test': ")
+    assert lone.endswith("`client_ip` IP")
+    foreign = problem(await office("POST", "/test", {"raw": raw, "recipient": "no address"}), 409)["detail"]
+    assert foreign.startswith("`recipient` 'no address': ")
 
 
 async def test_an_old_version_is_published_anew(office: Office) -> None:
