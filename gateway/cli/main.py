@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -126,21 +127,31 @@ app.command(rich_help_panel=OPERATE)(audit.audit)
 app.command(rich_help_panel=OPERATE)(components.components)
 
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run one command and end the process with its exit code."""
     if arguments is None:  # this process is the command's own
         gc.disable()  # to look for garbage in what is imported takes a tenth of a command; `desk.imported` ends it
     _speak_utf8()
-    sys.exit(_flushed(_run(arguments)))
+    sys.exit(_flushed(_run(sys.argv[1:] if arguments is None else arguments)))
 
 
-def _run(arguments: list[str] | None) -> int:
+def _run(arguments: list[str]) -> int:
     try:
         app(arguments, prog_name="gateway")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
     except GatewayError as error:
         complain(str(error))
+        return 1
+    except UnicodeEncodeError:
+        # octets that are no UTF-8 arrive as lone surrogates: files may be called so, nothing in the database is
+        wrong = next((a for a in arguments if _SURROGATE.search(a)), None)
+        if wrong is None:
+            raise
+        complain(f"{wrong!a} is not UTF-8: nothing here is called that")
         return 1
     except KeyboardInterrupt:
         return 130

@@ -116,3 +116,19 @@ def test_an_account_names_its_admins_and_its_days_of_quarantine(cli: Cli) -> Non
 def test_what_cannot_be_told_or_kept_is_refused(cli: Cli, option: str, value: str, words: str) -> None:
     assert words in cli("account", "edit", "acme", option, value, code=1).err
     assert cli("account", "show", "acme", "--json").json["admins"] == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("quarantine", "show"),
+        ("quarantine", "release"),
+        ("quarantine", "delete"),
+        ("attachment", "list"),
+        ("message", "open"),
+    ],
+)
+def test_an_id_that_is_no_utf8_is_refused_in_words(cli: Cli, command: tuple[str, str]) -> None:
+    """It ended with a traceback of the database's driver."""
+    said = cli(*command, "\udcff", code=1)
+    assert said.err == "gateway: '\\udcff' is not UTF-8: nothing here is called that\n"
