@@ -29,6 +29,9 @@ def judgement_lines(judged: Mapping[str, Any]) -> Iterator[Line]:
     yield field("scan", state(scan["status"]), Words(f" {scan['reason']}" if scan["reason"] else ""))
     yield from finding_lines(scan["findings"], indent=16)
     yield field("mailbox", judged["mailbox"])
+    for recipient in judged["recipients_of_no_mailbox"]:
+        told = f"{recipient} is no address of this account: by SMTP it would be refused, here it is judged as above"
+        yield field("recipient", Words(told, "yellow"))
     joined = f" {judged['joins']}" if judged["joins"] else ""
     yield field("kind", f"{judged['kind']} mail, ticket: {judged['ticket']}{joined}")
     for someone in judged["participants"]:

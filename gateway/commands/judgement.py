@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from gateway.commands.judge import Judgement
+from gateway.core.addresses import without_tag
 from gateway.core.decision import Decision, Facts, NewTicket, ToMailbox
 from gateway.verify.telling import auth_object
 
@@ -28,6 +29,7 @@ def json_of(judgement: Judgement) -> Json:
         "joins": next((c.number for c in facts.context.candidates if c.ticket_id == decision.join), None),
         "participants": [asdict(p) for p in decision.participants],
         "mailbox": facts.place.mailbox.address,
+        "recipients_of_no_mailbox": recipients_of_no_mailbox(facts),
         "author": _author(facts),
         "subject": facts.message.subject,
         "auth": auth_object(facts.auth),
@@ -37,6 +39,23 @@ def json_of(judgement: Judgement) -> Json:
         "rules": [asdict(r) for r in judgement.rules],
         "acknowledgement": decision.silence or "is sent",
     }
+
+
+def recipients_of_no_mailbox(facts: Facts) -> list[str]:
+    """Of a message that never came: who it is said to be for, and is no address of the account. RCPT would have refused him; here
+    the headers chose the mailbox, or it is the default one.
+    """
+    place = facts.place
+    if facts.envelope.source != "test" or place.exempt:
+        return []
+    ours = place.own_addresses | {f"support@{place.account_domain}"}  # what a mailbox without a local part is tested by
+
+    def is_known(recipient: str) -> bool:
+        plain = without_tag(recipient)
+        local, _, domain = plain.rpartition("@")
+        return plain in ours or (domain in place.receiving_domains and f"{local}@{place.account_domain}" in ours)
+
+    return [r for r in facts.envelope.recipients if not is_known(r)]
 
 
 def _author(facts: Facts) -> Json | None:

@@ -417,6 +417,9 @@ class Judged(BaseModel):
     kind: str
     ticket: str
     mailbox: str
+    recipients_of_no_mailbox: Annotated[
+        list[str], Field(description="Of `recipient`, what is no address of the account: by SMTP it would be refused.")
+    ]
     subject: str
     effects: list[dict[str, Any]]
     rules: Annotated[list[JudgedRule], Field(description="As each would judge it if nothing before them had.")]

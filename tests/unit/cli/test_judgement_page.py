@@ -70,3 +70,24 @@ def test_the_rules_of_the_team_stand_behind_the_account_s() -> None:
 def test_all_of_it_is_one_json_document() -> None:
     opened = replace(candidate(Evidence.OPEN_TICKET), last_activity=facts().now)
     json.dumps(judged(POLICY, candidates=(opened,)))
+
+
+def test_it_says_that_a_recipient_is_nobodys_here() -> None:
+    ours, foreign = "support@acme.gw.example", "help@elsewhere.example"
+    place = {
+        "own_addresses": frozenset({ours}),
+        "receiving_domains": frozenset({"acme.gw.example", "mail.acme.example"}),
+    }
+
+    def told(*recipients: str, source: str = "test", **more: Any) -> list[str]:
+        found = judged(POLICY, recipients=recipients, source=source, account_domain="acme.gw.example", **place, **more)
+        return list(found["recipients_of_no_mailbox"])
+
+    assert told(foreign, ours) == [foreign]
+    assert told("nobody@acme.gw.example") == ["nobody@acme.gw.example"]
+    assert told("Support+tag@ACME.gw.example", "support@mail.acme.example") == []
+    assert told("postmaster@acme.gw.example", exempt=True) == []
+    assert told(foreign, source="smtp") == []  # it was judged when it came
+    shown = page(judged(POLICY, recipients=(foreign,), source="test"))
+    assert f"{foreign} is no address of this account" in shown
+    assert "no address of this account" not in page(judged(POLICY))
