@@ -28,20 +28,24 @@ app.add_typer(policy_shadow.app, name="shadow")
 def check(ctx: typer.Context, file: PolicyFile, account: AccountName = None, as_json: AsJson = False) -> None:
     """Read a policy and say what is wrong with it: line, column and cure. Publishes nothing.
 
-    With an account, the teams, mailboxes and agents it names are looked up too.
+    Of a good one it says what in it will do nothing. With an account, the teams, mailboxes and agents it names are looked up too.
     """
     from gateway.policy.problems import PolicyError
+    from gateway.policy.remarks import remarks
 
     text = read_text(file)
     try:
         document = _read(ctx, text, account)
     except PolicyError as error:
         if as_json:
-            show.document({"ok": False, "file": str(file), "problems": problems_of(error)})
+            show.document({"ok": False, "file": str(file), "problems": problems_of(error), "remarks": []})
         raise told(file, error) from None
+    said = remarks(document)
     if as_json:
-        show.document({"ok": True, "file": str(file), "problems": []})
+        show.document({"ok": True, "file": str(file), "problems": [], "remarks": said})
         return
+    for sentence in said:
+        show.complain(sentence, prefix=f"{file}: remark: ")
     unseen = "" if account else "; names of teams, mailboxes and agents are only checked with --account"
     show.say(f"{file}: a good policy with {len(document.rules)} rules{unseen}")
 

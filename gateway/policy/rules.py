@@ -96,13 +96,17 @@ def compile_clause(written: IfBase, book: PatternBook) -> Clause:
 def compile_rule(name: str, written: Rule, book: PatternBook) -> CompiledRule:
     """One rule of the document."""
     clause = compile_clause(written.if_, book) if written.if_ else None
-    actions = all_actions()
+    return CompiledRule(name, clause, orders_of(written), written.stop, clause is not None and clause.names("kind"))
+
+
+def orders_of(written: Rule) -> tuple[Order, ...]:
+    """What a rule asks for, in the order it is written."""
     orders: list[Order] = []
     for step in written.then:
-        for action in actions:
-            if action in step.model_fields_set:
-                orders += actions[action].orders(getattr(step, action))
-    return CompiledRule(name, clause, tuple(orders), written.stop, clause is not None and clause.names("kind"))
+        for name, action in all_actions().items():
+            if name in step.model_fields_set:
+                orders += action.orders(getattr(step, name))
+    return tuple(orders)
 
 
 _OF_THE_TICKET = Route | Assign | ToMailbox | Set | Tag

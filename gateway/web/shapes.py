@@ -325,6 +325,9 @@ class Published(BaseModel):
 class Checked(BaseModel):
     ok: bool
     rules: Annotated[int, Field(description="How many rules it has, those of teams among them.")]
+    remarks: Annotated[
+        list[str], Field(description="What in it will do nothing, a sentence each; it is good all the same.")
+    ]
 
 
 class Scheduled(BaseModel):

@@ -11,6 +11,7 @@ from gateway.commands.publish import check, publish, rollback
 from gateway.commands.schedule import moment_of, schedule
 from gateway.commands.team_rules import publish_team_rules
 from gateway.core.errors import InvalidInput
+from gateway.policy.remarks import remarks
 from gateway.store import candidates, listing, pages, policies
 from gateway.store.events import moment
 from gateway.web import shapes
@@ -93,10 +94,14 @@ async def post_policy_check(
     caller: Member, parts: Served, order: Annotated[PolicyText, Depends(Body(PolicyText))]
 ) -> Response:
     """Whether it is a good policy for this account. Nothing is published."""
+
+    def found() -> shapes.Checked:
+        document = check(parts.store, caller.account_id, order.text)
+        rules = len(document.rules) + sum(len(team.rules) for team in document.teams.values())
+        return shapes.Checked(ok=True, rules=rules, remarks=list(remarks(document)))
+
     with telling():
-        document = await parts.pool(check, parts.store, caller.account_id, order.text)
-    rules = len(document.rules) + sum(len(team.rules) for team in document.teams.values())
-    return _answer(shapes.Checked(ok=True, rules=rules))
+        return _answer(await parts.pool(found))
 
 
 @router.post(

@@ -15,6 +15,14 @@ def test_a_good_policy_is_called_good(cli: Cli) -> None:
     assert cli("policy", "check", cli.write("p.yaml", POLICY), "--json").json["ok"] is True
 
 
+def test_a_good_policy_that_does_less_than_it_says_is_remarked_on(cli: Cli) -> None:
+    file = cli.write("p.yaml", "rules: [{name: x, then: [{assign: ann@acme.test}, {route: support}]}]\n")
+    done = cli("policy", "check", file)
+    assert f"{file}: remark: rule `x`: `route: support` never happens" in " ".join(done.err.split())
+    assert "a good policy with 1 rules" in done.out
+    assert len(cli("policy", "check", file, "--json").json["remarks"]) == 1
+
+
 def test_problems_are_told_as_compilers_do(cli: Cli) -> None:
     file = cli.write("p.yaml", BAD)
 

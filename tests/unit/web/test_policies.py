@@ -84,7 +84,10 @@ async def test_a_bad_policy_is_told_with_its_places(office: Office, method: str,
 
 async def test_a_good_policy_is_called_good_with_its_rules_counted(office: Office) -> None:
     text = TAG + "\nteams: {support: {rules: [{name: mine, then: [{tag: [s]}]}]}}\n"
-    assert (await office("POST", "/check", {"text": text})).json() == {"ok": True, "rules": 2}
+    assert (await office("POST", "/check", {"text": text})).json() == {"ok": True, "rules": 2, "remarks": []}
+    twice = "rules: [{name: r, then: [ignore, quarantine]}]"
+    (remark,) = (await office("POST", "/check", {"text": twice})).json()["remarks"]
+    assert "`quarantine` never happens" in remark
 
 
 async def test_a_version_is_published_later_and_withdrawn(office: Office) -> None:
