@@ -31,6 +31,11 @@ def test_the_team_of_the_mailbox_sees_its_mail() -> None:
     assert hits(TEAMS) == ["team support: s"]
 
 
+def test_an_agent_who_is_named_brings_no_team_with_him() -> None:
+    """Whose team he is in is known when the ticket is committed, and is no fact of the message."""
+    assert hits("rules: [{name: a, then: [{assign: fay@acme.example}]}]" + TEAMS) == ["a", "team support: s"]
+
+
 def test_mail_of_a_mailbox_without_a_team_reaches_the_default_team() -> None:
     assert tags(TEAMS, mailboxes=(BILLING,), default_team="sales") == ["sales"]
     assert tags(TEAMS, mailboxes=(BILLING,)) == []
