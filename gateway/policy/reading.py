@@ -42,6 +42,11 @@ class Reading:
         return found
 
     @cached_property
-    def mailboxes(self) -> frozenset[str]:
-        """The addresses of the mailboxes this transaction is for, as they are compared."""
-        return frozenset(canonical(m.address) for m in self.facts.place.mailboxes)
+    def own_recipients(self) -> frozenset[str]:
+        """Every address that means the mailboxes this transaction is for, as they are compared: the company's own, the
+        inbound ones at the account's domain, and the forward-paths (a domain of the account's own may be among them).
+        """
+        place = self.facts.place
+        inbound = (f"{m.inbound}@{place.account_domain}" for m in place.mailboxes if m.inbound)
+        every = (*(m.address for m in place.mailboxes), *inbound, *self.facts.envelope.recipients)
+        return frozenset(canonical(a) for a in every)

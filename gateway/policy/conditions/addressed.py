@@ -1,4 +1,4 @@
-"""`addressed`: whether the mailbox stands in To, in Cc, or in neither (bcc)."""
+"""`addressed`: whether the mailbox, by any address it has, stands in To, in Cc, or in neither (bcc)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Params = Annotated[tuple[Fields, ...], BeforeValidator(as_list, json_schema_inpu
 
 def _addressed(reading: Reading) -> str:
     def names_us(addresses: Iterable[Address]) -> bool:
-        return any(canonical(a.address) in reading.mailboxes for a in addresses)
+        return any(canonical(a.address) in reading.own_recipients for a in addresses)
 
     if names_us(reading.facts.message.to):
         return "to"

@@ -126,6 +126,18 @@ def test_addressed(to, cc, word):
     assert trace(f"addressed: {word}", **changes) == (True, word)
 
 
+@pytest.mark.parametrize("address", ["support@acme.gw.example", "SUPPORT@Acme.GW.example", "help@helpdesk.acme.example"])
+def test_addressed_to_any_address_the_mailbox_has(address):
+    """The inbound address, and whatever forward-path it came by."""
+    changes = {"recipients": ("help@helpdesk.acme.example",), "cc": ()}
+    assert trace("addressed: to", to=(Address(address),), **changes) == (True, "to")
+    assert trace("addressed: cc", to=(), **(changes | {"cc": (Address(address),)})) == (True, "cc")
+
+
+def test_the_inbound_address_of_a_mailbox_this_mail_is_not_for_is_somebody_else():
+    assert trace("addressed: bcc", to=(Address("billing@acme.gw.example"),), cc=()) == (True, "bcc")
+
+
 def test_contact():
     assert trace("contact: known", contact=CONTACT) == (True, "known")
     assert trace("contact: unknown") == (True, "unknown")
