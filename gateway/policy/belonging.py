@@ -24,7 +24,9 @@ class Belonging:
 
     @property
     def is_new(self) -> bool:
-        """It would open a ticket, but perhaps for `join_open_ticket`."""
+        """It would open a ticket, were it not for `join_open_ticket`: rules see it whether or not its author has one open
+        (docs/decisions.md), else a rule with `quarantine` or `new_ticket` would pass it by for want of `kind`.
+        """
         return self.ticket is TicketChoice.NEW or self.by_setting
 
 

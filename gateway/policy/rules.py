@@ -65,7 +65,7 @@ def _combined(how: str, clauses: tuple[Clause, ...], reading: Reading) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class CompiledRule:
-    """`sees_all`: its `if` names `kind`, so it sees not only mail that would open a ticket. `opens`: it has `new_ticket`."""
+    """`sees_all`: its `if` names `kind`, so it sees not only new mail (`Belonging.is_new`). `opens`: it has `new_ticket`."""
 
     name: str
     clause: Clause | None

@@ -1,4 +1,4 @@
-"""`kind`: new, answer, automatic, bounce or list. A rule that names it sees all mail, not only what opens a ticket."""
+"""`kind`: new, answer, automatic, bounce or list. A rule that names it sees all mail, answers too; one that does not sees what names no ticket of ours."""
 
 from __future__ import annotations
 

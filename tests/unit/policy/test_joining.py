@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from gateway.core.decision import Acknowledge, Kind, Route, Tag, TicketChoice
+from gateway.core.decision import Acknowledge, Disposition, Kind, Route, Tag, TicketChoice
 from gateway.core.place import Evidence
 from gateway.core.reports import Sender
 
@@ -187,3 +187,18 @@ def test_an_answer_to_a_ticket_closed_long_ago_opens_a_new_one() -> None:
     assert belongs(text, CLOSED) == (TicketChoice.NEW, None)
     fresh = replace(CLOSED, closed_at=NOW - timedelta(days=29, hours=23))
     assert belongs(text, fresh) == (TicketChoice.JOIN, "t1")
+
+
+# -- rules without `kind`: they see new mail, whether or not it joins
+
+
+def test_what_a_rule_without_kind_quarantines_does_not_slip_in_through_an_open_ticket() -> None:
+    text = JOIN + "rules: [{if: {subject: {contains: pump}}, then: [quarantine]}]"
+    assert judged(text, candidates=(OPEN,)).disposition is Disposition.QUARANTINE
+    assert judged(text, candidates=(candidate(),)).disposition is Disposition.ACCEPT
+
+
+def test_a_rule_for_mail_that_opens_a_ticket_only_asks_for_no_ticket() -> None:
+    text = JOIN + 'rules: [{if: {none: [{ticket: {state: {wildcard: "*"}}}]}, then: [{tag: a}]}]'
+    assert Tag("a") not in judged(text, candidates=(OPEN,)).effects
+    assert Tag("a") in judged(text).effects
