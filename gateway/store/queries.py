@@ -127,8 +127,9 @@ def _ticket(row: Any, people: Sequence[Json], messages: Sequence[str]) -> Json:
 def _participants(connection: Connection, account: str, tickets_: Sequence[str]) -> dict[str, list[Json]]:
     found: dict[str, list[Json]] = {}
     for chunk in _chunks(tickets_):
-        query = select(*_p).where(_p.account_id == account, _p.ticket_id.in_(chunk)).order_by(_p.address_key)
-        for row in connection.execute(query):
+        query = select(*_p).where(_p.account_id == account, _p.ticket_id.in_(chunk))
+        # sorted here: asked for an order, SQLite walks along it through all that the account has
+        for row in sorted(connection.execute(query), key=lambda r: str(r.address_key)):
             person = {"address": row.address, "name": row.name, "role": row.role}
             found.setdefault(row.ticket_id, []).append(person)
     return found
@@ -137,8 +138,8 @@ def _participants(connection: Connection, account: str, tickets_: Sequence[str])
 def _message_ids(connection: Connection, account: str, tickets_: Sequence[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for chunk in _chunks(tickets_):
-        query = select(_m.id, _m.ticket_id).where(_m.account_id == account, _m.ticket_id.in_(chunk)).order_by(_m.id)
-        for row in connection.execute(query):
+        query = select(_m.id, _m.ticket_id).where(_m.account_id == account, _m.ticket_id.in_(chunk))
+        for row in sorted(connection.execute(query), key=lambda r: str(r.id)):  # for the same reason
             found.setdefault(row.ticket_id, []).append(row.id)
     return found
 

@@ -12,8 +12,10 @@ from sqlmodel import SQLModel
 
 from bench.filling import Filler, genuine
 from bench.peers.ours import Ours
+from gateway.store import pages
 from gateway.store.tables import Event, MessageRow, Outbox, Participant, Receipt, Ticket, Transaction, Twin
 from gateway.store.tables.columns import columns
+from tests.contract.test_growth import long_ways, statements
 
 ONE_EACH = (MessageRow, Receipt, Twin, Ticket, Participant, Transaction)
 
@@ -62,3 +64,14 @@ def test_ids_and_moments_of_a_filled_store_advance_together(peer: Ours) -> None:
     assert len(moments) == 401
     assert moments == sorted(moments)
     assert numbers == [*range(2, 402), 1]  # the genuine message came first, and now
+
+
+def test_a_page_of_tickets_reads_no_other_tickets_messages_and_participants(peer: Ours) -> None:
+    """Asked for them in order, SQLite went through all that the account has: 1.3 s with 600,000 tickets."""
+    Filler(peer, genuine(peer), planned=300).fill(100)
+    home = peer.gateway
+    with statements(home.ground.store) as seen:
+        pages.tickets(home.ground.store, home.account_ids["acme"], pages.Wanted())
+    ways = long_ways(home.ground.store, seen)
+    # the page itself goes along its own index, and ends with its limit
+    assert [w for w in ways if not w.startswith("SEARCH ticket USING INDEX")] == []
