@@ -265,7 +265,26 @@ def _halves(payload: bytes, tag: str) -> bytes:
     return letter(tag, multipart(text(), in64(payload[:30], "a.001"), in64(payload[30:], "a.002")))
 
 
+def _seven_zip(*switches: str) -> Callable[[bytes], bytes]:
+    return by_program("7zz", "a", *switches, "a.7z", NAME, out="a.7z")
+
+
+_UNREAD_SEVEN_ZIP = {
+    "BZip2": ("-m0=BZip2",), "Deflate": ("-m0=Deflate",), "Deflate64": ("-m0=Deflate64",),
+    "Delta": ("-m0=Delta:4", "-m1=LZMA2"), "BCJ2 and one packer": ("-m0=BCJ2", "-m1=LZMA2"),
+    "ARM64": ("-m0=ARM64", "-m1=LZMA2"), "ARMT": ("-m0=ARMT", "-m1=LZMA2"), "RISC-V": ("-m0=RISCV", "-m1=LZMA2"),
+    "PPC": ("-m0=PPC", "-m1=LZMA2"), "SPARC": ("-m0=SPARC", "-m1=LZMA2"), "IA64": ("-m0=IA64", "-m1=LZMA2"),
+    "swapped octets": ("-m0=Swap2", "-m1=LZMA2"), "two packers": ("-m0=LZMA", "-m1=LZMA"),
+}  # fmt: skip
+
 _PROGRAMS = (
+    *(
+        ("7zz", _file(f"7z, {how}", _seven_zip(*switches), "a.7z", lets_through="clamd cannot unpack it"))
+        for how, switches in _UNREAD_SEVEN_ZIP.items()
+    ),
+    ("7zz", _file("7z, PPMd", _seven_zip("-m0=PPMd"), "a.7z")),
+    ("7zz", _file("7z, BCJ", _seven_zip("-m0=BCJ", "-m1=LZMA2"), "a.7z")),
+    ("7zz", _file("7z, BCJ2", _seven_zip("-mf=BCJ2"), "a.7z")),
     ("7zz", _file("7z", by_program("7zz", "a", "a.7z", NAME, out="a.7z"), "a.7z")),
     (
         "7zz",

@@ -1,4 +1,5 @@
-"""The names in a 7z archive (7zFormat.txt of the LZMA SDK). Listed only: its files are never unpacked here.
+"""The names in a 7z archive (7zFormat.txt of the LZMA SDK). Listed only: its files are never unpacked here, so what clamd
+cannot unpack, nobody has seen.
 
 The header stands at the end and is itself packed as a rule, by LZMA; the standard library unpacks that.
 """
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gateway.scan.filetypes import behind
+from gateway.scan.inside.containers._sevenzip_coders import COPY, LZMA, LZMA2, Coder, Folder
 from gateway.scan.inside.entry import ENTRY_BYTES, FILES, Entry, Share, Unscannable
 
 TYPES = frozenset({"7z"})
@@ -21,8 +23,6 @@ _CANNOT = "7z cannot be listed"
 _PIECE = 64 * 1024
 _PACKED_HEADERS = 4
 """Headers packed within packed headers; programs write one."""
-
-_COPY, _LZMA, _LZMA2, _AES = b"\x00", b"\x03\x01\x01", b"\x21", b"\x06\xf1\x07\x01"
 
 # Property ids.
 _END, _HEADER, _ARCHIVE_PROPERTIES, _ADDITIONAL_STREAMS, _MAIN_STREAMS, _FILES = 0, 1, 2, 3, 4, 5
@@ -35,42 +35,26 @@ class _Broken(Exception):
 
 
 @dataclass(slots=True)
-class _Coder:
-    method: bytes
-    properties: bytes
-    inputs: int
-    outputs: int
-
-
-@dataclass(slots=True)
-class _Folder:
-    """Coders in a chain, and the octets that come out of each."""
-
-    coders: list[_Coder]
-    sizes: list[int]
-    streams: int = 1
-    has_crc: bool = False
-
-    @property
-    def encrypted(self) -> bool:
-        return any(coder.method == _AES for coder in self.coders)
-
-
-@dataclass(slots=True)
 class _Streams:
     """Where packed streams lie (behind the signature header), and how to unpack them."""
 
     position: int
     packed: list[int]
-    folders: list[_Folder]
+    folders: list[Folder]
 
     @property
     def encrypted(self) -> bool:
         return any(folder.encrypted for folder in self.folders)
 
+    @property
+    def flaw(self) -> str:
+        """Why not all can be seen: a scanner cannot unpack it. Empty when one can, or has to have the password first."""
+        unread = (f.words for f in self.folders if not f.encrypted and not f.read_by_clamd)
+        return next((f"packed as {words}, which scanners do not read" for words in unread), "")
+
 
 def entries(content: bytes, share: Share) -> Iterator[Entry]:
-    """Every file by its name, without content unless it is empty. Raises Unscannable."""
+    """Every file by its name, without content unless it is empty. Raises Unscannable, for what clamd does not read last."""
     start = behind.seven_zip_start(content)
     if start > 0:  # a program that unpacks it stands before
         content = content[start:]
@@ -89,6 +73,8 @@ def entries(content: bytes, share: Share) -> Iterator[Entry]:
             continue
         share.file()
         yield Entry(name, b"" if number in empty and not encrypted else None, encrypted=encrypted)
+    if streams and streams.flaw:
+        raise Unscannable(streams.flaw)
 
 
 _Files = tuple[_Streams | None, list[str], set[int], set[int]]
@@ -136,7 +122,7 @@ def _unpacked(content: bytes, streams: _Streams, share: Share) -> bytes:
     start = 32 + streams.position
     packed = content[start : start + streams.packed[0]]
     coder = folder.coders[0]
-    if coder.method == _COPY:
+    if coder.method == COPY:
         share.take(size)
         return packed[:size]
     decompressor = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=[_filter(coder, size)])
@@ -154,14 +140,14 @@ def _unpacked(content: bytes, streams: _Streams, share: Share) -> bytes:
     return b"".join(pieces)
 
 
-def _filter(coder: _Coder, size: int) -> dict[str, int]:
+def _filter(coder: Coder, size: int) -> dict[str, int]:
     """No larger a dictionary than what comes out of it: four gigabytes may be asked for."""
     largest = max(4096, size)
-    if coder.method == _LZMA and len(coder.properties) == 5:
+    if coder.method == LZMA and len(coder.properties) == 5:
         packed, dictionary = struct.unpack("<BL", coder.properties)
         lc, lp, pb = packed % 9, packed // 9 % 5, packed // 45
         return {"id": lzma.FILTER_LZMA1, "dict_size": max(4096, min(dictionary, largest)), "lc": lc, "lp": lp, "pb": pb}
-    if coder.method == _LZMA2:
+    if coder.method == LZMA2:
         return {"id": lzma.FILTER_LZMA2, "dict_size": largest}
     raise _Broken
 
@@ -316,18 +302,17 @@ def _read_unpack_info(reader: _Reader, streams: _Streams) -> None:
             folder.has_crc = has_crc
 
 
-def _read_folder(reader: _Reader) -> _Folder:
+def _read_folder(reader: _Reader) -> Folder:
     coders = [_read_coder(reader) for _ in range(reader.count())]
     inputs, outputs = sum(c.inputs for c in coders), sum(c.outputs for c in coders)
     if not 0 < outputs <= inputs + 1 or max(inputs, outputs) > 64:  # 7-Zip takes 32 at most
         raise _Broken
     packed = inputs - (outputs - 1)
-    for _ in range(2 * (outputs - 1) + (packed if packed > 1 else 0)):
-        reader.number()  # which output is whose input, and which inputs are packed streams
-    return _Folder(coders, [])
+    bonds = [reader.number() for _ in range(2 * (outputs - 1) + (packed if packed > 1 else 0))]
+    return Folder(coders, [], tuple(bonds))
 
 
-def _read_coder(reader: _Reader) -> _Coder:
+def _read_coder(reader: _Reader) -> Coder:
     """The first octet: 4 bits of the id's length, then whether it has several streams, then properties."""
     flags = reader.byte()
     method = reader.take(flags & 0x0F)
@@ -335,9 +320,9 @@ def _read_coder(reader: _Reader) -> _Coder:
     if flags & 0x10:
         inputs, outputs = reader.count(), reader.count()
     properties = reader.take(reader.number()) if flags & 0x20 else b""
-    if flags & 0x80:
+    if flags & 0xC0:
         raise _Broken
-    return _Coder(method, properties, inputs, outputs)
+    return Coder(method, properties, inputs, outputs)
 
 
 def _read_substreams(reader: _Reader, streams: _Streams) -> None:

@@ -30,3 +30,20 @@ def packed_header(header: bytes, *, unpacked_bytes: int | None = None, dictionar
     coder = b"\x23\x03\x01\x01\x05" + struct.pack("<BL", 93, dictionary)
     streams = b"\x06\0\x01\x09" + number(len(packed)) + b"\0" + b"\x07\x0b\x01\0\x01" + coder + b"\x0c" + size + b"\0\0"
     return archive(b"\x17" + streams, packed)
+
+
+def coder(method: bytes, properties: bytes = b"", streams: tuple[int, int] | None = None) -> bytes:
+    """`streams`: of several, how many go in and come out."""
+    flags = len(method) | (0x10 if streams else 0) | (0x20 if properties else 0)
+    return (
+        bytes([flags]) + method + bytes(streams or ()) + (number(len(properties)) + properties if properties else b"")
+    )
+
+
+def packed_by(*coders: bytes, bonds: bytes = b"", outputs: int | None = None, name: str = "a.txt") -> bytes:
+    """One file that goes through `coders`; its packed octets are none of theirs."""
+    packed = b"hello"
+    sizes = number(len(packed)) * (outputs or len(coders))
+    folder = number(len(coders)) + b"".join(coders) + bonds
+    streams = b"\x06\0\x01\x09" + number(len(packed)) + b"\0" + b"\x07\x0b\x01\0" + folder + b"\x0c" + sizes + b"\0\0"
+    return archive(b"\x01\x04" + streams + files(name)[1:], packed)

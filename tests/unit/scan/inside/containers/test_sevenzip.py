@@ -101,3 +101,42 @@ def test_the_budget_of_files_holds():
 
 def test_an_archive_behind_the_program_that_unpacks_it_is_found():
     assert names(sevenzip, b"MZ" + bytes(3000) + make.archive(make.files("a.exe"))) == ["a.exe"]
+
+
+LZMA, LZMA2, BCJ = make.coder(b"\3\1\1", bytes(5)), make.coder(b"\x21", b"\x18"), make.coder(b"\3\3\1\3")
+BCJ2 = make.coder(b"\3\3\1\x1b", streams=(4, 1))
+FOUR = bytes([5, 0, 4, 1, 3, 2, 2, 6, 1, 0])
+"""Bonds and packed streams of four coders as 7-Zip writes them."""
+READ = {
+    "stored": make.packed_by(make.coder(b"\0")),
+    "LZMA": make.packed_by(LZMA),
+    "LZMA2": make.packed_by(LZMA2),
+    "LZMA2 and BCJ": make.packed_by(LZMA2, BCJ, bonds=b"\1\0"),
+    "LZMA2 and BCJ2": make.packed_by(LZMA, LZMA, LZMA2, BCJ2, bonds=FOUR),
+}
+UNREAD = {
+    "a filter before what it filters": (make.packed_by(BCJ, LZMA2, bonds=b"\0\1"), "BCJ and LZMA2"),
+    "coders bound otherwise": (make.packed_by(LZMA2, BCJ, bonds=b"\0\1"), "LZMA2 and BCJ"),
+    "two packers": (make.packed_by(LZMA, LZMA, bonds=b"\1\0"), "LZMA"),
+    "four coders bound otherwise": (
+        make.packed_by(LZMA, LZMA, LZMA2, BCJ2, bonds=FOUR[:-3] + b"\1\6\0"),
+        "LZMA and LZMA2 and BCJ2",
+    ),
+    "a longer id of the same number": (make.packed_by(make.coder(b"\0\x21", b"\x18")), "method 0021"),
+    "more properties": (make.packed_by(make.coder(b"\x21", b"\x18\0")), "LZMA2"),
+    "BCJ from the middle": (make.packed_by(LZMA2, make.coder(b"\3\3\1\3", bytes(4)), bonds=b"\1\0"), "LZMA2 and BCJ"),
+    "nobody's method": (make.packed_by(make.coder(b"\7\7")), "method 0707"),
+    "seven coders": (make.packed_by(*[make.coder(bytes([n])) for n in range(1, 8)], bonds=bytes(12)), "method 01 and method 02 and Delta and method 04"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", READ)
+def test_what_clamd_unpacks_is_left_to_it(case: str):
+    assert names(sevenzip, READ[case]) == ["a.txt"]
+
+
+@pytest.mark.parametrize("case", UNREAD)
+def test_what_clamd_does_not_unpack_is_listed_and_told(case: str):
+    content, words = UNREAD[case]
+    found, reason = read(sevenzip, content)
+    assert ([e.name for e in found], reason) == (["a.txt"], f"packed as {words}, which scanners do not read")
