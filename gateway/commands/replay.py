@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from gateway.core.decision import Decision, Disposition, Facts
+from gateway.core.decision import Decision, Facts
 from gateway.parse.language import detected_language
 from gateway.policy.differences import Difference, differences, fares_worse
 from gateway.policy.engine import Policy, compile_policy, decide
@@ -68,7 +68,7 @@ def replay(
 ) -> Replay:
     """Every kept message since then through `text`, with the facts as they were; against what was decided when it came.
 
-    What a person did since (a release, a file let go) is no difference. Raises PolicyError, StoreUnavailable.
+    What a person did since (a release, a file let go, `reprocess`) is no difference. Raises PolicyError, StoreUnavailable.
     """
     candidate = compile_policy(load(text), 0)
     lived = _Lived(store, account_id)
@@ -125,10 +125,10 @@ def _compared(
     found = differences(before, after)
     if not found:
         return
-    if before.disposition is Disposition.ACCEPT and after.disposition is not Disposition.ACCEPT:
-        # as that day's policy alone would have it: perhaps a person let the message go, and its fate is not the rules'
-        before = decide(facts, lived(message.policy_version))
-        found = differences(before, after)
+    # as that policy alone would have it: a person may have let the message or a file go, or sent it through again with nobody
+    # told, and what came of that is not the rules'
+    before = decide(facts, lived(before.policy_version))
+    found = differences(before, after)
     if found:
         yield Changed(message, found, fares_worse(before, after))
 
