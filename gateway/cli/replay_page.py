@@ -9,12 +9,14 @@ from gateway.cli.show import Line, Words, blank, field, heading, moment
 
 Json = dict[str, Any]
 EXAMPLES = 3
+GROUPS = 20
+"""So many groups are a page that somebody reads to its end."""
 
 
 def replay_lines(told: Json, *, examples: int = EXAMPLES) -> Iterator[Line]:
-    """One group after the other, those whose mail fares worse first; `told` is `commands.replay.json_of`'s."""
+    """One group after the other, those whose mail fares worse first, `GROUPS` at most; `told` is `commands.replay.json_of`'s."""
     yield heading(_sum_of(told))
-    for group in told["groups"]:
+    for group in told["groups"][:GROUPS]:
         yield blank()
         yield field(f"{group['count']} ×", Words("fares worse", "red") if group["worse"] else Words("otherwise"))
         for difference in group["differences"]:
@@ -25,6 +27,11 @@ def replay_lines(told: Json, *, examples: int = EXAMPLES) -> Iterator[Line]:
             yield field("", Words(f"{when}  {message['trace']}  {message['author']}  {message['subject']}", "dim"))
         if len(group["messages"]) > examples:
             yield field("", Words(f"and {len(group['messages']) - examples} more; --json has all", "dim"))
+    rest = told["groups"][GROUPS:]
+    if rest:
+        yield blank()
+        count = sum(group["count"] for group in rest)
+        yield field("", Words(f"and {len(rest)} more groups, of {count} messages; --json has all", "dim"))
 
 
 def _sum_of(told: Json) -> str:

@@ -47,8 +47,12 @@ class Difference:
 
 
 def differences(before: Decision, after: Decision) -> tuple[Difference, ...]:
-    """Everything that would go another way. Rules that matched and versions are no difference in themselves."""
-    first, second = dict(_fate(before)), dict(_fate(after))
+    """Everything that would go another way. Rules that matched and versions are no difference in themselves. Where one of
+    the two gives no ticket the message's fate is all: what a ticket would have had besides goes with it, and would make
+    each message with a Cc of its own differ in its own way.
+    """
+    whole = all(d.disposition is Disposition.ACCEPT for d in (before, after))
+    first, second = (dict(_fate(d) if whole else [("message", _message(d))]) for d in (before, after))
     names = dict.fromkeys((*first, *second))
     return tuple(
         Difference(n, first.get(n, ""), second.get(n, "")) for n in names if first.get(n, "") != second.get(n, "")
@@ -61,16 +65,19 @@ def fares_worse(before: Decision, after: Decision) -> bool:
 
 
 def _fate(decision: Decision) -> Iterator[tuple[str, str]]:
-    if decision.disposition is Disposition.ACCEPT:
-        yield "message", _AS_TICKET[decision.ticket]
-    else:
-        yield "message", f"{_KEPT_AS[decision.disposition]} ({decision.reason.value})"
+    yield "message", _message(decision)
     yield from _joined(named for effect in decision.effects for named in _named(effect))
     if decision.participants:
         yield "taking part", ", ".join(sorted(canonical(p.address) for p in decision.participants))
     for part in decision.parts:
         if part.disposition is not PartDisposition.KEPT:
             yield f"file {part.n}", f"{part.disposition.value} ({part.reason})"
+
+
+def _message(decision: Decision) -> str:
+    if decision.disposition is Disposition.ACCEPT:
+        return _AS_TICKET[decision.ticket]
+    return f"{_KEPT_AS[decision.disposition]} ({decision.reason.value})"
 
 
 def _joined(named: Iterator[tuple[str, str]]) -> Iterator[tuple[str, str]]:

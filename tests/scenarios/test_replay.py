@@ -9,6 +9,7 @@ import pytest
 from gateway.commands.publish import FaresWorse, publish
 from gateway.commands.release import release
 from gateway.commands.replay import Replay, replay
+from gateway.commands.reprocess import reprocess
 from gateway.store.policies import live_version
 from tests.servers.inprocess import Client, Gateway, numbered
 
@@ -54,7 +55,7 @@ async def test_changes_are_grouped_and_counted_and_what_fares_worse_comes_first(
         """,
     )
     assert told(found) == [
-        (1, True, [("message", "a new ticket", "refused (blocked)"), ("confirmation", "the usual one", "")]),
+        (1, True, [("message", "a new ticket", "refused (blocked)")]),
         (3, False, [("team", "", "finance, unassigned"), ("tag", "", "new, vip")]),
     ]
     newest = found.groups()[1].messages[0].message
@@ -89,6 +90,27 @@ async def test_what_a_person_let_go_is_not_said_to_fare_worse(gateway: Gateway, 
     assert gateway.messages()[0]["disposition"] == "ticketed"
     found = replayed(gateway, "rules: [{name: all, then: [quarantine]}]")
     assert (found.compared, found.worse, version) == (1, (), 1)
+
+
+async def test_mail_sent_through_again_with_nobody_told_is_no_difference_to_the_policy_that_did_it(
+    gateway: Gateway, client: Client
+) -> None:
+    await go_live(gateway, "rules: [{name: all, then: [ignore]}]")
+    await client.mail(numbered(1))
+    await go_live(gateway, "")
+    await reprocess(gateway.line, gateway.account_id(), datetime.now(UTC) - DAY)
+    assert gateway.messages()[0]["disposition"] == "ticketed"
+    assert replayed(gateway, "").changed == ()
+    assert told(replayed(gateway, "rules: [{then: [{tag: [x]}]}]")) == [(1, False, [("tag", "", "x")])]
+
+
+async def test_mail_refused_alike_is_one_group_whoever_stands_in_cc(gateway: Gateway, client: Client) -> None:
+    await go_live(gateway, "import_cc: all")
+    for n in range(3):
+        await client.mail(numbered(n, f"Cc: c{n}@customer.test"))
+    assert told(replayed(gateway, "block: [{subject: {contains: pump}}]")) == [
+        (3, True, [("message", "a new ticket", "refused (blocked)")])
+    ]
 
 
 async def test_mail_that_was_kept_unread_is_counted_apart(
