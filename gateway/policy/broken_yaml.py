@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
-from gateway.policy.cures import flow_value, line_from, quote, quoted_rest
+from gateway.policy.cures import flow_value, line_from, quote, quoted_rest, shown_in_brackets
 from gateway.policy.problems import Problem
 
 Place = tuple[int, int]
@@ -17,6 +17,21 @@ _NO_SPACE_BEHIND_COLON = re.compile(r"^\s*(?:-\s+)*(?P<key>[A-Za-z_]+):(?P<value
 _NO_SPACE_BEHIND_DASH = re.compile(r"^\s*-(?P<rest>[A-Za-z_]+:(?:\s.*)?)$")
 _COMMENT_IN_BRACKETS = re.compile(r"[\[{,:]\s*(?P<text>#.*)$")
 _INDICATORS = ("@", "`", "%", "*", "&", "!", "|", ">")
+_NEXT_OF_RULE = re.compile(r"(?P<before>.*?[\w\]})\"'])(?:\s*[,;])?\s+(?P<key>if|then|stop):(?:\s|$)")
+_FIRST_OF_RULE = re.compile(r"\s*(?:-\s+)*(?:name|if|then|stop):\s")
+_VALUE_OF_KEY = re.compile(r"(?<![\w-])(?P<key>[\w-]+):\s+(?P<value>[^\s\"'\[{].*)$")
+_TWO_QUOTES = re.compile(
+    r"(?:[:,\[]\s*|^\s*-\s+)(?P<value>([\"'])(?:(?!\2).){0,300}\2[^\s,\]}:#].{0,300}?\2)(?=\s*(?:[,\]}]|$))"
+)
+_TAKE_A_MAPPING = frozenset({
+    "accept", "allow", "assign", "attachment", "attachments", "contact", "header", "if", "mailboxes", "otherwise", "set", "spam",
+    "teams", "ticket", "time", "virus",
+})  # fmt: skip
+_TAKE_A_LIST = frozenset({
+    "all", "any", "audio", "author_from", "block", "deny", "forward", "image", "none", "notify", "notify_only", "rules", "tag",
+    "then", "video",
+})  # fmt: skip
+_WAYS_TO_MATCH = re.compile(r"(?:exact|wildcard|contains|regex):(?:\s|$)")
 
 
 @dataclass(frozen=True)
@@ -83,7 +98,13 @@ def _pasted(stop: Stop) -> Problem | None:
 
 
 def _tab(stop: Stop) -> Problem | None:
-    return stop.told("indent with spaces, not with tabs") if stop.here.startswith("\t") else None
+    if not stop.here.startswith("\t"):
+        return None
+    before = stop.whole[: stop.column - 1].rstrip()
+    if not before:
+        return stop.told("indent with spaces, not with tabs")
+    behind = {":": " behind the colon", "-": " behind the dash"}.get(before[-1], "")
+    return stop.told(f"a tab stands here: write a space{behind}, not a tab")
 
 
 def _unclosed_quote(stop: Stop) -> Problem | None:
@@ -103,6 +124,74 @@ def _escape(stop: Stop) -> Problem | None:
     written = re.match(r'"((?:[^"\\]|\\.)*)"', line_from(stop.text, *begins))
     meant = f": '{written.group(1)}'" if written and "'" not in written.group(1) else ""
     return stop.told(f"in double quotes a backslash begins an escape of YAML: use single quotes{meant}", begins)
+
+
+def _next_of_rule(stop: Stop) -> Problem | None:
+    """`if: {subject: x} then: […]`: two keys of a rule in one line."""
+    inside = stop.open_bracket is not None
+    found = _NEXT_OF_RULE.match(stop.whole)
+    if not found or not (inside or _FIRST_OF_RULE.match(stop.whole)):
+        return None
+    key = found["key"]
+    if inside and found["before"].endswith(("]", "}", '"', "'")):
+        return stop.told(f"a comma is missing before `{key}`", (stop.line, found.start("key") + 1))
+    if inside:
+        return None
+    above = stop.whole[: len(stop.whole) - len(stop.whole.lstrip(" -"))]
+    message = f"`{key}` belongs on its own line: begin that line in column {len(above) + 1}, below the key before it"
+    return stop.told(message, (stop.line, found.start("key") + 1))
+
+
+def _value_on_line(stop: Stop) -> Problem | None:
+    """`if: subject: x`, `then: - ignore`, `{contains: Re: x}`: a value that holds a colon or a dash of its own."""
+    found = _last_value(stop)
+    if not found:
+        return None
+    key, value, column = found
+    if stop.open_bracket is None and key in _TAKE_A_LIST and re.match(r"-\s+\S", value):
+        entry = value.lstrip("- ")
+        shown = shown_in_brackets(entry)
+        cure = f"write `{value}` there, further to the right than `{key}`, or [{shown}] here"
+        return stop.told(f"a list begins in the line below its key: {cure}", (stop.line, column))
+    if "mapping values" not in stop.problem and not stop.problem.startswith("expected ',' or"):
+        return None
+    if (key in _TAKE_A_MAPPING and re.match(r"[\w-]+:(?:\s|$)", value)) or _WAYS_TO_MATCH.match(value):
+        below = f"write `{value}` in the line below `{key}`, further to the right"
+        cure = below if value.endswith(":") else f"put braces around it: {shown_in_brackets(value)}, or {below}"
+        return stop.told(cure, (stop.line, column))
+    return stop.told(f"put quotes around it: {quote(value)}", (stop.line, column)) if ": " in value else None
+
+
+def _last_value(stop: Stop) -> tuple[str, str, int] | None:
+    """The key whose value holds the place, the value, and its column. In brackets it ends where YAML would end it."""
+    if stop.open_bracket is None:
+        line = _VALUE_OF_KEY.search(stop.whole)
+        return (line["key"], line["value"].rstrip(), line.start("value") + 1) if line else None
+    begins = stop.open_bracket[2] if stop.open_bracket[1] == stop.line else 0
+    begins = max([begins, *(at + 1 for at in _commas(stop.whole, begins, stop.column - 1))])
+    inner = _VALUE_OF_KEY.match(stop.whole[begins:].lstrip())
+    if not inner:
+        return None
+    column = len(stop.whole) - len(stop.whole[begins:].lstrip()) + inner.start("value")
+    return (inner["key"], _balanced(stop.whole[column:]), column + 1) if column < stop.column else None
+
+
+def _commas(line: str, begins: int, end: int) -> list[int]:
+    return [at for at in range(begins, end) if line[at] == ","]
+
+
+def _quote_inside(stop: Stop) -> Problem | None:
+    """`"say "hi""`, `'it's'`: the quote that was to be part of the text ends it."""
+    for found in _TWO_QUOTES.finditer(stop.whole):
+        begins, value = found.start("value"), found["value"]
+        if not begins < stop.column - 1 <= found.end("value"):
+            continue
+        mark, inner = value[0], value[1:-1]
+        escape, name, other = ("''", "single", '"') if mark == "'" else ('\\"', "double", "'")
+        meant = f"{mark}{inner.replace(mark, escape)}{mark}"
+        meant += "" if other in inner or "\\" in inner else f", or {other}{inner}{other}"
+        return stop.told(f"inside {name} quotes {mark} is written {escape}: {meant}", (stop.line, begins + 1))
+    return None
 
 
 def _indicator(stop: Stop) -> Problem | None:
@@ -221,8 +310,8 @@ def _anything(stop: Stop) -> Problem:
 
 
 _CURES: tuple[Callable[[Stop], Problem | None], ...] = (
-    _pasted, _tab, _unclosed_quote, _escape, _indicator, _no_space, _comment_in_brackets, _needs_quotes_in_brackets,
-    _value_needs_quotes, _brackets, _indentation, _no_key, _anything,
+    _pasted, _tab, _unclosed_quote, _escape, _next_of_rule, _quote_inside, _value_on_line, _indicator, _no_space,
+    _comment_in_brackets, _needs_quotes_in_brackets, _value_needs_quotes, _brackets, _indentation, _no_key, _anything,
 )  # fmt: skip
 """The surest first; each says nothing where it does not apply."""
 

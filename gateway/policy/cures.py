@@ -27,6 +27,25 @@ def quote(value: str) -> str:
     return '"' + shown.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
+def shown_in_brackets(entry: str) -> str:
+    """What stood on a line as it is written in brackets: `subject: Re: x` as `{subject: "Re: x"}`, a word as it is."""
+    key, colon, value = entry.partition(": ")
+    if not colon:
+        return entry
+    needs = re.search(r":\s|[,\[\]{}]", value) and value[0] not in "\"'[{"
+    return f"{{{key}: {quote(value) if needs else value}}}"
+
+
+def bracket_missing(text: str, line: int, column: int) -> str | None:
+    """The cure for `[{set: {priority: high}, {tag: [a]}]`: a bracket where the key of a mapping was due; None when what stands
+    before it is no comma.
+    """
+    before = line_from(text, line, 1)[: column - 1].rstrip()
+    if not before and line > 1:
+        before = line_from(text, line - 1, 1).rstrip()
+    return "a } is missing before the comma: the mapping before it is not closed" if before.endswith(",") else None
+
+
 def comment_instead_of_value(text: str, line: int, column: int) -> str | None:
     """The cure when a value begins with `#` and so became a comment; None when it is something else.
 

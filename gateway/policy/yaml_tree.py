@@ -27,7 +27,7 @@ from ruamel.yaml.events import (
 from ruamel.yaml.reader import ReaderError
 
 from gateway.policy.broken_yaml import Stop, broken_syntax
-from gateway.policy.cures import line_from, not_taken, odd_characters, quoted_rest
+from gateway.policy.cures import bracket_missing, line_from, not_taken, odd_characters, quoted_rest
 from gateway.policy.problems import PolicyError, Problem
 
 MAX_BYTES = 256 * 1024
@@ -35,6 +35,7 @@ MAX_DEPTH = 32
 
 Scalar = str | int | float | bool | None
 
+_DIRECTIVE = re.compile(r"\ufeff?(?:[ \t]*(?:#[^\n]*)?\r?\n)*(?!%YAML 1\.2\s|%TAG\s)(%[A-Za-z][^\r\n]*)")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _NULL = re.compile(r"|~|null|Null|NULL")
 _TRUE = re.compile(r"true|True|TRUE")
@@ -152,7 +153,8 @@ class _Builder:
         if self._wants_key():
             line, column = _place(event)
             is_doubled = line_from(self.text, line, column - 1).startswith("{{") if column > 1 else False
-            self._stop(event, quoted_rest(self.text, line, column - is_doubled))
+            missing = bracket_missing(self.text, line, column)
+            self._stop(event, missing or quoted_rest(self.text, line, column - is_doubled))
         if len(self.stack) >= MAX_DEPTH:
             self._stop(event, f"nested more than {MAX_DEPTH} levels deep: write it flatter")
         path = self._path()
@@ -210,6 +212,11 @@ def read_tree(text: str, *, lenient: bool = False) -> Node:
     size = len(text.encode("utf-8", "surrogatepass"))
     if size > MAX_BYTES:
         raise PolicyError([Problem(1, 1, "", f"the document has {size} bytes, more than {MAX_BYTES}: shorten it")])
+    directive = None if lenient else _DIRECTIVE.match(text)
+    if directive:
+        line = text.count("\n", 0, directive.start(1)) + 1
+        said = f"a policy is YAML 1.2 and has no directives: remove the line `{shorten(directive[1])}`"
+        raise PolicyError([Problem(line, 1, "", said)])
     builder = _Builder(text, lenient)
     for event in _events(text):
         builder.take(event)
