@@ -84,16 +84,37 @@ class BegunMarks:
         (self._suspects / sha256).unlink(missing_ok=True)
 
     def count_death(self) -> int:
-        """Called by the supervisor for a worker that died: what it had in hand becomes suspect; returns how much."""
+        """Called by the supervisor for a worker that died: what it had in hand becomes suspect; returns how much.
+
+        Raises OSError where the disk does not take it: then what is left stays marked, for another try, and nothing of it
+        counts twice.
+        """
         try:
-            marks = {m.decode("ascii") for m in _SHA256.findall(self._path.read_bytes())}
+            file = os.open(self._path, os.O_RDWR)
         except FileNotFoundError:
             return 0
-        for mark in marks:
-            with (self._suspects / mark).open("ab") as file:
-                file.write(b".")
+        try:
+            marks = self._marks_in(file)
+            for mark, places in marks.items():
+                self._suspect(mark)
+                for place in places:
+                    os.pwrite(file, _FREE, place)
+        finally:
+            os.close(file)
         self._path.unlink(missing_ok=True)
         return len(marks)
+
+    def _marks_in(self, file: int) -> dict[str, list[int]]:
+        """Where each stands."""
+        places: dict[str, list[int]] = {}
+        for found in _SHA256.finditer(os.pread(file, _SLOT_OCTETS * _SLOTS, 0)):
+            places.setdefault(found[0].decode("ascii"), []).append(found.start())
+        return places
+
+    def _suspect(self, sha256: str) -> None:
+        self._suspects.mkdir(exist_ok=True)
+        with (self._suspects / sha256).open("ab", buffering=0) as file:
+            file.write(b".")
 
 
 def forget_all(data_dir: Path) -> None:

@@ -21,8 +21,10 @@ from typing import NoReturn, Self
 
 from gateway.core.errors import InvalidInput
 from gateway.smtp.client_table import SharedClientTable, octets_for
-from gateway.store.begun import BegunMarks, forget_all
+from gateway.store.begun import forget_all
+from gateway.supervisor.deaths import Deaths
 from gateway.supervisor.figures import forget_worker, make_figures_folder
+from gateway.supervisor.guard import Guard
 from gateway.supervisor.listeners import open_listeners
 from gateway.supervisor.locks import RoleLocks
 from gateway.supervisor.reload import Reload
@@ -79,6 +81,8 @@ class Supervisor:
         self._slots = [Slot(n, p) for n, p in enumerate(plans(roles, smtp_workers, together=together))]
         self._clients: SharedClientTable
         """What all workers know of SMTP clients, made by `claim`: limits are those of the node, not of a process."""
+        self._deaths = Deaths(data_dir, say)
+        self._guard = Guard(say)
         self._stopping = self._failed = self._claimed = self._told_ready = False
         self._figures_folder = data_dir
         self._turned = self._told_alive = self._told_status = 0.0
@@ -138,10 +142,11 @@ class Supervisor:
         while not self._stopping or any(s.alive for s in self._slots):
             self._forgive_own_absence()
             for slot in self._slots:
-                self._tend(slot)
+                if not self._guard.keep(self._tend, slot) and not slot.alive:
+                    slot.rest()
             if not self._stopping:
-                self._reload.go_on(self._slots)
-            self._tell_manager()
+                self._guard.keep(self._reload.go_on, self._slots)
+            self._guard.keep(self._tell_manager)
             self._wait()
         self._close()
         return 1 if self._failed else 0
@@ -234,6 +239,7 @@ class Supervisor:
         environment = {**_ALLOCATOR, **os.environ, "PROMETHEUS_MULTIPROC_DIR": str(self._figures_folder)}
         try:
             slot.start(self._command, handed, files, environment)
+            self._deaths.lives(slot.pid)
         except OSError as error:
             self._not_started(slot, error)
         finally:
@@ -267,7 +273,7 @@ class Supervisor:
 
     def _bury(self, slot: Slot, pid: int, code: int) -> None:
         """A worker died: what it had in hand becomes suspect, the world is told, another starts after a pause."""
-        suspects = BegunMarks(self._data_dir, pid).count_death()
+        suspects = self._deaths.count(pid)
         slot.rest()
         say(
             f"worker {pid} ({', '.join(slot.plan.roles)}) died ({how(code)}) with {suspects} messages in hand; "

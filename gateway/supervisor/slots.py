@@ -60,6 +60,11 @@ class Slot:
     killed: bool = False
 
     @property
+    def pid(self) -> int:
+        """0 while there is no process."""
+        return self.process.pid if self.process else 0
+
+    @property
     def alive(self) -> bool:
         return self.process is not None
 
@@ -130,8 +135,7 @@ class Slot:
         self.start_at = time.monotonic() + self.pause
 
     def describe(self) -> str:
-        pid = self.process.pid if self.process else 0
-        return f"worker {pid} ({', '.join(self.plan.roles)})"
+        return f"worker {self.pid} ({', '.join(self.plan.roles)})"
 
 
 def how(code: int) -> str:

@@ -91,6 +91,40 @@ def test_a_worker_that_is_killed_is_replaced_at_once_and_nobody_is_refused(group
     assert group.stop() == 0
 
 
+def _with_a_message_in_hand(group: Supervised, pid: int, sha256: str) -> None:
+    folder = group.folder / "var" / "begun"
+    folder.mkdir(exist_ok=True)
+    (folder / str(pid)).write_bytes(sha256.encode())
+
+
+def test_a_disk_that_takes_nothing_ends_workers_at_most(tmp_path: Path) -> None:
+    """A worker dies of a full disk; its death cannot be written down either. That ended the supervisor."""
+    with Supervised(tmp_path, workers=1) as group:
+        group.start()
+        group.wait_ready()
+        suspects = tmp_path / "var" / "suspects"
+        suspects.touch()  # no folder: every write below it fails, for root too
+        for n in (1, 2):
+            killed = group.newest(0).pid
+            _with_a_message_in_hand(group, killed, str(n) * 64)
+            os.kill(killed, signal.SIGKILL)
+            wait_until(lambda k=killed: group.newest(0).pid != k, "another in its place")
+            assert f"what worker {killed} had in hand" in group.log
+        suspects.unlink()
+        os.kill(group.newest(0).pid, signal.SIGKILL)
+        wait_until(lambda: suspects.exists() and len(list(suspects.iterdir())) == 2, "both are counted with the third")
+        assert group.stop() == 0
+
+
+def test_a_slot_in_which_our_own_code_fails_leaves_the_others_alone(group: Supervised) -> None:
+    group.start(fault_in_slot=1)
+    wait_until(lambda: group.starts and "a bug" in group.log, "it is told")
+    os.kill(killed := group.newest(0).pid, signal.SIGKILL)
+    wait_until(lambda: group.newest(0).pid != killed, "the other is replaced")
+    assert group.log.count("a bug") == 1
+    group.stop()
+
+
 # --- those that hang ---
 
 

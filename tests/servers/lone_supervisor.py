@@ -9,6 +9,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from gateway.supervisor import ServiceManager, Supervisor, group, slots
 
@@ -32,7 +33,21 @@ def run(folder: Path, port: int, workers: int, silence: float) -> int:
         smtp_workers=workers,
         manager=ServiceManager(os.environ),
     )
+    if "fault_in_slot" in configuration:
+        _break(configuration["fault_in_slot"])
     return supervisor.run()
+
+
+def _break(index: int) -> None:
+    """A bug of the supervisor's own, for one slot."""
+    start = slots.Slot.start
+
+    def broken(slot: slots.Slot, *arguments: Any) -> None:
+        if slot.index == index:
+            raise LookupError("a bug")
+        start(slot, *arguments)
+
+    slots.Slot.start = broken  # type: ignore[assignment, method-assign]
 
 
 if __name__ == "__main__":

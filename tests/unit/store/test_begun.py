@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from gateway.store.begun import BegunMarks, forget_all
 
 ONE, TWO = "1" * 64, "2" * 64
@@ -79,3 +81,24 @@ def test_a_worker_that_ended_well_leaves_nothing(tmp_path: Path) -> None:
     worker.end()
     worker.mark(TWO)
     assert BegunMarks(tmp_path, 1).count_death() == 0
+
+
+def test_a_death_that_the_disk_does_not_take_is_counted_later_and_once(tmp_path: Path) -> None:
+    """ENOSPC and EROFS, here in the way of one of two files."""
+    worker = marks(tmp_path, 1)
+    for sha256 in (ONE, TWO):
+        worker.mark(sha256)
+    in_the_way = tmp_path / "suspects" / ONE
+    in_the_way.mkdir()
+    with pytest.raises(IsADirectoryError):
+        BegunMarks(tmp_path, 1).count_death()
+    in_the_way.rmdir()
+    assert BegunMarks(tmp_path, 1).count_death() == 1
+    assert {p.name: p.stat().st_size for p in (tmp_path / "suspects").iterdir()} == {ONE: 1, TWO: 1}
+
+
+def test_without_the_folder_of_suspects_a_death_is_counted_all_the_same(tmp_path: Path) -> None:
+    worker = marks(tmp_path, 1)
+    worker.mark(ONE)
+    (tmp_path / "suspects").rmdir()
+    assert BegunMarks(tmp_path, 1).count_death() == 1
