@@ -32,6 +32,7 @@ LOOPS = {
     "outbox/worker.py": 2,  # the round, and one row: a bad row stops nobody's mail
     "outbox/preparing.py": 1,  # one row of a batch that is rendered together
     "outbox/record.py": 1,  # one row of a batch that is recorded together
+    "supervisor/guard.py": 1,  # a step of the supervisor's round: no fault of one slot ends the group
 }
 """One a loop; each records and goes on. A broad except anywhere else hides a bug."""
 
