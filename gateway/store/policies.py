@@ -38,10 +38,13 @@ def policy_text(store: Store, account_id: str, version: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Probation:
-    """Since when a version is on probation, and the one it is held against."""
+    """Since when a version is on probation, and the one it is held against. `begun`: when the first of the versions was
+    published that took each other's place on their first day, and are all held against `before`.
+    """
 
     since: datetime
     before: int
+    begun: datetime
 
 
 def probation_of(store: Store, account_id: str, version: int) -> Probation | None:
@@ -62,9 +65,9 @@ def probation_in(connection: Connection, account_id: str, version: int) -> Proba
     until: datetime | None = None
     for row in connection.execute(query):
         if not row.probation or (until is not None and row.created_at + PROBATION <= until):
-            return Probation(since, row.version) if since else None
+            return Probation(since, row.version, until) if since and until else None
         since, until = since or row.created_at, row.created_at
-    return Probation(since, 0) if since else None
+    return Probation(since, 0, until) if since and until else None
 
 
 def never_stood_its_trial(store: Store, account_id: str, version: int) -> bool:

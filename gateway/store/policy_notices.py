@@ -19,7 +19,7 @@ from gateway.core.tokens import new_trace_id
 from gateway.store.engine import Store, row_lock
 from gateway.store.filing import Kept
 from gateway.store.outbox import Claim, among
-from gateway.store.policies import probation_in
+from gateway.store.policies import Probation, probation_in
 from gateway.store.tables import Account, MessageRow, Outbox, PolicyCandidate, PolicyVersion
 from gateway.store.tables.columns import columns
 
@@ -28,7 +28,7 @@ _a, _m, _o, _v, _c = (
 )  # fmt: skip
 
 TOLD_AT = 5
-"""So many messages wait for a version on probation before admins are told: one or two may be meant."""
+"""So many messages wait for versions on probation before admins are told: one or two may be meant."""
 EXAMPLES = 5
 
 
@@ -49,8 +49,9 @@ def owe_to_admins(connection: Connection, account_id: str, kind: str, about: str
 
 
 def queue_probation_notices(store: Store, now: datetime) -> int:
-    """Owe a notice to each admin where `TOLD_AT` messages wait for a live version on probation, once a version; returns how
-    many mails. May run as often as one likes, and on several nodes at once. Raises StoreUnavailable.
+    """Owe a notice to each admin where `TOLD_AT` messages wait for a live version on probation or for those whose place it
+    took on their first day, once a version and not for what was told already; returns how many mails. May run as often as
+    one likes, and on several nodes at once. Raises StoreUnavailable.
     """
     with store.read() as connection:
         untold = connection.execute(_untold()).all()
@@ -69,26 +70,41 @@ def _queue(store: Store, account_id: str, now: datetime) -> int:
         row_lock(connection, [account_id])
         # asked again under the lock: another node may have been quicker
         row = connection.execute(_untold().where(_a.id == account_id)).first()
-        if row is None or not row.admins or _count(connection, row) < TOLD_AT:
+        if row is None or not row.admins or _untold_count(connection, row) < TOLD_AT:
             return 0
         mine = (_v.account_id == account_id, _v.version == row.version)
         connection.execute(update(PolicyVersion).where(*mine).values(told_at=now))
         return owe_to_admins(connection, account_id, PROBATION, str(row.version), now)
 
 
-def _waits(row: Row[Any]) -> tuple[ColumnElement[bool], ...]:
-    """By id from the version's first moment on: the table has years of mail, and no index of reasons."""
+def _untold_count(connection: Connection, row: Row[Any]) -> int:
+    """What waits since the last that admins were told of these versions."""
+    held = _held(connection, row)
+    mine = (_v.account_id == row.account_id, _v.version > held.before, _v.version <= row.version)
+    told: datetime | None = connection.execute(select(func.max(_v.told_at)).where(*mine)).scalar()
+    return _count(connection, _waits(row, held, since=told))
+
+
+def _held(connection: Connection, row: Row[Any]) -> Probation:
+    """A version that was mended on its first day goes on counting: its mail waits for the same decision."""
+    held = probation_in(connection, row.account_id, row.version)
+    return held or Probation(row.created_at, row.version - 1, row.created_at)
+
+
+def _waits(row: Row[Any], held: Probation, since: datetime | None = None) -> tuple[ColumnElement[bool], ...]:
+    """By id from the first version's first moment on: the table has years of mail, and no index of reasons."""
     return (
         _m.account_id == row.account_id,
-        _m.id >= first_id_of(row.created_at),
+        _m.id >= first_id_of(max(since or held.begun, held.begun)),
         _m.reason == Reason.PROBATION.value,
         _m.disposition == Kept.QUARANTINED.value,
-        _m.policy_version == row.version,
+        _m.policy_version > held.before,
+        _m.policy_version <= row.version,
     )
 
 
-def _count(connection: Connection, row: Row[Any]) -> int:
-    return int(connection.execute(select(func.count()).select_from(MessageRow).where(*_waits(row))).scalar() or 0)
+def _count(connection: Connection, waits: tuple[ColumnElement[bool], ...]) -> int:
+    return int(connection.execute(select(func.count()).select_from(MessageRow).where(*waits)).scalar() or 0)
 
 
 class PolicyNotices:
@@ -136,14 +152,14 @@ def _unpublished() -> Any:
 def _of_probation(connection: Connection, row: Row[Any]) -> dict[str, Any]:
     """What waits by now: more may have come since the fifth."""
     shown = (_m.id, _m.received_at, _m.author_name, _m.author_address, _m.subject, _m.reason)
-    newest = connection.execute(select(*shown).where(*_waits(row)).order_by(_m.id.desc()).limit(EXAMPLES)).all()
+    held = _held(connection, row)
+    waits = _waits(row, held)
+    newest = connection.execute(select(*shown).where(*waits).order_by(_m.id.desc()).limit(EXAMPLES)).all()
     waiting = tuple(
         Waiting(m.id, m.received_at, Address(m.author_address, m.author_name), m.subject, m.reason) for m in newest
     )
-    counted = {"total": _count(connection, row), "waiting": waiting}
-    held = probation_in(connection, row.account_id, row.version)
-    before = held.before if held else row.version - 1
-    return {"at": row.created_at, "version": row.version, "before": before, **counted}
+    counted = {"total": _count(connection, waits), "waiting": waiting}
+    return {"at": row.created_at, "version": row.version, "before": held.before, **counted}
 
 
 def _notice(

@@ -213,6 +213,30 @@ async def test_admins_are_told_when_five_messages_wait_once_a_version(gateway: G
     assert all("Version 2 holds mail back" in text and "policy rollback" not in text for text in again)
 
 
+async def test_mail_that_waits_for_versions_mended_on_their_first_day_is_counted_together(
+    gateway: Gateway, client: Client
+) -> None:
+    store, _ = at_hand(gateway)
+    admins(gateway, "ops@acme.test")
+    await client.mail(numbered("ticketed"))
+    for version in (1, 2):
+        await go_live(gateway, f"rules: [{{name: mended {version}, then: [ignore]}}]")
+        for n in range(TOLD_AT // 2):
+            await client.mail(numbered(f"{version} {n}"))
+    assert queue_probation_notices(store, NOW) == 0
+    await client.mail(numbered("fifth"))
+    told = datetime.now(UTC)
+    assert queue_probation_notices(store, told) == 1
+    (letter,) = letters(gateway, PROBATION)
+    assert f"for now: {TOLD_AT}." in letter.replace("=\r\n", "")
+
+    await go_live(gateway, "rules: [{name: mended again, then: [ignore]}]")
+    assert queue_probation_notices(store, told) == 0  # of what waits so far they know
+    for n in range(TOLD_AT):
+        await client.mail(numbered(f"after {n}"))
+    assert queue_probation_notices(store, told) == 1
+
+
 async def test_what_was_dealt_with_does_not_count(gateway: Gateway, client: Client) -> None:
     store, account = at_hand(gateway)
     admins(gateway, "ops@acme.test")
