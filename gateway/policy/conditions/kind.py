@@ -1,4 +1,6 @@
-"""`kind`: new, answer, automatic, bounce or list. A rule that names it sees all mail, answers too; one that does not sees what names no ticket of ours."""
+"""`kind`: new, answer, automatic, bounce or list. A rule that names it sees all mail, answers too; one that does not, what
+names no ticket of ours.
+"""
 
 from __future__ import annotations
 

@@ -126,7 +126,9 @@ def test_addressed(to, cc, word):
     assert trace(f"addressed: {word}", **changes) == (True, word)
 
 
-@pytest.mark.parametrize("address", ["support@acme.gw.example", "SUPPORT@Acme.GW.example", "help@helpdesk.acme.example"])
+@pytest.mark.parametrize(
+    "address", ["support@acme.gw.example", "SUPPORT@Acme.GW.example", "help@helpdesk.acme.example"]
+)
 def test_addressed_to_any_address_the_mailbox_has(address):
     """The inbound address, and whatever forward-path it came by."""
     changes = {"recipients": ("help@helpdesk.acme.example",), "cc": ()}
