@@ -5,7 +5,6 @@ RE2 matches in linear time, so no pattern an admin can write stalls the line (Cl
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ import re2
 from gateway.core.addresses import BadAddress, canonical, normal_domain
 from gateway.core.decision import Facts
 from gateway.core.unseen import without_unseen
-from gateway.policy.cures import quote
+from gateway.policy.regex_cures import regex_cure
 
 BODY_CHARACTERS = 65536
 """How much of a text conditions read. Stored facts keep as much: a replay must see what the first decision saw."""
@@ -116,35 +115,10 @@ def compiled(pattern: str, memory_bytes: int = _PATTERN_MEMORY_BYTES) -> re2._Re
     return made
 
 
-_REASONS = (
-    (r"\(\?<?[=!]", "look-around is not taken ({}): use a second condition, under `all` or `none`"),
-    (r"\(\?P=", "there are no backreferences ({}): write the text again, or a second condition"),
-    (r"\(\?>", "atomic groups are not taken ({}): RE2 never goes back, write (?:…)"),
-    (r"[*+?}]\+", "possessive repetition is not taken ({}): RE2 never goes back, leave the second + out"),
-)
-"""What other engines have, in the pattern, and the cure; `{}` is what RE2 says."""
-_SAID_BY_RE2 = {
-    "escape sequence": r"this escape is not taken ({}): there are no backreferences; `\z` is the end of the text",
-    "missing )": r"a ( is not closed ({}): close it, or write \( for the character itself",
-    "unexpected )": r"a ) closes nothing ({}): remove it, or write \) for the character itself",
-    "missing ]": r"a [ is not closed ({}): close it, or write \[ for the character itself",
-    "repetition size": "nothing is repeated more than 1000 times ({}): write a smaller number, or +",
-    "no argument for": "* and + repeat what stands before them, and nothing does ({}): any text is .*",
-    _TOO_LARGE: "the pattern is too large ({}): repeat less, or split it into a list of several",
-}
-"""Pieces of RE2's own words, and the cure."""
-
-
 def _why(error: re2.error, pattern: str) -> str:
     said = error.args[0] if error.args else ""
     reason = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
-    if "no argument for" in reason and re.fullmatch(r"\*[^\\()\[\]{}|^$+]*", pattern):
-        return f"this is a wildcard, no regex: write {{wildcard: {quote(pattern)}}}"
-    other = next((cure for sign, cure in _REASONS if re.search(sign, pattern)), None)
-    found = other or next((cure for words, cure in _SAID_BY_RE2.items() if words in reason), None)
-    if found:
-        return found.format(reason)
-    return f"this is no regular expression of RE2 ({reason}): see https://github.com/google/re2/wiki/Syntax"
+    return regex_cure(reason, pattern)
 
 
 def wildcard_regex(pattern: str) -> str:

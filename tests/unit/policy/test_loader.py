@@ -123,7 +123,7 @@ MISTAKES = {
     "block: [{subject: ''}]": "line 1, column 19: this is empty: write a text, or remove the key",
     "block: [{subject: {contains: ' '}}]": "line 1, column 30: this is empty: write a text, or remove the key",
     "block: [{subject: {regex: '(?=x)'}}]": "line 1, column 27: look-around is not taken (invalid perl operator: (?=): use a second condition, under `all` or `none`",
-    "block: [{subject: {regex: '(a)\\1'}}]": "line 1, column 27: this escape is not taken (invalid escape sequence: \\1): there are no backreferences; `\\z` is the end of the text",
+    "block: [{subject: {regex: '(a)\\1'}}]": "line 1, column 27: there are no backreferences (invalid escape sequence: \\1): write the text again, or a second condition",
     "block: [{subject: {regex: 'a{1,5000}'}}]": "line 1, column 27: nothing is repeated more than 1000 times (invalid repetition size: {1,5000}): write a smaller number, or +",
     f"block: [{{subject: {{wildcard: '{'?' * 2001}'}}}}]": "line 1, column 30: a pattern has at most 2000 characters, this has 2001: shorten it",
     "block: [{sender: bigcorp.example}]": 'line 1, column 18: an address has an @; for a whole domain write {wildcard: "*@bigcorp.example"}',
