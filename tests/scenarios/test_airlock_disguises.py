@@ -41,7 +41,7 @@ SOME = 25
 """One page of so many is asked for: a command opens the database anew each time."""
 SESSION = 20
 """Messages of one SMTP session."""
-INNOCENT = (PIXEL, b"Please see the file.", b"<p>Hi</p>")
+INNOCENT = (PIXEL, b"Please see the file.", b"<p>Hi</p>", b"Version: 1")
 
 
 @dataclass

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from gateway.scan.filetypes import behind, locks, ole, text, zipped
+from gateway.scan.filetypes import behind, locks, ole, openpgp, text, zipped
 from gateway.scan.filetypes.names import shown, types_of_declared, types_of_name, with_implied
 from gateway.scan.filetypes.shapes import SHAPES, disk_image, old_tar
 from gateway.scan.filetypes.signatures import BY_FIRST_BYTE
@@ -67,6 +67,8 @@ def look(data: bytes) -> Content:
         types.append("zip")
     if not types and old_tar(data):
         types.append("tar")
+    if openpgp.look(data):
+        types.append("pgp")
     return _with_locks(primary, tuple(types), data)
 
 

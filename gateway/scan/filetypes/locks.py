@@ -1,4 +1,4 @@
-"""Files that nobody opens without a password: PDF, RAR and 7z (ZIP, OLE and ODF are told by their own rooms).
+"""Files that nobody opens without a password: PDF, RAR, 7z and OpenPGP (ZIP, OLE and ODF are told by their own rooms).
 
 Only what is cheap to see. A 7z archive whose header is compressed hides which method its files use; clamd knows more.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gateway.scan.filetypes import pdf_password
+from gateway.scan.filetypes import openpgp, pdf_password
 
 _BLOCKS_READ = 1_000
 _RAR4, _RAR5 = b"Rar!\x1a\x07\x00", b"Rar!\x1a\x07\x01\x00"
@@ -15,13 +15,16 @@ _SEVEN_ZIP_AES = b"\x06\xf1\x07\x01"
 
 
 def locked(kind: str, data: bytes) -> bool:
-    """True when a file of type `kind` (`pdf`, `rar`, `7z`) needs a password to be read."""
+    """True when a file of type `kind` (`pdf`, `rar`, `7z`, `pgp`) needs a password or a key to be read."""
     if kind == "pdf":
         return pdf_password.needed(data)
     if kind == "rar":
         return _rar(data)
     if kind == "7z":
         return _seven_zip(data)
+    if kind == "pgp":
+        message = openpgp.look(data)
+        return message is not None and message.encrypted
     return False
 
 

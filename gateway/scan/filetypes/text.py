@@ -23,7 +23,6 @@ _FIRST_WORDS = (
     (re.compile(r"BEGIN:VCALENDAR", re.IGNORECASE), "ics"),
     (re.compile(r"\[InternetShortcut\]", re.IGNORECASE), "url"),
     (re.compile(r"Windows Registry Editor|REGEDIT4"), "reg"),
-    (re.compile(r"-----BEGIN PGP MESSAGE"), "pgp"),
 )
 _MARKUP = (
     (re.compile(r"<hta:application", re.IGNORECASE), "hta"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import textwrap
+import zlib
 from collections.abc import Callable
 
 from tests.scenarios.airlock.letters import (
@@ -196,6 +197,26 @@ def _opaque_signed(payload: bytes) -> bytes:
     return in64(signed, "smime.p7m", "application/pkcs7-mime; smime-type=signed-data")
 
 
+def _pgp_literal(payload: bytes) -> bytes:
+    """RFC 9580 sections 4.2.1 and 5.9: a literal data packet, for everybody to read."""
+    body = b"b\x0areport.pdf" + bytes(4) + payload
+    return b"\xcb\xff" + len(body).to_bytes(4, "big") + body
+
+
+def _pgp_armour(payload: bytes) -> bytes:
+    """Compressed by ZLIB, in ASCII armour (sections 5.6 and 6.2)."""
+    packed = b"\x02" + zlib.compress(_pgp_literal(payload))
+    packet = b"\xc8\xff" + len(packed).to_bytes(4, "big") + packed
+    return b"-----BEGIN PGP MESSAGE-----\r\n\r\n" + lines64(packet) + b"-----END PGP MESSAGE-----\r\n"
+
+
+def _pgp_mime(payload: bytes) -> bytes:
+    """RFC 3156 section 4, though nothing is encrypted."""
+    version = entity(b"Version: 1\r\n", "Content-Type: application/pgp-encrypted")
+    data = entity(_pgp_armour(payload), 'Content-Type: application/octet-stream; name="encrypted.asc"')
+    return multipart(version, data, kind="encrypted", parameters='; protocol="application/pgp-encrypted"')
+
+
 def _partial(payload: bytes, tag: str) -> bytes:
     inner = mail_with(payload)
     return letter(tag, entity(inner, f'Content-Type: message/partial; id="{tag}@x"; number=1; total=2'))
@@ -229,6 +250,8 @@ def _wrapped(payload: bytes) -> bytes:
     return multipart(*(text(line) for line in textwrap.wrap(COVER * 40, 20)), in64(payload))
 
 
+_NO_PGP = "clamd reads no OpenPGP"
+
 STRUCTURE: tuple[Disguise, ...] = (
     whole("multipart at depth 5", _deep(5)),
     whole("multipart at depth 20", _deep(20), lets_through="clamd gives up at 17 levels"),
@@ -260,6 +283,9 @@ STRUCTURE: tuple[Disguise, ...] = (
     whole("a delivery report", _bounce),
     whole("signed by S/MIME", _signed),
     attached("opaque signed S/MIME", _opaque_signed, lets_through="clamd reads no CMS"),
+    attached("OpenPGP", lambda p: in64(_pgp_literal(p)), lets_through=_NO_PGP),
+    attached("OpenPGP in armour", lambda p: in64(_pgp_armour(p), "a.asc", "text/plain"), lets_through=_NO_PGP),
+    whole("OpenPGP as MIME", _pgp_mime, lets_through=_NO_PGP),
     Disguise("a fragment that is the message", _partial, refused="fragment"),
     attached("a fragment in it", _partial_inside, refused="fragment"),
     attached("an external body", _external),
