@@ -195,6 +195,7 @@ class Supervisor:
             for listening in group:
                 listening.close()
         self._clients.close()
+        self._manager.close()
         shutil.rmtree(self._figures_folder, ignore_errors=True)
 
     # --- the workers ---

@@ -41,6 +41,7 @@ class ServiceManager:
         """Takes the variables out of `environment`: children are not who they were meant for."""
         told = {name: environment.pop(name, "") for name in _VARIABLES}
         self._address = told["NOTIFY_SOCKET"]
+        self._sender: socket.socket | None = None
         self.handed = _handed(told)
         self.watchdog_seconds = _watchdog_seconds(told)
         """So often at the least it wants `alive`; None for never."""
@@ -73,17 +74,28 @@ class ServiceManager:
         """One line, for `systemctl status`."""
         self._tell(f"STATUS={' '.join(text.split())[:500]}")
 
+    def close(self) -> None:
+        """After the last word."""
+        if self._sender:
+            self._sender.close()
+            self._sender = None
+
     def _tell(self, text: str) -> None:
-        """A manager that does not listen stops nobody."""
+        """A manager that does not listen stops nobody, nor does one that cannot be told."""
         if not self._address.startswith(("/", "@")):
             return
         name = f"\0{self._address[1:]}" if self._address.startswith("@") else self._address
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-            sender.setblocking(False)
-            try:
-                sender.sendto(text.encode(), name)
-            except OSError:
-                return
+        try:
+            self._open().sendto(text.encode(), name)
+        except OSError:
+            return
+
+    def _open(self) -> socket.socket:
+        """One socket for all words: where descriptors run out, one for each would be the first to fail. Raises OSError."""
+        if self._sender is None:
+            self._sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            self._sender.setblocking(False)
+        return self._sender
 
 
 def _handed(told: dict[str, str]) -> tuple[Handed, ...]:

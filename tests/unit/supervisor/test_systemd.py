@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -29,12 +30,11 @@ def heard(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str,
 
 def test_each_word_is_a_datagram(heard: tuple[str, socket.socket]) -> None:
     name, manager = heard
-    told = ServiceManager({"NOTIFY_SOCKET": name})
-
-    told.ready()
-    told.alive()
-    told.stopping()
-    told.status("two\nlines\n")
+    with closing(ServiceManager({"NOTIFY_SOCKET": name})) as told:
+        told.ready()
+        told.alive()
+        told.stopping()
+        told.status("two\nlines\n")
     assert [manager.recv(4096) for _ in range(4)] == [b"READY=1", b"WATCHDOG=1", b"STOPPING=1", b"STATUS=two lines"]
 
 
@@ -42,7 +42,8 @@ def test_a_reload_begins_with_the_monotonic_time_of_systemd_253(heard: tuple[str
     name, manager = heard
     before = time.monotonic_ns() // 1000
 
-    ServiceManager({"NOTIFY_SOCKET": name}).reloading()
+    with closing(ServiceManager({"NOTIFY_SOCKET": name})) as told:
+        told.reloading()
 
     first, second = manager.recv(4096).decode().split("\n")
     assert first == "RELOADING=1"
@@ -51,13 +52,33 @@ def test_a_reload_begins_with_the_monotonic_time_of_systemd_253(heard: tuple[str
 
 def test_a_manager_that_does_not_listen_stops_nobody(tmp_path: Path) -> None:
     for name in ("", str(tmp_path / "nobody"), "@nobody-at-all", "vsock:2:1234"):
-        ServiceManager({"NOTIFY_SOCKET": name}).ready()
+        with closing(ServiceManager({"NOTIFY_SOCKET": name})) as told:
+            told.ready()
 
 
 def test_a_manager_that_reads_nothing_makes_nobody_wait(heard: tuple[str, socket.socket]) -> None:
-    told = ServiceManager({"NOTIFY_SOCKET": heard[0]})
-    for _ in range(2000):
-        told.alive()
+    with closing(ServiceManager({"NOTIFY_SOCKET": heard[0]})) as told:
+        for _ in range(2000):
+            told.alive()
+
+
+OUT_OF_DESCRIPTORS = """
+import resource, sys
+from gateway.supervisor.systemd import ServiceManager
+told = ServiceManager({"NOTIFY_SOCKET": sys.argv[1]})
+if sys.argv[2] == "told before":
+    told.ready()
+resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
+told.alive()
+"""
+
+
+@pytest.mark.parametrize(("before", "words"), [("told before", [b"READY=1", b"WATCHDOG=1"]), ("not told", [])])
+def test_descriptors_that_run_out_end_nobody(heard: tuple[str, socket.socket], before: str, words: list[bytes]) -> None:
+    """EMFILE and ENFILE ended the supervisor at the next word of its watchdog."""
+    name, manager = heard
+    subprocess.run([sys.executable, "-c", OUT_OF_DESCRIPTORS, name, before], check=True)
+    assert [manager.recv(4096) for _ in words] == words
 
 
 def test_the_variables_are_taken_out() -> None:
