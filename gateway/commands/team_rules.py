@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import YAMLError
 
-from gateway.commands.publish import publish
+from gateway.commands.publish import check, publish
 from gateway.core.errors import InvalidInput
 from gateway.policy.problems import PolicyError, Problem
 from gateway.policy.yaml_tree import Entry, Node, read_tree
@@ -19,6 +19,7 @@ from gateway.store.engine import Store
 from gateway.store.policies import live_version, policy_text
 
 _LONGEST_LINE = 2**20
+_STEPS = re.compile(r"\[\d+\]|[^.\[\]]+")
 _PLAIN = re.compile(r"(?!(?i:true|false|null)$)[A-Za-z][A-Za-z0-9_-]*")
 
 
@@ -36,16 +37,46 @@ def publish_team_rules(
 ) -> int:
     """Publish the live document with `text`'s rules in the place of the team's; the version.
 
-    Raises PolicyError (of `text`, or of the document with it), FaresWorse, and InvalidInput where another version was
-    published meanwhile.
+    Raises PolicyError with places in `text`, FaresWorse, and InvalidInput where another version was published meanwhile.
     """
     live = live_version(store, account_id)
     whole = with_team_rules(policy_text(store, account_id, live), team, text)
+    check(store, account_id, text)
     why = f"rules of team {team}" + (f": {note}" if note else "")
-    return publish(
-        store, account_id, whole,
-        note=why, author=author, agreed=agreed, instead_of=live, most=most, on_progress=on_progress,
-    )  # fmt: skip
+    try:
+        return publish(
+            store, account_id, whole,
+            note=why, author=author, agreed=agreed, instead_of=live, most=most, on_progress=on_progress,
+        )  # fmt: skip
+    except PolicyError as error:
+        raise PolicyError([in_the_team_s_text(p, team, text) for p in error.problems]) from None
+
+
+def in_the_team_s_text(problem: Problem, team: str, text: str) -> Problem:
+    """A mistake of the whole document, for somebody who sees these rules alone: where in them it is, or that it is none of
+    theirs.
+    """
+    root, whose = read_tree(text), f"teams.{team}."
+    if not problem.path:
+        return Problem(root.line, root.column, "", f"together with the rest of the account's policy: {problem.message}")
+    if not problem.path.startswith(f"{whose}rules"):
+        elsewhere = f"not these rules but the account's policy, which an admin has to mend: {problem}"
+        return Problem(root.line, root.column, problem.path, elsewhere)
+    path = problem.path.removeprefix(whose)
+    at = _at(root, path)
+    return Problem(at.line, at.column, path, problem.message)
+
+
+def _at(node: Node, path: str) -> Node:
+    """The value at a path, as far as there is one."""
+    for step in _STEPS.findall(path):
+        if step.startswith("[") and node.items is not None and int(step[1:-1]) < len(node.items):
+            node = node.items[int(step[1:-1])]
+        elif node.entries is not None and step in node.entries:
+            node = node.entries[step].node
+        else:
+            break
+    return node
 
 
 def with_team_rules(document: str, team: str, text: str) -> str:

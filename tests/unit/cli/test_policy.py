@@ -248,6 +248,15 @@ def test_a_teams_rules_are_published_alone_and_comments_elsewhere_stay(cli: Cli)
     assert cli("policy", "versions", "--json").json[0]["note"] == "rules of team support: tags"
 
 
+def test_a_mistake_in_a_teams_file_is_told_with_its_place_in_that_file(cli: Cli) -> None:
+    cli("policy", "publish", cli.write("p.yaml", "# ours\nrules: []\n\n\nteams:\n  support:\n    rules: []\n"))
+    file = cli.write("t.yaml", "rules:\n  - {name: x, if: {subject: {contians: a}}, then: [{route: nobody}]}\n")
+    done = cli("policy", "publish", file, "--team", "support", code=1)
+    assert f"{file}: line 2, column 30" in done.err
+    assert f"{file}: line 2, column 60" in done.err
+    assert "line 8" not in done.err
+
+
 def test_a_teams_file_holds_rules_alone(cli: Cli) -> None:
     file = cli.write("t.yaml", "accept: {senders: contacts}\nrules: []\n")
     assert f"{file}: line 1, column 1" in cli("policy", "publish", file, "--team", "support", code=1).err

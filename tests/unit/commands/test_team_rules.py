@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.commands.team_rules import with_team_rules
+from gateway.commands.team_rules import in_the_team_s_text, with_team_rules
 from gateway.core.errors import InvalidInput
 from gateway.policy.loader import load
-from gateway.policy.problems import PolicyError
+from gateway.policy.problems import PolicyError, Problem
 
 RULES = """\
 # mine
@@ -114,3 +114,24 @@ def test_a_document_that_would_come_out_otherwise_is_left_alone() -> None:
     """A file with a second document in it would end the account's; nothing is published then."""
     with pytest.raises((InvalidInput, PolicyError)):
         with_team_rules(f"{BEFORE}...\n", "finance", "%YAML 1.2\n---\nrules: []\n...\n---\nrules: []\n")
+
+
+# --- what is found in the whole document, told to somebody who sees these rules alone ---
+
+
+def test_a_mistake_of_the_whole_document_is_told_where_it_stands_in_the_team_s_text() -> None:
+    found = Problem(40, 17, "teams.a.b.rules[0].if.bytes_over", "too much")
+    assert in_the_team_s_text(found, "a.b", RULES) == Problem(5, 22, "rules[0].if.bytes_over", "too much")
+
+
+@pytest.mark.parametrize("path", ["rules[0].then", "teams.support.rules[0].then", "teams.a.b.rules[0]"])
+def test_a_mistake_elsewhere_is_said_to_be_the_account_s(path: str) -> None:
+    told = in_the_team_s_text(Problem(40, 17, path, "there is no team x"), "a", RULES)
+    assert told.line == 2
+    assert "the account's policy" in told.message
+    assert "line 40, column 17: there is no team x" in told.message
+
+
+def test_what_is_too_much_in_all_has_no_place() -> None:
+    told = in_the_team_s_text(Problem(1, 1, "", "the patterns are too many"), "a", RULES)
+    assert told.message == "together with the rest of the account's policy: the patterns are too many"
