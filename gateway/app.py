@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from gateway import log
 from gateway.core.errors import InvalidInput, Surroundings
+from gateway.duties import Duties, rounds
 from gateway.ground import open_ground
 from gateway.life import Life
 from gateway.line import Line
@@ -156,12 +157,12 @@ class Working:
 
         self._bench = bench_of(line)
         self._runner = JobRunner(self._bench, jobs, alone=line.ground.settings.is_sqlite)
-        self._task = asyncio.create_task(self._runner.run())
+        self.task = asyncio.create_task(self._runner.run())
 
     async def end(self) -> None:
-        """When what ran has been cut, and is due again."""
+        """When what ran has been cut, and is due again. An error of the task is for whoever keeps it."""
         await self._runner.stop()
-        await self._task
+        await asyncio.wait([self.task])
         await self._bench.scans.close()
 
 
@@ -173,9 +174,9 @@ class Sending:
     task: asyncio.Task[None]
 
     async def end(self) -> None:
-        """When the attempts under way are recorded."""
+        """When the attempts under way are recorded. An error of the task is for whoever keeps it."""
         await self.worker.stop()
-        await self.task
+        await asyncio.wait([self.task])
 
 
 class Worker:
@@ -190,6 +191,7 @@ class Worker:
         self._group = roles if group is None else group
         self._log = log.get("worker")
         self._stop = asyncio.Event()  # binds to the loop of `run`
+        self._duties = Duties(self._stop)
 
     async def run(
         self,
@@ -199,7 +201,9 @@ class Worker:
         bell: Bell,
         table: ClientTable,
     ) -> bool:
-        """Until a signal, or the end of the supervisor. True when everything begun was finished."""
+        """Until a signal, the end of the supervisor, or of a part of this worker. True when everything begun was finished,
+        and no part ended by itself.
+        """
         certificates = certificates_of(self._settings)
         ground = open_ground(self._settings, prompt=True)
         self._listen_for_the_end(life)
@@ -214,10 +218,9 @@ class Worker:
             lag = LoopLag()
             web = await self._begin_web(line, lag, smtp, http)
             jobs = await self._begin_jobs(line)
-            watchers = [lag.watch(), life.show(), self._watch_changes(line, outbox)]
-            if certificates:
-                watchers.append(_watch_certificates(certificates))
-            tasks = [asyncio.create_task(watcher) for watcher in watchers]
+            self._watch(line, outbox, server, certificates)
+            self._duties.watch("loop lag", lag.watch())
+            self._duties.watch("sign of life", life.show())
             # all is imported, and stays: a look at it for garbage would hold the loop for a tenth of a second
             gc.freeze()
             gc.enable()
@@ -225,9 +228,9 @@ class Worker:
             await self._stop.wait()
             drained = await server.drain(self._settings.shutdown_grace_seconds)
             await asyncio.gather(*(role.end() for role in (outbox, web, jobs) if role))
-            await _cancel(tasks)
+            await self._duties.cancel()
         ground.close()
-        return drained
+        return drained and not self._duties.failed
 
     def _listen_for_the_end(self, life: Life) -> None:
         """SIGTERM, SIGINT, or the end of the supervisor: whatever ends it ends us, and in good order."""
@@ -241,13 +244,17 @@ class Worker:
             return None
         outbox = await asyncio.to_thread(outbox_worker, line)
         asyncio.get_running_loop().add_reader(bell.heard, bell.wake, outbox)
-        return Sending(outbox, asyncio.create_task(outbox.run()))
+        sending = Sending(outbox, asyncio.create_task(outbox.run()))
+        self._duties.keep("outbox", sending.task)
+        return sending
 
     async def _begin_jobs(self, line: Line) -> Working | None:
         if "jobs" not in self._roles:
             return None
         jobs = await asyncio.to_thread(found_jobs)
-        return Working(line, jobs)
+        working = Working(line, jobs)
+        self._duties.keep("jobs", working.task)
+        return working
 
     async def _begin_web(
         self, line: Line, lag: LoopLag, smtp: Sequence[socket.socket], http: Sequence[socket.socket]
@@ -255,7 +262,7 @@ class Worker:
         if "web" not in self._roles:
             return None
         web = await asyncio.to_thread(web_server, line, lag, self._listener_checks(smtp))
-        web.begin(http)
+        self._duties.keep("web", web.begin(http))
         return web
 
     def _listener_checks(self, smtp: Sequence[socket.socket]) -> dict[str, Check]:
@@ -266,27 +273,21 @@ class Worker:
         proxies = self._settings.smtp.proxy_protocol_from
         return {f"smtp {address}": greeting_of(address, proxies) for address in addresses}
 
-    async def _watch_changes(self, line: Line, outbox: Sending | None) -> None:
-        """Read the change number each second; what moved is looked up anew."""
-        while True:
-            try:
-                if await line.store_pool(line.directory.refresh) and outbox:
-                    outbox.worker.forget()
-            except Surroundings as error:
-                self._log.warning("change number not read", error=str(error))
-            await asyncio.sleep(CHANGE_POLL_SECONDS)
+    def _watch(self, line: Line, outbox: Sending | None, server: SmtpServer, certificates: Certificates | None) -> None:
+        """What others change is seen within CHANGE_POLL_SECONDS."""
 
+        async def changes() -> None:
+            """Read the change number; what moved is looked up anew."""
+            if await line.store_pool(line.directory.refresh) and outbox:
+                outbox.worker.forget()
 
-async def _watch_certificates(certificates: Certificates) -> None:
-    while True:
-        await asyncio.sleep(CHANGE_POLL_SECONDS)
-        await asyncio.to_thread(certificates.refresh)
+        async def files() -> None:
+            if certificates:
+                await asyncio.to_thread(certificates.refresh)
 
-
-async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+        self._duties.watch("changes", rounds("changes", changes, CHANGE_POLL_SECONDS))
+        self._duties.watch("certificates", rounds("certificates", files, CHANGE_POLL_SECONDS))
+        self._duties.watch("floods", server.watch_floods())
 
 
 def _name(listening: socket.socket) -> str:

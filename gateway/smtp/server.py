@@ -12,6 +12,7 @@ from gateway import log, metrics
 from gateway.core.envelope import Envelope
 from gateway.core.networks import in_networks
 from gateway.core.outcome import Outcome
+from gateway.duties import rounds
 from gateway.intake import Intake
 from gateway.offload import Offload
 from gateway.settings import Settings
@@ -64,14 +65,12 @@ class SmtpServer:
         self._intake = intake
         self._committer = committer
         self._floods = Floods(self._write_down)
-        self._flushing: asyncio.Task[None] | None = None
         self._sessions: set[GatewaySmtp] = set()
         self._work: set[asyncio.Task[Any]] = set()
         self._servers: list[asyncio.Server] = []
         self._log = log.get("smtp")
 
     async def serve(self, sockets: Sequence[socket.socket]) -> None:
-        self._flushing = asyncio.create_task(self._flush_floods())
         for listening in sockets:
             self._servers.append(await self._serve(listening))
 
@@ -93,8 +92,6 @@ class SmtpServer:
         for session in tuple(self._sessions):
             session.leave()
         drained = await self._finished(grace_seconds)
-        if self._flushing:
-            self._flushing.cancel()
         self._floods.flush(all=True)
         self._spool_pool.close()
         return drained
@@ -134,10 +131,12 @@ class SmtpServer:
         log.transaction(entry.record, entry.steps)
         self._committer.record_later(entry)
 
+    async def watch_floods(self) -> None:
+        """Write down the minutes of floods that have ended. Until cancelled; `drain` writes down the rest."""
+        await rounds("floods", self._flush_floods, FLOODS_SECONDS)
+
     async def _flush_floods(self) -> None:
-        while True:
-            await asyncio.sleep(FLOODS_SECONDS)
-            self._floods.flush()
+        self._floods.flush()
 
     def _keep(self, task: asyncio.Task[Any]) -> asyncio.Task[Any]:
         self._work.add(task)

@@ -9,6 +9,7 @@ from collections import deque
 from gateway import log, metrics
 from gateway.core.clock import now
 from gateway.core.errors import Surroundings
+from gateway.duties import rounds
 from gateway.offload import Offload
 from gateway.store.backlog import backlog
 from gateway.store.engine import Store
@@ -39,11 +40,14 @@ class LoopLag:
 
     async def watch(self) -> None:
         """Until cancelled."""
+        await rounds("loop lag", self.sample, 0)
+
+    async def sample(self) -> None:
+        """One, of SAMPLE_SECONDS."""
         loop = asyncio.get_running_loop()
-        while True:
-            due = loop.time() + SAMPLE_SECONDS
-            await asyncio.sleep(SAMPLE_SECONDS)
-            self.note(loop.time() - due)
+        due = loop.time() + SAMPLE_SECONDS
+        await asyncio.sleep(SAMPLE_SECONDS)
+        self.note(loop.time() - due)
 
 
 class Figures:

@@ -65,13 +65,15 @@ class WebServer:
             return str(error)
         return ""
 
-    def begin(self, sockets: Sequence[socket.socket]) -> None:
+    def begin(self, sockets: Sequence[socket.socket]) -> asyncio.Task[None]:
+        """The task that serves, until `end`."""
         self._serving = asyncio.create_task(self._server.serve(sockets=list(sockets)))
+        return self._serving
 
     async def end(self) -> None:
-        """When the answers under way are given, at most GRACE_SECONDS."""
+        """When the answers under way are given, at most GRACE_SECONDS. An error of the task is for whoever keeps it."""
         self._server.should_exit = True
         if self._serving:
-            await self._serving
+            await asyncio.wait([self._serving])
         for pool in (*self._pools, self._long_work):
             pool.close()

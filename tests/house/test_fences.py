@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = Path(gateway.__file__).parent
 
 LOOPS = {
+    "duties.py": 1,  # a watcher's round: what watches outlives what it sees
     "intake.py": 1,  # the line: whatever breaks on a message parks it
     "endings.py": 1,  # and where parking breaks too, 451
     "smtp/session.py": 1,  # a command: a bug is 451, never told
