@@ -168,16 +168,12 @@ def _last_value(stop: Stop) -> tuple[str, str, int] | None:
         line = _VALUE_OF_KEY.search(stop.whole)
         return (line["key"], line["value"].rstrip(), line.start("value") + 1) if line else None
     begins = stop.open_bracket[2] if stop.open_bracket[1] == stop.line else 0
-    begins = max([begins, *(at + 1 for at in _commas(stop.whole, begins, stop.column - 1))])
+    begins = max(begins, stop.whole.rfind(",", begins, stop.column - 1) + 1)
     inner = _VALUE_OF_KEY.match(stop.whole[begins:].lstrip())
     if not inner:
         return None
     column = len(stop.whole) - len(stop.whole[begins:].lstrip()) + inner.start("value")
     return (inner["key"], _balanced(stop.whole[column:]), column + 1) if column < stop.column else None
-
-
-def _commas(line: str, begins: int, end: int) -> list[int]:
-    return [at for at in range(begins, end) if line[at] == ","]
 
 
 def _quote_inside(stop: Stop) -> Problem | None:

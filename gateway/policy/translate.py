@@ -10,8 +10,11 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
+from gateway.policy.conditions.ticket import STATES
+from gateway.policy.conditions.time import DAYS
 from gateway.policy.cures import quote, space_missing
 from gateway.policy.document import Allow, IfBase, PolicyDocument, Rule, ThenBase, all_actions, all_conditions
+from gateway.policy.matchers import Matcher
 from gateway.policy.meant import other_word
 from gateway.policy.problems import Problem
 from gateway.policy.values import Model, not_available, suggestion
@@ -190,8 +193,41 @@ def _mapping_wanted(found: _Found) -> str:
             return _condition_wanted(node)
         if issubclass(model, ThenBase):
             return _action_wanted(node.raw)
-    key = next((step for step in reversed(location) if isinstance(step, str)), "")
-    return f"a mapping is wanted here: write {_MAPPINGS.get(key, '`key: value`')}"
+    return f"a mapping is wanted here: write {_mapping_at(location, node)}"
+
+
+def _mapping_at(location: Location, node: Node) -> str:
+    """What to write there, by the key it belongs to; what stands below a name of the account, by the key above that."""
+    steps = [step for step in location if isinstance(step, str)]
+    if steps[:1] == ["teams"] and len(steps) == 2:
+        return f"{{rules: […]}}: the rules of team {quote(shorten(steps[1]))}"
+    if steps[:1] == ["mailboxes"] and len(steps) == 2:
+        return "what is different for this mailbox, for example {accept: {acknowledge: false}}"
+    key = steps[-1] if steps else ""
+    if key not in _MAPPINGS and node.items is not None and any(issubclass(m, Matcher) for m in _models_at(location)):
+        return "the texts in one list, without another inside: [casino, lottery]"
+    return _mapping_meant(key, node) or _MAPPINGS.get(key, "`key: value`")
+
+
+def _mapping_meant(key: str, node: Node) -> str:
+    """`ticket: open`, `time: weekend`, `route: [a, b]`: the form of that very value; empty where nobody can tell."""
+    word = node.raw.strip().lower()
+    if key == "ticket" and word in STATES:
+        return f"{{state: {word}}}"
+    if key == "time" and word in ("weekend", "weekends"):
+        return "{days: sat-sun}"
+    if key == "time" and (word in ("weekdays", "workdays") or word[:3] in DAYS):
+        return f"{{days: {word if word[:3] in DAYS else 'mon-fri'}}}"
+    if key == "time" and word[:1].isdecimal():
+        return f"{{hours: {quote(word)}}}"
+    if key == "virus" and word:
+        return f"what it is for, {{infected: {shorten(word)}}} or {{unscannable: {shorten(word)}}}"
+    teams = [item.raw for item in node.items or () if item.raw]
+    if key == "route" and teams:
+        return (
+            f"one team, route: {shorten(teams[0])}; {{assign: {{team: [{shorten(', '.join(teams))}]}}}} tries several"
+        )
+    return ""
 
 
 def _condition_wanted(node: Node) -> str:
@@ -222,6 +258,19 @@ def _number_bound(found: _Found) -> str:
 
 
 _MAPPINGS = {
+    "ticket": "{state: open}, {team: matcher}, {tag: matcher} or {closed_for: 7d}",
+    "time": '{days: mon-fri}, {hours: "09:00-17:00"} or {holidays: ["12-25"]}',
+    "teams": "the name of a team, a colon, and `{rules: […]}`",
+    "route": "one team, route: TEAM, or {team: TEAM, reassign: true}",
+    "assign": "one agent, assign: name@domain, or {team: TEAM}, also {team: [TEAM, TEAM]} for several",
+    "otherwise": "an agent, a team, or {team: TEAM, strategy: round-robin}",
+    "contact": "known, unknown, {tag: matcher} or {company: matcher}",
+    "notify": "{to: [name@domain, assignee], template: NAME}",
+    "notify_only": "{to: [name@domain, assignee], template: NAME}",
+    "attachments": "its keys below it, indented: `  deny: [exe, zip]`",
+    "virus": "its keys below it, indented: `  infected: reject`",
+    "author_from": "{if: {sender: name@domain}, take: reply-to}",
+    "fields": "{order: 4711}: names of your fields and their values",
     "header": "{Name: matcher}, for example {List-Id: {contains: news}}",
     "attachment": "{type: exe}, {name: matcher} or {bytes_over: 5MB}",
     "spam": "true, false or {score_over: 6}",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
@@ -17,6 +17,8 @@ from gateway.policy.cures import quote
 _SIZE = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)\s*(B|KB|MB|GB|KiB|MiB|GiB)?", re.IGNORECASE)
 _FACTORS = {"": 1, "b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _DURATION = re.compile(r"(\d{1,6})\s*(s|m|h|d)")
+_ALIKE = 0.7
+"""What `did you mean` asks for: `hgih` and `high` are 0.75 alike, `nobody` and `bob` 0.67."""
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -65,12 +67,24 @@ def mistake(message: str) -> PydanticCustomError:
     return PydanticCustomError("mistake", "{message}", {"message": message})
 
 
-def suggestion(word: str, known: frozenset[str] | set[str] | list[str]) -> str:
+def suggestion(word: str, known: Collection[str]) -> str:
     """`: did you mean ...?`, the known words when there are few, or nothing."""
-    close = get_close_matches(word[:100].lower(), sorted(known), n=1, cutoff=0.6)
-    if close:
-        return f": did you mean `{close[0]}`?"
+    asked = word[:100].lower()
+    close = _close_addresses(asked, known) if "@" in asked else get_close_matches(asked, sorted(known), 1, _ALIKE)
+    begun = [k for k in known if len(asked) > 1 and k.startswith(asked) or asked.startswith(f"{k} ")]
+    if close or len(begun) == 1:
+        return f": did you mean `{(close or begun)[0]}`?"
     return f": known are {', '.join(sorted(known))}" if 0 < len(known) <= 30 else ""
+
+
+def _close_addresses(asked: str, known: Collection[str]) -> list[str]:
+    """Both halves alone: people of one company have the longer half of their addresses in common."""
+    likeness = {address: min(map(_ratio, asked.rsplit("@", 1), address.lower().rsplit("@", 1))) for address in known}
+    return sorted((a for a, alike in likeness.items() if alike >= _ALIKE), key=lambda a: (-likeness[a], a))
+
+
+def _ratio(one: str, other: str) -> float:
+    return SequenceMatcher(None, one, other).ratio()
 
 
 def not_available(key: str) -> str:
@@ -120,8 +134,21 @@ def _address(value: str) -> str:
 def check_team(value: str, info: ValidationInfo) -> str:
     """A team that exists, where the caller said which do."""
     known = _known(info)
+    if known is not None and canonical(value) in {canonical(x) for x in known.agents}:
+        raise mistake(
+            f"{quote(value)} is an agent, no team: {{assign: {value}}} gives tickets to an agent, {{notify: [{value}]}} tells one"
+        )
     if known is not None and value not in known.teams:
         raise mistake(f"there is no team {quote(value)}{suggestion(value, known.teams)}")
+    return value
+
+
+def _no_team(value: str, info: ValidationInfo) -> str:
+    """Text where an agent is wanted, unless it is the name of a team."""
+    known = _known(info)
+    team = next((t for t in known.teams if t.lower() == value.strip().lower()), "") if known else ""
+    if team and "@" not in value:
+        raise mistake(f"{quote(value)} is a team, no agent: write {{team: {team}}}")
     return value
 
 
@@ -189,6 +216,6 @@ Bytes = Annotated[int, BeforeValidator(_bytes, json_schema_input_type=_SizeWritt
 Seconds = Annotated[int, BeforeValidator(_seconds, json_schema_input_type=_DurationWritten)]
 EmailAddress = Annotated[Text, AfterValidator(_address)]
 TeamName = Annotated[Text, AfterValidator(check_team)]
-AgentAddress = Annotated[EmailAddress, AfterValidator(check_agent)]
+AgentAddress = Annotated[Text, AfterValidator(_no_team), AfterValidator(_address), AfterValidator(check_agent)]
 AgentTemplate = Annotated[Text, AfterValidator(check_agent_template)]
 MailboxAddress = Annotated[EmailAddress, AfterValidator(check_mailbox)]

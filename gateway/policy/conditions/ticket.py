@@ -15,6 +15,8 @@ from gateway.policy.patterns import Field, PatternBook, text_field
 from gateway.policy.reading import Reading
 from gateway.policy.values import Model, Seconds, mistake
 
+STATES = ("open", "pending", "closed")
+
 _NONE = "no ticket"
 
 _VALUES: dict[str, Callable[[Candidate], tuple[str, ...]]] = {

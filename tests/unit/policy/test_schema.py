@@ -150,7 +150,8 @@ def test_what_the_loader_takes_fits(text: str) -> None:
 NOT_A_SCHEMAS = ("there is no", "e-mail address", "another rule called", "regex", "RE2", "is not taken", "are not taken",
                  "characters", "wildcard", "file type", "kind of files", "is not known: did you mean", "the address is",
                  "finds its text", "closed (", "closes nothing", "nothing is repeated", "possessive", "backreferences",
-                 "no value", "a plain text is compared", "control character", "no name of", "(invalid", "(bad ", "(trailing")  # fmt: skip
+                 "no value", "a plain text is compared", "control character", "no name of", "(invalid", "(bad ", "(trailing",
+                 "no agent: write", "an agent, no team")  # fmt: skip
 """Pieces of messages about what is no matter of shape: names of the account, texts, patterns."""
 
 
