@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from difflib import SequenceMatcher, get_close_matches
+from difflib import get_close_matches
 from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
@@ -71,7 +71,7 @@ def suggestion(word: str, known: Collection[str]) -> str:
     """`: did you mean ...?`, the known words when there are few, or nothing."""
     asked = word[:100].lower()
     close = _close_addresses(asked, known) if "@" in asked else get_close_matches(asked, sorted(known), 1, _ALIKE)
-    begun = [k for k in known if len(asked) > 1 and k.startswith(asked) or asked.startswith(f"{k} ")]
+    begun = [k for k in known if (len(asked) > 1 and k.startswith(asked)) or asked.startswith(f"{k} ")]
     if close or len(begun) == 1:
         return f": did you mean `{(close or begun)[0]}`?"
     return f": known are {', '.join(sorted(known))}" if 0 < len(known) <= 30 else ""
@@ -79,12 +79,12 @@ def suggestion(word: str, known: Collection[str]) -> str:
 
 def _close_addresses(asked: str, known: Collection[str]) -> list[str]:
     """Both halves alone: people of one company have the longer half of their addresses in common."""
-    likeness = {address: min(map(_ratio, asked.rsplit("@", 1), address.lower().rsplit("@", 1))) for address in known}
-    return sorted((a for a, alike in likeness.items() if alike >= _ALIKE), key=lambda a: (-likeness[a], a))
-
-
-def _ratio(one: str, other: str) -> float:
-    return SequenceMatcher(None, one, other).ratio()
+    local, _, domain = asked.rpartition("@")
+    by_local: dict[str, list[str]] = {}
+    for address in sorted(known):
+        by_local.setdefault(address.lower().rpartition("@")[0], []).append(address)
+    near = [address for name in get_close_matches(local, by_local, 5, _ALIKE) for address in by_local[name]]
+    return [a for a in near if get_close_matches(domain, [a.lower().rpartition("@")[2]], 1, _ALIKE)]
 
 
 def not_available(key: str) -> str:
