@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+from gateway.commands.dropped_rules import DropsTeamRules, dropped
 from gateway.commands.replay import Replay, replay
 from gateway.core.clock import now
 from gateway.core.errors import InvalidInput
@@ -62,14 +63,24 @@ def publish(
     """Make it the next immutable version and the live one; returns its number. Tried on the mail of the last days first:
     where some of it fares worse and that is `agreed` to, the version begins on probation (`policy.trial`).
 
-    `instead_of`: the live version that the text was made of; `most`: so many messages are tried, the newest. Raises
-    PolicyError, FaresWorse, and InvalidInput where another than `instead_of` is live.
+    `instead_of`: the live version that the text was made of, which lacks nothing of it but what its maker took out; `most`:
+    so many messages are tried, the newest. Raises PolicyError, DropsTeamRules, FaresWorse, and InvalidInput where another
+    than `instead_of` is live.
     """
+    if instead_of is None and not agreed:
+        keep_team_rules(store, account_id, text)
     found = tried(store, account_id, text, agreed=agreed, most=most, on_progress=on_progress)
     worse = bool(found.worse)
     return changes.publish_policy(
         store, account_id, text, note=note, author=author, probation=worse, instead_of=instead_of
     )
+
+
+def keep_team_rules(store: Store, account_id: str, text: str, *, since: datetime | None = None) -> None:
+    """Raises DropsTeamRules where the text lacks what teams' managers published (after `since`), and PolicyError."""
+    lost = dropped(store, account_id, check(store, account_id, text), since=since)
+    if lost:
+        raise DropsTeamRules(lost)
 
 
 def tried(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from gateway.commands.publish import REPLAYED, check, tried
+from gateway.commands.dropped_rules import DropsTeamRules
+from gateway.commands.publish import REPLAYED, keep_team_rules, tried
 from gateway.commands.replay import replay
 from gateway.core.clock import now
 from gateway.core.errors import InvalidInput
@@ -59,7 +60,9 @@ def schedule(
     most: int | None = None,
     on_progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> str:
-    """Publish it then; returns an id to withdraw it by. Raises PolicyError and FaresWorse as `publish` does."""
+    """Publish it then; returns an id to withdraw it by. Raises PolicyError, DropsTeamRules and FaresWorse as `publish` does."""
+    if not agreed:
+        keep_team_rules(store, account_id, text)
     tried(store, account_id, text, agreed=agreed, most=most, on_progress=on_progress)
     return candidates.schedule(store, account_id, text, at, note=note, author=author)
 
@@ -76,8 +79,9 @@ def _published(store: Store, candidate: Candidate) -> str:
     """Empty where somebody withdrew it meanwhile, or published another; then it is due still."""
     live = live_version(store, candidate.account_id)
     try:
-        check(store, candidate.account_id, candidate.text)
-    except PolicyError as error:
+        # of what managers published before, whoever scheduled it was asked
+        keep_team_rules(store, candidate.account_id, candidate.text, since=candidate.created_at)
+    except (PolicyError, DropsTeamRules) as error:
         ended = candidates.refuse_due(store, candidate, str(error), NOT_PUBLISHED)
         return f"{candidate.id} was not published: {str(error).splitlines()[0]}" if ended else ""
     worse = len(replay(store, candidate.account_id, candidate.text, now() - REPLAYED).worse)

@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import YAMLError
 
+from gateway.commands.dropped_rules import NOTE_OF_A_TEAM
 from gateway.commands.publish import check, publish
 from gateway.core.errors import InvalidInput
 from gateway.policy.problems import PolicyError, Problem
@@ -42,7 +43,7 @@ def publish_team_rules(
     live = live_version(store, account_id)
     whole = with_team_rules(policy_text(store, account_id, live), team, text)
     check(store, account_id, text)
-    why = f"rules of team {team}" + (f": {note}" if note else "")
+    why = f"{NOTE_OF_A_TEAM}{team}" + (f": {note}" if note else "")
     try:
         return publish(
             store, account_id, whole,

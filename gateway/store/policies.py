@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from gateway.core.errors import UnknownThing
 from gateway.store.engine import Store
@@ -91,6 +91,20 @@ def candidate_text(store: Store, account_id: str, candidate_id: str) -> str:
 def live_version(store: Store, account_id: str) -> int:
     with store.read() as connection:
         return int(connection.execute(select(_a.policy_version).where(_a.id == account_id)).scalar() or 0)
+
+
+def last_whole_version(store: Store, account_id: str, parts: str) -> int:
+    """The newest version but those whose notes begin with `parts`; 0 where there is none."""
+    whole = (_v.account_id == account_id, _v.note.not_like(f"{parts}%"))
+    with store.read() as connection:
+        return int(connection.execute(select(func.max(_v.version)).where(*whole)).scalar() or 0)
+
+
+def version_at(store: Store, account_id: str, moment: datetime) -> int:
+    """The version that was live at a moment; 0 before the first."""
+    then = (_v.account_id == account_id, _v.created_at <= moment)
+    with store.read() as connection:
+        return int(connection.execute(select(func.max(_v.version)).where(*then)).scalar() or 0)
 
 
 def versions(store: Store, account_id: str) -> list[dict[str, Any]]:

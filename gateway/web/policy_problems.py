@@ -20,8 +20,8 @@ NOT_ADMIN = withheld("The key's scope is not `admin`.")
 NOT_A_POLICY = withheld("It is no good policy for this account; `problems` names each mistake with its place.")
 TOO_LARGE = withheld("The body is too large.")
 WORSE = withheld(
-    "Past mail that was ticketed would not be any more (`replay` shows which; publish with `yes` if that is meant), or "
-    "another version was published meanwhile."
+    "Past mail that was ticketed would not be any more (`replay` shows which; publish with `yes` if that is meant), rules "
+    "that teams' managers published would be lost (the same), or another version was published meanwhile."
 )
 
 

@@ -13,6 +13,7 @@ from gateway.commands import shadow
 from gateway.commands.publish import publish
 from gateway.commands.release import release
 from gateway.commands.schedule import publish_due, schedule
+from gateway.commands.team_rules import publish_team_rules
 from gateway.core.errors import UnknownThing
 from gateway.core.policy_notice import NOT_PUBLISHED, PROBATION
 from gateway.notify.folder import templates_folder
@@ -161,6 +162,22 @@ def test_what_does_not_fit_any_more_is_not_published_and_admins_are_told_why(gat
     assert "finance" in candidates.scheduled(store, account)[0].result
     assert owed(gateway, NOT_PUBLISHED) == [("ops@acme.test", candidate), ("boss@acme.test", candidate)]
     assert all("- line 1, column" in text for text in letters(gateway, NOT_PUBLISHED))
+
+
+def test_what_would_drop_rules_that_a_teams_manager_published_since_is_not_published(gateway: Gateway) -> None:
+    store, account = at_hand(gateway)
+    admins(gateway, "ops@acme.test")
+    rules = "rules: [{name: dunning, then: [{tag: [t]}]}]"
+    publish_team_rules(store, account, "finance", rules)
+    schedule(store, account, TAG, LATER, agreed=True)  # of that one it is known
+    assert len(publish_due(store, LATER)) == 1
+    assert live_version(store, account) == 2
+    candidate = schedule(store, account, TO_FINANCE, LATER)
+    publish_team_rules(store, account, "finance", rules)
+    (said,) = publish_due(store, LATER)
+    assert "team finance: dunning" in said
+    assert live_version(store, account) == 3
+    assert owed(gateway, NOT_PUBLISHED) == [("ops@acme.test", candidate)]
 
 
 # --- the shadow ---
