@@ -12,6 +12,7 @@ from gateway.cli import policy_later, policy_shadow, policy_starters, policy_ver
 from gateway.cli.desk import AccountDesk, at_account, on_the_line
 from gateway.cli.options import AccountName, AsJson, moment_since, read_bytes, read_text, whoami
 from gateway.cli.policy_file import Agreed, Note, PolicyFile, problems_of, told, worse
+from gateway.cli.policy_probation import probation_of, say_probation
 from gateway.cli.progress import progress
 
 if TYPE_CHECKING:
@@ -81,7 +82,8 @@ def publish(
     """Check a policy, try it on the mail of the last 7 days, and make it the live one: a new version that never changes.
 
     Where mail that was ticketed would be refused, ignored or quarantined it shows which, and publishes only with --yes;
-    such mail then waits in quarantine for the version's first 24 hours. With --at it is checked and tried now and once more
+    such mail then waits in quarantine for the version's first 24 hours. So it does where rules that teams' managers
+    published would be lost. With --at it is checked and tried now and once more
     when it is published; see `policy scheduled`.
     """
     from gateway.commands.publish import FaresWorse
@@ -107,6 +109,7 @@ def publish(
     else:
         version = done["version"]
         show.say(f"Version {version} is the policy of {desk.account} now; running processes see it within 2 seconds.")
+        say_probation(desk.account, done["probation"])
 
 
 def _published(desk: AccountDesk, text: str, team: str | None, how: dict[str, Any]) -> dict[str, Any]:
@@ -114,8 +117,10 @@ def _published(desk: AccountDesk, text: str, team: str | None, how: dict[str, An
     from gateway.commands.team_rules import publish_team_rules
 
     if team is None:
-        return {"version": make_live(desk.store, desk.account_id, text, **how)}
-    return {"version": publish_team_rules(desk.store, desk.account_id, team, text, **how), "team": team}
+        version = make_live(desk.store, desk.account_id, text, **how)
+        return {"version": version, "probation": probation_of(desk, version)}
+    version = publish_team_rules(desk.store, desk.account_id, team, text, **how)
+    return {"version": version, "team": team, "probation": probation_of(desk, version)}
 
 
 def _scheduled(desk: AccountDesk, text: str, at: str, how: dict[str, Any]) -> dict[str, Any]:

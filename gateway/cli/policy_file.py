@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 PolicyFile = Annotated[Path, typer.Argument(metavar="FILE", help="A policy: one YAML document.")]
 Note = Annotated[str, typer.Option("--note", metavar="TEXT", help="Why, for the list of versions.")]
-Agreed = Annotated[bool, typer.Option("--yes", help="Publish even if mail would fare worse than before.")]
+Agreed = Annotated[
+    bool, typer.Option("--yes", help="Publish even if mail would fare worse, or rules of teams be lost.")
+]
 
 
 def problems_of(error: PolicyError) -> list[dict[str, Any]]:

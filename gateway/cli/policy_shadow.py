@@ -10,6 +10,7 @@ from gateway.cli import show
 from gateway.cli.desk import at_account
 from gateway.cli.options import AccountName, AsJson, read_text, whoami
 from gateway.cli.policy_file import Agreed, Note, PolicyFile, told, worse
+from gateway.cli.policy_probation import probation_of, say_probation
 from gateway.cli.progress import progress
 
 if TYPE_CHECKING:
@@ -102,7 +103,9 @@ def publish(
             raise told("the candidate", error) from None
         except FaresWorse as error:
             raise worse(error, as_json=as_json) from None
+        probation = probation_of(desk, version)
     if as_json:
-        show.document({"account": desk.account, "version": version})
+        show.document({"account": desk.account, "version": version, "probation": probation})
     else:
         show.say(f"Version {version} is the policy of {desk.account} now; running processes see it within 2 seconds.")
+        say_probation(desk.account, probation)

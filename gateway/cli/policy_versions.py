@@ -9,6 +9,7 @@ import typer
 from gateway.cli import show
 from gateway.cli.desk import at_account
 from gateway.cli.options import AccountName, AsJson, whoami
+from gateway.cli.policy_probation import probation_of, say_probation
 from gateway.core.errors import InvalidInput
 
 _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
@@ -27,6 +28,7 @@ def versions(ctx: typer.Context, account: AccountName = None, as_json: AsJson = 
         (
             v["version"],
             show.Words("live", "green") if v["live"] else "",
+            show.Words("probation", "yellow") if v["probation"] else "",
             show.moment(v["created_at"]),
             v["author"],
             v["note"],
@@ -34,7 +36,7 @@ def versions(ctx: typer.Context, account: AccountName = None, as_json: AsJson = 
         for v in found
     ]
     empty = "Nothing is published: the account lives by the defaults."
-    show.table(("version", "", "published", "by", "note"), rows, empty=empty)
+    show.table(("version", "", "", "published", "by", "note"), rows, empty=empty)
 
 
 def show_(
@@ -100,12 +102,14 @@ def rollback(
     with at_account(ctx, account) as desk:
         try:
             new = go_back(desk.store, desk.account_id, version, author=whoami())
+            probation = probation_of(desk, new)
         except PolicyError as error:
             raise InvalidInput(f"version {version} does not fit the account any more:\n{error}") from None
     if as_json:
-        show.document({"account": desk.account, "version": new, "rolled_back_from": version})
+        show.document({"account": desk.account, "version": new, "rolled_back_from": version, "probation": probation})
         return
     show.say(f"Version {new} is the policy of {desk.account} now; its text is that of version {version}.")
+    say_probation(desk.account, probation)
     show.say("It was not tried on past mail. What was held back or ignored meanwhile: gateway reprocess --since TIME")
 
 

@@ -63,6 +63,7 @@ def test_a_policy_is_published_as_the_next_version(cli: Cli) -> None:
     assert cli("policy", "publish", file, "--note", "quiet", "--yes", "--json").json == {
         "account": "acme",
         "version": 2,
+        "probation": None,
     }
 
     versions = cli("policy", "versions", "--json").json
@@ -100,7 +101,9 @@ def test_a_bad_policy_is_not_published(cli: Cli) -> None:
 def test_a_rollback_publishes_the_old_text_anew(cli: Cli) -> None:
     cli("policy", "publish", cli.write("p.yaml", ""))
 
-    assert cli("policy", "rollback", "1", "--json").json == {"account": "acme", "version": 3, "rolled_back_from": 1}
+    assert cli("policy", "rollback", "1", "--json").json == {
+        "account": "acme", "version": 3, "rolled_back_from": 1, "probation": None,
+    }  # fmt: skip
     assert cli("policy", "show", "--json").json["text"] == POLICY
 
 
@@ -161,6 +164,27 @@ def test_a_policy_that_takes_tickets_away_is_published_only_when_agreed_to(cli: 
     assert [v["version"] for v in cli("policy", "versions", "--json").json] == [1]
 
     assert cli("policy", "publish", file, "--yes", "--json").json["version"] == 2
+
+
+def test_what_begins_on_probation_says_so_for_how_long_and_who_is_told(cli: Cli) -> None:
+    bad = "rules: [{{name: {}, then: [ignore]}}]"
+    cli("account", "edit", "acme", "--admins", "")
+    said = cli("policy", "publish", cli.write("a.yaml", bad.format("a")), "--yes").out
+    assert "on probation until 20" in said
+    assert "version 1 would have waits in quarantine" in said
+    assert "Nobody is told" in said
+    assert "gateway account edit acme --admins ADDRESS" in said
+
+    cli("account", "edit", "acme", "--admins", "ops@acme.test")
+    again = cli("policy", "publish", cli.write("b.yaml", bad.format("b")), "--yes").out
+    assert "a mail says so to ops@acme.test" in again
+    found = cli("policy", "publish", cli.write("c.yaml", bad.format("c")), "--yes", "--json").json["probation"]
+    assert (found["before"], found["told"]) == (1, ["ops@acme.test"])
+
+    table = cli("policy", "versions").out.splitlines()
+    assert ["probation" in line for line in table if line.strip()[:1].isdigit()] == [True, True, True, False]
+    good = cli("policy", "publish", cli.write("d.yaml", POLICY)).out
+    assert "probation" not in good
 
 
 def test_replay_of_the_same_policy_changes_nothing(cli: Cli) -> None:
@@ -255,6 +279,27 @@ def test_a_mistake_in_a_teams_file_is_told_with_its_place_in_that_file(cli: Cli)
     assert f"{file}: line 2, column 30" in done.err
     assert f"{file}: line 2, column 60" in done.err
     assert "line 8" not in done.err
+
+
+def test_a_whole_document_that_lacks_what_a_teams_manager_published_wants_yes(cli: Cli) -> None:
+    whole = cli.write("p.yaml", "rules: []\n")
+    cli("policy", "publish", whole)
+    rules = cli.write("t.yaml", "rules:\n  - {name: dunning, then: [{tag: [t]}]}\n")
+    cli("policy", "publish", rules, "--team", "support")
+    cli("policy", "publish", rules, "--team", "support")  # its own rules a team may replace
+
+    for how in ([], ["--at", "2126-12-01T08:00:00Z"]):
+        said = cli("policy", "publish", whole, *how, code=1).err
+        assert "team support: dunning" in said
+        assert "--yes" in said
+    assert cli("policy", "publish", whole, "--yes", "--json").json["version"] == 5
+    assert cli("policy", "publish", whole, "--json").json["version"] == 6
+
+
+def test_a_whole_document_that_has_them_goes_through(cli: Cli) -> None:
+    cli("policy", "publish", cli.write("t.yaml", "rules: [{name: a, then: [{tag: [t]}]}]"), "--team", "support")
+    text = cli("policy", "show").out
+    assert cli("policy", "publish", cli.write("p.yaml", f"# mine\n{text}"), "--json").json["version"] == 3
 
 
 def test_a_teams_file_holds_rules_alone(cli: Cli) -> None:
