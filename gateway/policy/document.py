@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, create_model, model_validator
 
-from gateway.core.addresses import canonical
 from gateway.policy import actions, conditions
 from gateway.policy.action import Action
 from gateway.policy.condition import Condition
@@ -253,12 +252,6 @@ class PolicyDocument(Model):
     rules: tuple[Rule, ...] = ()
     teams: dict[TeamName, TeamRules] = Field(default_factory=dict)
     mailboxes: dict[MailboxAddress, Overrides] = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _mailboxes_once(self) -> PolicyDocument:
-        if len({canonical(m) for m in self.mailboxes}) < len(self.mailboxes):
-            raise mistake("a mailbox stands under `mailboxes` twice, in two spellings: join the two")
-        return self
 
     def named_rules(self, team: str | None = None) -> Iterator[tuple[str, Rule]]:
         """The rules of the account, or of a team, with their names, or places (`rule 3`, `team finance: rule 1`)."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
 
+from gateway.core.addresses import canonical
+from gateway.policy.costly_place import costly_place
 from gateway.policy.cures import comma_in_text, comment_instead_of_value, line_from, space_missing
 from gateway.policy.document import PolicyDocument, all_actions
 from gateway.policy.json_schema import policy_schema
@@ -48,9 +51,9 @@ def _read(text: str, context: Known | Published | None) -> PolicyDocument:
     except ValidationError as error:
         found = [problem_of(detail, root) for detail in error.errors(include_url=False, include_input=False)]
         raise PolicyError([*empty.problems, *(p for p in found if not empty.explains(p))]) from None
-    problems = [*empty.problems, *_names_twice(document, root)]
-    if not problems and isinstance(context, Known) and (costs := too_costly(document)):
-        problems = [Problem(1, 1, "", costs)]
+    problems = [*empty.problems, *_names_twice(document, root), *_mailboxes_twice(root)]
+    if not problems and isinstance(context, Known):
+        problems = _too_costly(document, root)
     if problems:
         raise PolicyError(problems)
     return document
@@ -135,6 +138,25 @@ def _names_twice(document: PolicyDocument, root: Node) -> list[Problem]:
                 problems.append(Problem(node.line, node.column, path, message))
             seen.add(name)
     return problems
+
+
+def _mailboxes_twice(root: Node) -> Iterator[Problem]:
+    """One mailbox in two spellings: which of the two were to hold?"""
+    mailboxes = (root.entries or {}).get("mailboxes")
+    first: dict[str, str] = {}
+    for written, entry in ((mailboxes and mailboxes.node.entries) or {}).items():
+        same = first.setdefault(canonical(written), written)
+        if same != written:
+            message = f"`{shorten(written)}` and `{shorten(same)}` are one mailbox: join what stands below the two"
+            yield Problem(entry.line, entry.column, f"mailboxes.{written}", message)
+
+
+def _too_costly(document: PolicyDocument, root: Node) -> list[Problem]:
+    why, about = too_costly(document)
+    if not why:
+        return []
+    path, node = costly_place(root, about)
+    return [Problem(node.line, node.column, path, f"{why}; the most costly one is here")]
 
 
 def _rule_node(root: Node, team: str | None, index: int) -> Node:

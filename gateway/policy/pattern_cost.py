@@ -21,26 +21,30 @@ MOST_MICROSECONDS_A_CHARACTER = 60
 _TRIED_CHARACTERS = 2048
 
 
-def too_costly(document: PolicyDocument) -> str:
-    """Why the patterns of the document are too much for one policy; empty when they are not."""
+def too_costly(document: PolicyDocument) -> tuple[str, str]:
+    """Why the patterns of the document are too much for one policy, and the key of the field that they are about (empty: all
+    fields together); two empty texts when they are not.
+    """
     if not any(True for _ in _clauses(document)):
-        return ""
+        return "", ""
     policy = compile_policy(document, 0)
     size = sum(p.programsize for f in policy.patterns.values() for _, p in _singles(f))
     if size > MOST_INSTRUCTIONS_TOGETHER:
-        return (
+        why = (
             f"the patterns of this policy become {size:,} steps together, and at most {MOST_INSTRUCTIONS_TOGETHER:,} are "
             "taken: repeat less in regex, or join rules that do the same into one with a list of words"
         )
+        return why, ""
     for found in policy.patterns.values():
         spent = _microseconds_a_character(found)
         if spent > MOST_MICROSECONDS_A_CHARACTER:
             name = found.where.key.replace("header:", "header ")
-            return (
+            why = (
                 f"the patterns about `{name}` take {spent:.0f} µs for each character of a message, and at most "
                 f"{MOST_MICROSECONDS_A_CHARACTER} are taken: use `contains`, or fewer * and .* between words"
             )
-    return ""
+            return why, found.where.key
+    return "", ""
 
 
 def _singles(found: FieldPatterns) -> Iterator[tuple[int, re2._Regexp]]:

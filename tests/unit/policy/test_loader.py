@@ -171,7 +171,7 @@ MISTAKES = {
     "rules: [{then: [{assign: {team: finance, strategy: random}}]}]": 'line 1, column 52: there is no strategy "random": known are least-open, least-today, round-robin',
     "rules: [{if: {mailbox: biling@acme.example}, stop: true}]": 'line 1, column 24: there is no mailbox "biling@acme.example": did you mean `billing@acme.example`?',
     "mailboxes: {help@acme.example: {}}": 'line 1, column 13: there is no mailbox "help@acme.example": known are billing@acme.example',
-    "mailboxes: {billing@acme.example: {}, Billing@acme.example: {}}": "line 1, column 1: a mailbox stands under `mailboxes` twice, in two spellings: join the two",
+    "mailboxes: {billing@acme.example: {}, Billing@acme.example: {}}": "line 1, column 39: `Billing@acme.example` and `billing@acme.example` are one mailbox: join what stands below the two",
     "rules: [{then: [{set: {fields: {'': x}}}]}]": "line 1, column 23: a field has a name: write {fields: {order: 4711}}",
     "rules: [{then: [{set: {}}]}]": "line 1, column 23: nothing to set: write {priority: high}, {state: pending}, {language: de} or {fields: {…}}",
     "rules: [{then: [{set: {language: klingon!}}]}]": 'line 1, column 34: "klingon!" is no language tag: write en, de or pt-BR',

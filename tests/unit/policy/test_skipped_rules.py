@@ -93,6 +93,35 @@ def test_patterns_too_slow_together_are_told_before_they_are_published(monkeypat
         load(f"block:\n{rules}", Known())
 
 
+@pytest.mark.parametrize(
+    ("costly", "line", "path"),
+    [
+        ("subject: {regex: 'a.*b.*c.{1,400}d'}", 4, "rules[2].if.any[0].subject"),
+        ("header: {X-Spam: {wildcard: '*a*b*c*d*e*f*'}}", 4, "rules[2].if.any[0].header.X-Spam"),
+        ("ticket: {team: {wildcard: '*a*b*c*d*e*f*'}}", 4, "rules[2].if.any[0].ticket.team"),
+    ],
+)
+def test_patterns_that_cost_too_much_are_told_at_the_most_costly_of_them(
+    costly: str, line: int, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cheap = (
+        costly.split(":", maxsplit=1)[0] + ": " + (costly.split(":")[1] + ": x}" if costly.count(": {") > 1 else "x")
+    )
+    text = f"""rules:
+  - {{if: {{{cheap}, kind: answer}}, then: [{{tag: x}}]}}
+  - {{if: {{sender: a@b.example, kind: answer}}, then: [{{mailbox: a@b.example}}]}}
+  - {{if: {{any: [{{{costly}}}], kind: answer}}, then: [{{tag: x}}]}}
+body: html
+"""
+    known = Known(mailboxes=frozenset({"a@b.example"}))
+    load(text, known)
+    monkeypatch.setattr("gateway.policy.pattern_cost.MOST_MICROSECONDS_A_CHARACTER", -1)
+    with pytest.raises(PolicyError, match="the most costly one is here") as caught:
+        load(text, known)
+    (found,) = caught.value.problems
+    assert (found.line, found.path) == (line, path)
+
+
 def test_one_pattern_too_large_is_told_at_its_place() -> None:
     with pytest.raises(PolicyError, match=r"line 1, column 27: this pattern becomes 13,\d+ steps, and at most 10,000"):
         load("block: [{subject: {regex: '(?i).{1,700}é.{1,800}'}}]")
