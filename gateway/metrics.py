@@ -5,11 +5,20 @@ A label is an outcome, a reason or a stage: closed sets, so that no sender can m
 
 from __future__ import annotations
 
+import glob
 import os
+from collections.abc import Iterable
+from contextlib import suppress
 from functools import lru_cache
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+_TRIES = 3
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30)
 
@@ -75,9 +84,30 @@ def scans(status: str, reason: str) -> Counter:
 
 
 def exposition() -> bytes:
-    """All figures in the Prometheus text format: of every worker when there is a supervisor, else of this process."""
-    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+    """All figures in the Prometheus text format: of every worker of every supervisor on this data directory, else of this
+    process.
+    """
+    folder = os.environ.get(FOLDER)
+    if folder is None:
         return generate_latest()
     registry = CollectorRegistry()
-    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    registry.register(_AllWorkers(Path(folder)))
     return generate_latest(registry)
+
+
+class _AllWorkers(Collector):
+    """What stands in the folders of all supervisors: one beside the other, named by their roles."""
+
+    def __init__(self, own: Path) -> None:
+        self._pattern = f"{own.parent}/*/[cgh]*_*.db"
+
+    def collect(self) -> Iterable[Metric]:
+        for _ in range(_TRIES):
+            # a supervisor that ends takes its folder along, also between the look and the reading
+            with suppress(FileNotFoundError):
+                return self._merged()
+        return self._merged()
+
+    def _merged(self) -> Iterable[Metric]:
+        files = glob.glob(self._pattern)  # noqa: PTH207  the library takes text
+        return MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call, no-any-return]

@@ -13,6 +13,11 @@ import sys
 if __name__ == "__main__":
     gc.disable()  # until all is imported: to look for garbage in what stays would take a fifth of the start
     sys.modules["rich"] = None  # type: ignore[assignment]  # structlog would import it, 50 ms, for what no worker draws
+    from gateway import figure_files
+
+    # before anything that counts is imported
+    if unshared := figure_files.share(json.loads(sys.argv[1]).get("slot", 0)):
+        sys.stderr.write(f"gateway: {unshared}\n")
 
 from pydantic import ValidationError
 

@@ -7,10 +7,11 @@ process wrote. Never synced: a power loss is nobody's fault.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import mmap
 import os
 import re
-import shutil
 from pathlib import Path
 
 ENDED_TOO_OFTEN = 2
@@ -39,6 +40,8 @@ class BegunMarks:
                 # written, not truncated: a mapped hole that the disk has no room for is a SIGBUS
                 file.write(bytes(_SLOT_OCTETS * _SLOTS))
                 file.flush()
+                # held as long as the map, which has the descriptor too: it tells that we live
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 self._slots = mmap.mmap(file.fileno(), _SLOT_OCTETS * _SLOTS)
         except OSError:
             self._slots = None
@@ -48,7 +51,8 @@ class BegunMarks:
         if self._slots is not None:
             self._slots.close()
             self._slots = None
-        self._path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # on a disk that has become read-only it stays, and accuses nobody
+            self._path.unlink(missing_ok=True)
 
     def ended_processes(self, sha256: str) -> bool:
         """True when workers died while they had this content in hand, as often as we can bear."""
@@ -118,5 +122,10 @@ class BegunMarks:
 
 
 def forget_all(data_dir: Path) -> None:
-    """At the start of a supervisor: the marks of a group that was killed as a whole accuse nobody."""
-    shutil.rmtree(data_dir / "begun", ignore_errors=True)
+    """At the start of a supervisor: the marks of a group that was killed as a whole accuse nobody. Those of processes that
+    live are not ours: another supervisor may serve other roles on the same data directory.
+    """
+    for path in (data_dir / "begun").glob("*"):
+        with contextlib.suppress(OSError), path.open("rb") as file:  # BlockingIOError: it lives
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()

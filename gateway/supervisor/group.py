@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import select
-import shutil
 import signal
 import socket
 import sys
@@ -23,7 +22,7 @@ from gateway.core.errors import InvalidInput
 from gateway.smtp.client_table import SharedClientTable, octets_for
 from gateway.store.begun import forget_all
 from gateway.supervisor.deaths import Deaths
-from gateway.supervisor.figures import forget_worker, make_figures_folder
+from gateway.supervisor.figures import FiguresFolder
 from gateway.supervisor.guard import Guard
 from gateway.supervisor.listeners import open_listeners
 from gateway.supervisor.locks import RoleLocks
@@ -81,10 +80,10 @@ class Supervisor:
         self._slots = [Slot(n, p) for n, p in enumerate(plans(roles, smtp_workers, together=together))]
         self._clients: SharedClientTable
         """What all workers know of SMTP clients, made by `claim`: limits are those of the node, not of a process."""
+        self._figures = FiguresFolder(data_dir, roles)
         self._deaths = Deaths(data_dir, say)
         self._guard = Guard(say)
         self._stopping = self._failed = self._claimed = self._told_ready = False
-        self._figures_folder = data_dir
         self._turned = self._told_alive = self._told_status = 0.0
         self._last_status = ""
         self._told_reloads, self._told_reloading = 0, False
@@ -94,7 +93,10 @@ class Supervisor:
         """Take the role locks and the addresses. Raises InvalidInput when a role is held or an address is taken."""
         self._locks.take(self._roles)
         forget_all(self._data_dir)
-        self._figures_folder = make_figures_folder(self._data_dir / "metrics")
+        try:
+            self._locks.files.append(self._figures.claim())
+        except OSError as error:
+            say(f"{error.filename or self._figures.path}: {error.strerror}; there may be no figures of all workers")
         self._clients = _make_client_table(len(self._slots), self._data_dir)
         self._sockets = open_listeners(self._addresses, self._manager.handed)
         self._claimed = True
@@ -105,8 +107,8 @@ class Supervisor:
         """
         sockets = {kind: [s.fileno() for s in group] for kind, group in self._sockets.items()}
         state = self._arguments | {
-            "locks": self._locks.files, "clients": self._clients.file, "figures": str(self._figures_folder),
-            "sockets": sockets, "manager": self._manager.state,
+            "locks": self._locks.files, "clients": self._clients.file, "sockets": sockets,
+            "manager": self._manager.state,
         }  # fmt: skip
         file = unnamed_file(self._data_dir, json.dumps(state).encode())
         for number in (file, *self._locks.files, self._clients.file, *(n for group in sockets.values() for n in group)):
@@ -119,13 +121,10 @@ class Supervisor:
         """What `hand_over` left."""
         state = json.loads(content_of(file))
         os.close(file)
-        locks, clients, figures, sockets, manager = (
-            state.pop(k) for k in ("locks", "clients", "figures", "sockets", "manager")
-        )
+        locks, clients, sockets, manager = (state.pop(k) for k in ("locks", "clients", "sockets", "manager"))
         state |= {"data_dir": Path(state["data_dir"]), "configuration": state["configuration"].encode()}
         supervisor = cls(**state, manager=ServiceManager.of(manager))
         supervisor._locks.adopt(locks)
-        supervisor._figures_folder = Path(figures)
         supervisor._clients = SharedClientTable(len(supervisor._slots), supervisor._data_dir, clients)
         supervisor._sockets = {kind: [socket.socket(fileno=n) for n in group] for kind, group in sockets.items()}
         for number in (*locks, clients, *(n for group in sockets.values() for n in group)):
@@ -196,7 +195,7 @@ class Supervisor:
                 listening.close()
         self._clients.close()
         self._manager.close()
-        shutil.rmtree(self._figures_folder, ignore_errors=True)
+        self._figures.remove()
 
     # --- the workers ---
 
@@ -237,7 +236,7 @@ class Supervisor:
         handed = {"roles": slot.plan.roles, "group": self._roles, "settings": settings, "bell": [heard, rung]}
         handed |= {"clients": clients, "slot": slot.index, **sockets}
         files = [settings, heard, rung, clients, *(n for numbers in sockets.values() for n in numbers)]
-        environment = {**_ALLOCATOR, **os.environ, "PROMETHEUS_MULTIPROC_DIR": str(self._figures_folder)}
+        environment = {**_ALLOCATOR, **os.environ, **self._where_to_count()}
         try:
             slot.start(self._command, handed, files, environment)
             self._deaths.lives(slot.pid)
@@ -245,6 +244,12 @@ class Supervisor:
             self._not_started(slot, error)
         finally:
             os.close(settings)
+
+    def _where_to_count(self) -> dict[str, str]:
+        if self._figures.is_there():
+            return {"PROMETHEUS_MULTIPROC_DIR": str(self._figures.path)}
+        say(f"{self._figures.path}: no room for a folder; the next worker's figures are its own")
+        return {}
 
     def _not_started(self, slot: Slot, error: OSError) -> None:
         slot.rest()
@@ -257,7 +262,7 @@ class Supervisor:
         assert process
         slot.close_life()
         self._clients.worker_gone(slot.index)
-        forget_worker(self._figures_folder, process.pid)
+        self._figures.forget_gauges(slot.index)
         slot.kill_at = None
         if asked and code in (0, -signal.SIGTERM):
             # one that SIGTERM itself ended had no handler yet: nothing had begun

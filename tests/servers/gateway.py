@@ -68,6 +68,12 @@ def wait_until(condition: Callable[[], T], what: str, seconds: float = 20.0) -> 
         time.sleep(0.02)
 
 
+def forget_figures(data_dir: Path) -> None:
+    """Those of a killed group lie in memory until the next start."""
+    for folder in (data_dir / "metrics").glob("*"):
+        shutil.rmtree(folder.resolve(), ignore_errors=True)
+
+
 @dataclass(frozen=True)
 class Fault:
     """Something that goes wrong inside the gateway; told to `stages/sitecustomize.py` through the environment.
@@ -268,8 +274,7 @@ class RunningGateway:
         if self.process is not None:
             self._kill(signal.SIGKILL)
             self.wait_dead()
-        # the figures of a killed group lie in memory until the next start
-        shutil.rmtree((self.settings.data_dir / "metrics").resolve(), ignore_errors=True)
+        forget_figures(self.settings.data_dir)
         self.ground.close()
 
     def __enter__(self) -> Self:

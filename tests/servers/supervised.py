@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from tests.servers.gateway import free_port, wait_until
+from tests.servers.gateway import forget_figures, free_port, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 FIRST: dict[str, Any] = {
@@ -112,6 +111,5 @@ class Supervised:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait(10)
-        # the figures of a killed group lie in memory until the next start
-        shutil.rmtree((self.folder / "var" / "metrics").resolve(), ignore_errors=True)
+        forget_figures(self.folder / "var")
         self._manager.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -41,11 +43,30 @@ def test_after_a_re_run_that_went_well_it_is_acquitted(tmp_path: Path) -> None:
     assert not worker.ended_processes(ONE)
 
 
+KILLED = """
+import os, pathlib, signal, sys
+from gateway.store.begun import BegunMarks
+worker = BegunMarks(pathlib.Path(sys.argv[1]), 1)
+worker.start()
+worker.mark("1" * 64)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
 def test_a_group_that_was_killed_as_a_whole_accuses_nobody(tmp_path: Path) -> None:
-    marks(tmp_path, 1).mark(ONE)
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False)
+    assert (tmp_path / "begun" / "1").exists()
     forget_all(tmp_path)
     assert BegunMarks(tmp_path, 1).count_death() == 0
     forget_all(tmp_path)
+
+
+def test_the_start_of_another_group_forgets_nothing_of_a_worker_that_lives(tmp_path: Path) -> None:
+    """`serve --role web` beside `serve --role smtp,outbox,jobs`."""
+    worker = marks(tmp_path, 1)
+    worker.mark(ONE)
+    forget_all(tmp_path)
+    assert BegunMarks(tmp_path, 1).count_death() == 1
 
 
 def test_without_a_start_nothing_is_marked(tmp_path: Path) -> None:
