@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gateway.core.errors import BlobUnavailable
-from gateway.store.engine import translated_faults
+from gateway.store.faults import translated_faults
 
 INLINE_BYTES = 256 * 1024
 """Content up to this size lies in the message's own row."""

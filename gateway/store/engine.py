@@ -1,8 +1,7 @@
-"""The database: engines, the write lock, and the translation of its faults into ours."""
+"""The database: engines and the write lock."""
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import sqlite3
@@ -14,10 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError, ResourceClosedError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from gateway.core.errors import StorageFull, StoreUnavailable
+from gateway.core.errors import StoreUnavailable
+from gateway.store.faults import translated_faults
 from gateway.store.jsontext import json_text
 
 if TYPE_CHECKING:
@@ -143,34 +141,6 @@ def _sqlite_engine(url: str, begin: str) -> Engine:
         connection.exec_driver_sql(begin)
 
     return engine
-
-
-_FULL = ("database or disk is full", "no space left", "disk quota")
-
-
-@contextmanager
-def translated_faults(database: str = "") -> Iterator[None]:
-    """What the database or disk did not do, as our errors; `database` names it for people. A statement that is wrong in
-    itself stays what it is: a bug.
-    """
-    try:
-        yield
-    except (OperationalError, InterfaceError, DisconnectionError, PoolTimeout, ResourceClosedError) as error:
-        words = str(getattr(error, "orig", error))
-        if any(w in words.lower() for w in _FULL):
-            raise StorageFull(words) from error
-        raise StoreUnavailable(words) from error
-    except DBAPIError as error:
-        # sqlite3.DatabaseError proper: the file is damaged or no database; never this message's fault
-        if error.connection_invalidated or type(error.orig) is sqlite3.DatabaseError:
-            where = f"the database {database}: " if database else ""
-            cure = "; restore it from the backup" if isinstance(error.orig, sqlite3.DatabaseError) else ""
-            raise StoreUnavailable(f"{where}{error.orig}{cure}") from error
-        raise
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StorageFull(str(error)) from error
-        raise StoreUnavailable(str(error)) from error
 
 
 def row_lock(connection: Connection, account_ids: list[str]) -> None:
