@@ -215,7 +215,7 @@ class Supervisor:
             say(f"{slot.describe()} did not end within its grace; killing it")
             slot.kill()
         elif self._stopping and not slot.ending:
-            slot.end(self._reload.grace_seconds)
+            slot.end()
         elif slot.is_silent and not slot.ending:
             say(f"{slot.describe()} has shown no life for {time.monotonic() - slot.heard:.0f} s; killing it")
             slot.kill()

@@ -121,10 +121,6 @@ class Reload:
         self._to_replace: list[Slot] | None = None
 
     @property
-    def grace_seconds(self) -> float:
-        return float(json.loads(self.configuration)["shutdown_grace_seconds"])
-
-    @property
     def is_checking(self) -> bool:
         return self._check is not None
 
@@ -178,7 +174,7 @@ class Reload:
         if self._to_replace is None or not all(s.serves and s.alive and not s.ending for s in slots):
             return
         if self._to_replace:
-            self._to_replace.pop(0).end(self.grace_seconds)
+            self._to_replace.pop(0).end()
             return
         self._to_replace = None
         self._say(f"reloaded: {len(slots)} worker{'s' * (len(slots) > 1)} replaced")

@@ -112,11 +112,12 @@ class Slot:
         first, self.serves, self.heard = not self.serves, True, time.monotonic()
         return first
 
-    def end(self, grace_seconds: float) -> None:
-        """Ask it to end in good order."""
+    def end(self) -> None:
+        """Ask it to end in good order, within the grace that it knows of: a reload may have changed it for the next."""
         if self.process and not self.ending and self.process.poll() is None:
+            grace = float(json.loads(self.configuration)["shutdown_grace_seconds"])
             self.process.send_signal(signal.SIGTERM)
-            self.kill_at = time.monotonic() + grace_seconds + KILL_AFTER_GRACE_SECONDS
+            self.kill_at = time.monotonic() + grace + KILL_AFTER_GRACE_SECONDS
 
     def kill(self) -> None:
         if self.process:

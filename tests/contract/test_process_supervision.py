@@ -222,6 +222,19 @@ def test_a_configuration_under_which_no_worker_comes_up_is_taken_back(tmp_path: 
         assert group.stop() == 0
 
 
+def test_a_reload_to_a_shorter_grace_leaves_the_old_worker_its_own(tmp_path: Path) -> None:
+    """It was killed by the new one, in the middle of transactions that it would have finished."""
+    with Supervised(tmp_path, workers=1) as group:
+        group.start(behave="linger", shutdown_grace_seconds=20)  # two seconds are in it
+        group.wait_ready()
+        group.offer(value="second", shutdown_grace_seconds=0)  # killed one second behind it
+        group.signal(signal.SIGHUP)
+        wait_until(lambda: group.said.count("READY=1") == 2, "it says that it is done")
+        assert "killing it" not in group.log
+        assert group.newest(0).value == "second"
+        assert group.stop() == 0
+
+
 def test_what_needs_a_restart_is_named(group: Supervised) -> None:
     group.start()
     group.wait_ready()

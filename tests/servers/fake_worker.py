@@ -2,7 +2,7 @@
 
 `python fake_worker.py FOLDER ARGUMENT`. The configuration's key `behave` names what happens, for every slot or in a
 mapping by slot: serve (say that it lives, end on SIGTERM), die (exit 1 at once), cannot-start (exit 2), hang (serve, then
-say nothing more, and not hear SIGTERM), never (not even begin to serve). `FOLDER/starts` gets a line for each start:
+say nothing more, and not hear SIGTERM), never (not even begin to serve), linger (serve, and end two seconds after SIGTERM). `FOLDER/starts` gets a line for each start:
 slot, pid, behaviour, and the `value` of the configuration.
 """
 
@@ -31,6 +31,9 @@ def main(folder: Path, handed: dict[str, object]) -> int:
         return 1 if behave == "die" else 2
     if behave in ("hang", "never"):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    elif behave == "linger":
+        signal.signal(signal.SIGALRM, lambda *_: os._exit(0))
+        signal.signal(signal.SIGTERM, lambda *_: signal.alarm(2))
     else:
         signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     life = socket.socket(fileno=int(str(handed["life"])))
