@@ -28,9 +28,7 @@ NOBODY_READS = {
     "cpio": "a cpio archive", "ar": "an ar archive", "rpm": "a software package", "deb": "a software package",
     "pkg": "a software package", "pst": "an Outlook mailbox", "p7m": "an S/MIME message",
 }  # fmt: skip
-"""Types that carry other files and have no reader, in words. OneNote's and PDF's do, too, but are documents to those who use
-them.
-"""
+"""Types that carry other files and have no reader, in words. PDF does, too, but is a document to those who use it."""
 
 Reader = Callable[[bytes, Share], Iterator[Entry]]
 
@@ -50,6 +48,8 @@ class Inside:
 
 
 _BY_WORD = frozenset({"eml", "mht", "tnef", "p7m"})
+_SEARCHED = frozenset({"tar"})
+"""GNU tar looks for the first header that is whole."""
 
 
 def read_as(looked: filetypes.Content, types: tuple[str, ...]) -> filetypes.Content:
@@ -57,7 +57,7 @@ def read_as(looked: filetypes.Content, types: tuple[str, ...]) -> filetypes.Cont
     so what is called or declared one is one. So is an archive or image that we do not know by its content, since the
     program that opens `.iso` may know better.
     """
-    by_word = _BY_WORD if looked.types else _BY_WORD | NOBODY_READS.keys()
+    by_word = _BY_WORD if looked.types else _BY_WORD | _SEARCHED | NOBODY_READS.keys()
     also = tuple(t for t in types if t in by_word and t not in looked.types)
     return replace(looked, types=(*looked.types, *also)) if also else looked
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from tests.scenarios.airlock.letters import Disguise, attached, in64
 from tests.unit.scan.inside.containers.compounds import packaged
+from tests.unit.scan.inside.containers.notes import named, section, stored
 
 NAME = "report.txt"
 _NO_CLAMD = "clamd reads no such RTF"
@@ -48,4 +49,6 @@ DOCUMENTS: tuple[Disguise, ...] = (
     _file("RTF, an escaped octet between", _rtf(lambda a, b: a + rb"\'41" + b), "a.rtf", lets_through=_NO_CLAMD),
     _file("RTF, an object in an object", _rtf(lambda a, b: rb"0105{\*\objdata " + a + b + b"}"), "a.rtf"),
     _file("RTF, an object without a star", _rtf(lambda a, b: a + b, rb"{\objdata "), "a.rtf"),
+    _file("OneNote with a file", lambda p: section(named(NAME), stored(p)), "a.one"),
+    _file("OneNote with a file, by another name", lambda p: section(named(NAME), stored(p)), "report.pdf"),
 )  # fmt: skip
