@@ -231,13 +231,18 @@ SHAPES: dict[str, Callable[[bytes], tuple[str, ...]]] = {
 
 
 def old_tar(data: bytes) -> bool:
-    """A tar header from before POSIX has no magic, only its checksum: the sum of its bytes, itself read as blanks."""
-    if len(data) < 512 or not data[0]:
+    """A tar header from before POSIX has no magic, only its checksum: the sum of its bytes, itself read as blanks; long ago
+    some computers had signed bytes. 7-Zip finds it behind empty blocks, too.
+    """
+    head = data[:_WINDOW]
+    empty = (len(head) - len(head.lstrip(b"\0"))) // 512 * 512
+    block = head[empty : empty + 512]
+    stated = block[148:156].partition(b"\0")[0].strip(b" ")
+    if len(block) < 512 or not re.fullmatch(rb"[0-7]+", stated):
         return False
-    stated = data[148:156].strip(b"\0 ")
-    if not stated or not re.fullmatch(rb"[0-7]+", stated):
-        return False
-    return int(stated, 8) == sum(data[:148]) + 8 * 32 + sum(data[156:512])
+    rest = block[:148] + b" " * 8 + block[156:]
+    difference = sum(rest) - int(stated, 8)
+    return difference == 0 or difference == 256 * sum(byte > 127 for byte in rest)
 
 
 def disk_image(data: bytes) -> str:

@@ -151,6 +151,38 @@ def _tar_wrong_sum(payload: bytes) -> bytes:
     return bytes(packed)
 
 
+def _tar_field(at: int, value: bytes) -> Callable[[bytes], bytes]:
+    """`value` in the header at `at`, the sum made right."""
+
+    def build(payload: bytes) -> bytes:
+        packed = bytearray(tarred((NAME, payload), form=tarfile.GNU_FORMAT))
+        packed[at : at + len(value)] = value
+        packed[148:156] = b" " * 8
+        packed[148:156] = b"%06o\0 " % sum(packed[:512])
+        return bytes(packed)
+
+    return build
+
+
+def _tar_two_ages(payload: bytes) -> bytes:
+    return tarred(("harmless.txt", b"nothing"), form=tarfile.GNU_FORMAT)[:1024] + _tar_field(257, bytes(8))(payload)
+
+
+def _tar_two_sizes(payload: bytes) -> bytes:
+    """The pax header's is right, the old one nothing."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        member = tarfile.TarInfo(NAME)
+        member.size, member.pax_headers = len(payload), {"size": str(len(payload))}
+        archive.addfile(member, io.BytesIO(payload))
+    packed = out.getvalue()
+    return packed[:1024] + _tar_field(124, b"%011o\0" % 0)(payload)[:512] + packed[1536:]
+
+
+def _xz(*filters: dict[str, int]) -> Callable[[bytes], bytes]:
+    return lambda p: lzma.compress(p, filters=[*filters, {"id": lzma.FILTER_LZMA2}])
+
+
 def _pdf_with_file(payload: bytes) -> bytes:
     stream = zlib.compress(payload)
     objects = [
@@ -215,6 +247,39 @@ def _archives() -> tuple[Disguise, ...]:
         _file("tar", lambda p: tarred((NAME, p)), "a.tar"),
         _file("tar of the old kind", lambda p: tarred((NAME, p), form=tarfile.USTAR_FORMAT), "a.tar"),
         _file("tar with a wrong sum", _tar_wrong_sum, "a.tar", lets_through="clamd reads no such tar"),
+        _file(
+            "tar with a size beyond octal",
+            _tar_field(124, b"\x80" + (68).to_bytes(11, "big")),
+            "a.tar",
+            lets_through="clamd reads octal sizes",
+        ),
+        _file(
+            "tar with a kind that only unpackers know",
+            _tar_field(156, b"A"),
+            "a.tar",
+            lets_through="clamd passes over it",
+        ),
+        _file("tar with a name of nothing", _tar_field(0, b"\0"), "a.tar", lets_through="clamd takes that for the end"),
+        _file(
+            "tar with a label that has contents",
+            _tar_field(156, b"V"),
+            "a.tar",
+            lets_through="clamd passes over labels",
+        ),
+        _file(
+            "tar behind a broken header",
+            lambda p: b"x" * 512 + tarred((NAME, p)),
+            "a.tar",
+            lets_through="clamd reads no such tar",
+        ),
+        _file("tar of two ages", _tar_two_ages, "a.tar", lets_through="clamd ends at the older one"),
+        _file("tar with two sizes", _tar_two_sizes, "a.tar", lets_through="clamd reads the old one"),
+        _file(
+            "tar behind empty blocks",
+            lambda p: bytes(1024) + tarred((NAME, p)),
+            "a.tar",
+            lets_through="clamd takes them for the end",
+        ),
         _file("tar.gz", lambda p: gzip.compress(tarred((NAME, p))), "a.tgz"),
         _file("tar.bz2", lambda p: bz2.compress(tarred((NAME, p))), "a.tar.bz2"),
         _file("tar.xz", lambda p: lzma.compress(tarred((NAME, p))), "a.tar.xz"),
@@ -229,6 +294,10 @@ def _archives() -> tuple[Disguise, ...]:
             lets_through="clamd reads the first stream",
         ),
         _file("xz", lzma.compress, "report.xz"),
+        _file("xz, delta", _xz({"id": lzma.FILTER_DELTA, "dist": 4}), "report.xz"),
+        _file("xz, x86", _xz({"id": lzma.FILTER_X86}), "report.xz"),
+        _file("xz, two filters", _xz({"id": lzma.FILTER_X86}, {"id": lzma.FILTER_DELTA}), "report.xz"),
+        _file("xz in three streams", lambda p: b"".join(map(lzma.compress, (b"", p[:30], p[30:]))), "report.xz"),
         _file(
             "lzma", lambda p: lzma.compress(p, lzma.FORMAT_ALONE), "report.lzma", lets_through="clamd reads no .lzma"
         ),
@@ -281,6 +350,25 @@ _PROGRAMS = (
     *(
         ("7zz", _file(f"7z, {how}", _seven_zip(*switches), "a.7z", lets_through="clamd cannot unpack it"))
         for how, switches in _UNREAD_SEVEN_ZIP.items()
+    ),
+    (
+        "xz",
+        _file(
+            "xz, ARM64",
+            by_program("xz", "--arm64", "--lzma2", NAME, out=f"{NAME}.xz"),
+            "report.xz",
+            lets_through="clamd has no such filter",
+        ),
+    ),
+    ("xz", _file("xz of two threads", by_program("xz", "-T2", "--block-size=20", NAME, out=f"{NAME}.xz"), "report.xz")),
+    (
+        "tar",
+        _file(
+            "tar of a file with holes",
+            by_program("sh", "-c", f"truncate -s 1M {NAME}; tar --sparse -H posix -cf a.tar {NAME}", out="a.tar"),
+            "a.tar",
+            lets_through="clamd reads what is left of it",
+        ),
     ),
     ("7zz", _file("7z, PPMd", _seven_zip("-m0=PPMd"), "a.7z")),
     ("7zz", _file("7z, BCJ", _seven_zip("-m0=BCJ", "-m1=LZMA2"), "a.7z")),

@@ -7,7 +7,7 @@ the Python we may run on), believes sizes, and keeps every member.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.scan.inside.entry import ENTRY_BYTES, Entry, Share, Unscannable
 from gateway.scan.inside.names import telling
@@ -23,21 +23,31 @@ _SOLARIS_PAX = b"X"
 _FOLDER, _SPARSE, _LABEL, _MULTI_VOLUME, _GNU_FOLDER = b"5", b"S", b"V", b"M", b"D"
 _LINKS_AND_DEVICES = frozenset({b"1", b"2", b"3", b"4", b"6"})
 _HARD_LINK = b"1"
+_KNOWN = frozenset({b"0", b"\0", b"7", _FOLDER, _SPARSE, _LABEL, _MULTI_VOLUME, _GNU_FOLDER}) | {
+    *_LINKS_AND_DEVICES, _PAX, _PAX_GLOBAL, _GNU_NAME, _GNU_LINK, _OLD_GNU_NAME, _SOLARIS_PAX,
+}  # fmt: skip
+"""Of any other kind all unpackers make a file, but clamd passes over some of them."""
 
 _DISAGREE = "headers disagree"
 _BROKEN = "broken"
 _INCOMPLETE = "incomplete"
 _MORE_BEHIND = "data behind its end"
+_NUMBER_UNREAD = "a size that scanners do not read"
+_KIND_UNREAD = "a kind of file that scanners do not read"
+_NAMELESS = "a file without a name"
 
 
 @dataclass(frozen=True, slots=True)
 class _Header:
-    """One header block; `type` is its typeflag, `data` where its contents begin, `next` where the next header does."""
+    """One header block; `type` is its typeflag, `data` where its contents begin, `next` where the next header does. `flaw`:
+    why clamd does not see what unpackers do, empty when it does.
+    """
 
     name: str
     type: bytes
     size: int
     data: int
+    flaw: str = ""
 
     @property
     def next(self) -> int:
@@ -60,6 +70,8 @@ def entries(content: bytes, share: Share) -> Iterator[Entry]:
     while at < len(content):
         share.check_time()
         header = _header(content, at)
+        if header and _is_posix(content, at) != _is_posix(content, 0):  # clamd ends there
+            header = replace(header, flaw=_DISAGREE)
         if header is None:
             _end(content, at)
             return
@@ -67,6 +79,8 @@ def entries(content: bytes, share: Share) -> Iterator[Entry]:
             at = header.next
             continue
         yield from _files(content, header, said, share)
+        if header.flaw:
+            raise Unscannable(header.flaw)
         if said.size not in (None, header.size):
             raise Unscannable(_DISAGREE)
         at, said = header.next, _Said()
@@ -96,12 +110,27 @@ def _header(content: bytes, at: int) -> _Header | None:
         if size and kind != _HARD_LINK:  # some readers skip that many bytes, some do not
             raise Unscannable(_DISAGREE)
         size = 0
-    return _Header(name, kind, size, at + _BLOCK)
+    return _Header(name, kind, size, at + _BLOCK, _flaw(block, kind, size))
+
+
+def _is_posix(content: bytes, at: int) -> bool:
+    return content.startswith(b"ustar", at + 257)
+
+
+def _flaw(block: bytes, kind: bytes, size: int) -> str:
+    """The scanner ends at a number that is not octal, and at a name of nothing, which 7-Zip unpacks."""
+    if block[124] & 0x80:
+        return _NUMBER_UNREAD
+    if kind not in _KNOWN:
+        return _KIND_UNREAD
+    if not block[0]:
+        return _NAMELESS
+    return _DISAGREE if kind == _LABEL and size else ""  # it labels the volume, or is a file of that name
 
 
 def _sum_is_right(block: bytes) -> bool:
     """The bytes of the header, its checksum's read as blanks; long ago some computers had signed bytes."""
-    stated = _number(block[148:156])
+    stated = _octal(block[148:156])
     rest = block[:148] + b" " * 8 + block[156:]
     difference = sum(rest) - stated
     return difference == 0 or difference == 256 * sum(byte > 127 for byte in rest)
@@ -109,8 +138,10 @@ def _sum_is_right(block: bytes) -> bool:
 
 def _number(raw: bytes) -> int:
     """Octal digits, or, with the first bit set, a big-endian number (GNU, star). Raises Unscannable."""
-    if raw[0] == 0x80:
-        return int.from_bytes(raw[1:], "big")
+    return int.from_bytes(raw[1:], "big") if raw[0] == 0x80 else _octal(raw)
+
+
+def _octal(raw: bytes) -> int:
     digits = raw.partition(b"\0")[0].strip(b" ")
     try:
         return int(digits or b"0", 8) if digits.isdigit() or not digits else _broken()
@@ -134,6 +165,8 @@ def _says_more(content: bytes, header: _Header, said: _Said) -> bool:
     """The header is about the file that follows, and `said` was told. Raises Unscannable."""
     if header.type not in (_PAX, _SOLARIS_PAX, _PAX_GLOBAL, _GNU_NAME, _GNU_LINK, _LABEL):
         return False
+    if header.flaw or not header.size:  # clamd takes the next header for what is said
+        raise Unscannable(header.flaw or _DISAGREE)
     if header.size > _SAYING_BYTES or header.data + header.size > len(content):
         raise Unscannable(_BROKEN)
     body = content[header.data : header.data + header.size]

@@ -8,6 +8,7 @@ import io
 import lzma
 import os
 import struct
+import time
 import zlib
 from collections.abc import Callable
 
@@ -144,3 +145,75 @@ def test_what_office_packs_beside_html_is_unpacked(offset: int) -> None:
 
 def test_a_broken_one_of_those_is_told() -> None:
     assert look(b"ActiveMime" + bytes(600)).unscannable == "broken"
+
+
+LZMA2 = {"id": lzma.FILTER_LZMA2}
+CHAINS = {
+    name: [{"id": getattr(lzma, f"FILTER_{name}")}, LZMA2]
+    for name in ("DELTA", "X86", "POWERPC", "IA64", "ARM", "ARMTHUMB", "SPARC")
+}
+
+
+def xz(content: bytes, *filters: dict[str, int]) -> bytes:
+    return lzma.compress(content, filters=[*filters, LZMA2])
+
+
+def as_filter(packed: bytes, kind: int) -> bytes:
+    """An .xz of one filter before LZMA2, `kind` said to be its id."""
+    header = bytearray(packed[12 : 12 + 4 * (packed[12] + 1)])
+    header[2] = kind
+    header[-4:] = struct.pack("<L", zlib.crc32(header[:-4]))
+    return packed[:12] + bytes(header) + packed[12 + len(header) :]
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_filters_that_clamd_has_are_left_to_it(name: str) -> None:
+    found = look(lzma.compress(EXE, filters=CHAINS[name]), "a.xz")
+    assert (found.unscannable, found.files[0].types) == ("", ("exe",))
+
+
+UNREAD = "packed with filters that scanners do not read"
+ARM64 = as_filter(xz(b"x" * 9, CHAINS["ARM"][0]), 10)
+"""Nothing in it is rewritten by that filter."""
+
+
+@pytest.mark.parametrize(
+    "content",
+    {
+        "alone": ARM64,
+        "in the last stream": lzma.compress(b"x") + bytes(8) + ARM64 + bytes(4096),
+        "in the first stream": ARM64 + lzma.compress(b"x"),
+        "two filters": xz(b"x", CHAINS["X86"][0], CHAINS["DELTA"][0]),
+        "the same twice": xz(b"x", CHAINS["X86"][0], CHAINS["X86"][0]),
+    }.values(),
+)
+def test_filters_that_clamd_has_not_are_told(content: bytes) -> None:
+    assert look(content, "a.xz").unscannable == UNREAD
+
+
+def test_filters_of_every_block_count() -> None:
+    """Two blocks of one stream, the index rewritten: programs write all alike, nobody has to."""
+    plain, other = (
+        lzma.compress(b"x" * 9, check=lzma.CHECK_CRC32),
+        as_filter(lzma.compress(b"y" * 9, check=lzma.CHECK_CRC32, filters=CHAINS["ARM"]), 10),
+    )
+    sizes, blocks = [], b""
+    for packed in (plain, other):
+        index = 4 * (int.from_bytes(packed[-8:-4], "little") + 1)
+        sizes.append((packed[-12 - index + 2], 9))
+        blocks += packed[12 : -12 - index]
+    index = b"\0\2" + b"".join(bytes(pair) for pair in sizes)
+    index += bytes(-len(index) % 4)
+    index += struct.pack("<L", zlib.crc32(index))
+    tail = struct.pack("<L", len(index) // 4 - 1) + plain[6:8]
+    content = plain[:12] + blocks + index + struct.pack("<L", zlib.crc32(tail)) + tail + b"YZ"
+    assert lzma.decompress(content) == b"x" * 9 + b"y" * 9
+    assert look(content, "a.xz").unscannable == UNREAD
+
+
+def test_ten_thousand_padded_streams_take_no_time() -> None:
+    content = (lzma.compress(b"") + bytes(4096)) * 5000
+    spend = make.budget()
+    left = spend.deadline - time.monotonic()
+    assert look(content, "a.xz", spend).unscannable == ""
+    assert spend.deadline - time.monotonic() > left - 10

@@ -37,10 +37,45 @@ def test_a_tar_from_before_posix_is_read() -> None:
     assert paths(look(samples.tar(ustar=False), "a.tar")) == ["a.tar/hello.txt"]
 
 
-def test_numbers_beyond_octal_are_read() -> None:
-    data = bytearray(tarred(("x", EXE), form=tarfile.USTAR_FORMAT))
-    data[124:136] = b"\x80" + len(EXE).to_bytes(11, "big")
-    assert look(summed(data), "a.tar").files[0].detected_type == "exe"
+def field(at: int, value: bytes, content: bytes = EXE) -> bytes:
+    """A tar of one file, `value` in its header at `at`."""
+    data = bytearray(tarred(("x", content), form=tarfile.USTAR_FORMAT))
+    data[at : at + len(value)] = value
+    return summed(data)
+
+
+BASE_256 = b"\x80" + len(EXE).to_bytes(11, "big")
+
+
+def test_a_size_beyond_octal_is_read_and_told_for_clamd_does_not_read_it() -> None:
+    found = look(field(124, BASE_256), "a.tar")
+    assert (found.files[0].detected_type, found.unscannable) == ("exe", "a size that scanners do not read")
+
+
+def test_a_size_beyond_octal_of_a_long_name_is_told() -> None:
+    data = bytearray(tarred((LONG, b"x"), form=tarfile.GNU_FORMAT))
+    data[124:136] = b"\x80" + (len(LONG) + 1).to_bytes(11, "big")
+    assert look(summed(data), "a.tar").unscannable == "a size that scanners do not read"
+
+
+@pytest.mark.parametrize("kind", [b"A", b"E", b"I", b"Z", b" ", b"\xff"])
+def test_a_kind_of_file_that_only_unpackers_know_is_told(kind: bytes) -> None:
+    found = look(field(156, kind), "a.tar")
+    assert (found.files[0].detected_type, found.unscannable) == ("exe", "a kind of file that scanners do not read")
+
+
+@pytest.mark.parametrize("kind", [b"0", b"\0", b"7"])
+def test_kinds_of_ordinary_files_are_left_to_clamd(kind: bytes) -> None:
+    assert look(field(156, kind), "a.tar").unscannable == ""
+
+
+def test_a_checksum_of_signed_bytes_is_right_too() -> None:
+    data = bytearray(tarred(("schön.exe", EXE), form=tarfile.USTAR_FORMAT))
+    data[257:265] = bytes(8)
+    header = data[:148] + b" " * 8 + data[156:512]
+    data[148:156] = b"%06o\0 " % sum(byte - 256 * (byte > 127) for byte in header)
+    found = look(bytes(data), "a.dat")
+    assert (paths(found), found.unscannable) == (["a.dat/schön.exe"], "")
 
 
 def summed(data: bytearray, at: int = 0) -> bytes:
@@ -106,8 +141,22 @@ def two_sizes() -> bytes:
     return members(outer, form=tarfile.PAX_FORMAT)[: 3 * 512] + hidden
 
 
+def without_magic(at: int) -> bytes:
+    data = bytearray(tarred(("x.txt", b"x"), ("y.exe", EXE), form=tarfile.USTAR_FORMAT))
+    data[at + 257 : at + 265] = bytes(8)
+    return summed(data, at)
+
+
 TAR = tarred(("x", b"y"))
 HOSTILE = {
+    "a name of nothing": (field(0, b"\0x"), "a file without a name"),
+    "a volume's label that has contents": (field(156, b"V"), "headers disagree"),
+    "a header of another age": (without_magic(at=1024), "headers disagree"),
+    "a first header of another age": (without_magic(at=0), "headers disagree"),
+    "a long name of nothing": (field(156, b"L", b""), "headers disagree"),
+    "a header for all files with nothing in it": (field(156, b"g", b""), "headers disagree"),
+    "empty blocks before it": (bytes(1024) + TAR, "data behind its end"),
+    "a checksum beyond octal": (TAR[:148] + b"\x80" + bytes(5) + b"\x10\0" + TAR[156:], "broken"),
     "a size beyond the end": (lying(8_000_000_000), "incomplete"),
     "a size of nothing": (lying(0), "broken"),
     "a link with a size": (link_with_a_size(), "headers disagree"),

@@ -97,6 +97,11 @@ def test_what_is_called_an_image_and_known_as_nothing_is_not_called_seen() -> No
     assert look(zipped(("x.txt", b"\1" * 3000))).unscannable == ""
 
 
+def test_what_is_called_a_tar_and_begins_with_none_is_not_called_seen() -> None:
+    """GNU tar says "Skipping to next header" and unpacks the rest."""
+    assert look(zipped(("x.tar", b"\1" * 512 + tarred(("x.exe", EXE))))).unscannable == "broken"
+
+
 def test_no_type_is_read_and_said_to_be_read_by_nobody() -> None:
     assert NOBODY_READS & READERS.keys() == set()
 
