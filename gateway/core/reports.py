@@ -127,6 +127,10 @@ class AuthReport:
         return "pass" if "pass" in found and method != "spf" else (found[0] if found else "none")
 
 
+SCANNER_OFF = "scanner-off"
+"""Why nobody scans, and nobody ever will: the operator said so."""
+
+
 class ScanStatus(StrEnum):
     CLEAN = "clean"
     INFECTED = "infected"

@@ -14,9 +14,18 @@ from gateway.parse.defects import Defects
 from gateway.parse.html_limits import is_too_complex
 from gateway.parse.html_text import text_of
 from gateway.parse.mime import Leaf
+from gateway.parse.parts import extension_of
+from gateway.parse.transfer import decode
 from gateway.parse.washing import washed_text
 
 _SHOWN = frozenset({"text/plain", "text/html"})
+_EXTENSIONS_OF_TEXT = frozenset({"txt", "html", "log", "md", "asc", "csv", "eml", "msg"})
+_TELLING_OCTETS = 8192
+_CONTROLS = bytes(set(range(32)) - set(b"\t\n\f\r\x1b"))
+_SLIPS = 8
+_FEW = 20
+"""One in so many octets."""
+_MARKS = (b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")
 
 
 @dataclass(slots=True)
@@ -27,10 +36,10 @@ class Choice:
     html: list[int] = field(default_factory=list)
 
 
-def choose(leaves: list[Leaf], defects: Defects) -> Choice:
+def choose(content: bytes, leaves: list[Leaf], defects: Defects) -> Choice:
     """Which leaves make the text and which the HTML of the message."""
     chosen = Choice()
-    shown = [index for index, leaf in enumerate(leaves) if _is_shown(leaf, defects)]
+    shown = [i for i, leaf in enumerate(leaves) if _is_shown(leaf, defects) and not _is_file(content, leaf, defects)]
     if not shown and len(leaves) == 1 and leaves[0].type.startswith("multipart/"):
         shown = [0]  # nothing could be taken apart: what there is, is text
     in_alternative: dict[str, set[str]] = {}
@@ -58,6 +67,26 @@ def _is_shown(leaf: Leaf, defects: Defects) -> bool:
         return False
     named = leaf.disposition.texts("filename", defects) or leaf.content_type.texts("name", defects)
     return leaf.parent == "multipart/alternative" or not named
+
+
+def _is_file(content: bytes, leaf: Leaf, defects: Defects) -> bool:
+    """Whether what calls itself text is a file all the same, by its name or its octets: programs that list attachments offer
+    it as one, so it is judged as one. RFC 8621 would show the first part whatever it is.
+    """
+    names = leaf.disposition.texts("filename", defects) + leaf.content_type.texts("name", defects)
+    if any((extension := extension_of(name)) and extension not in _EXTENSIONS_OF_TEXT for name in names):
+        return True
+    end = min(leaf.end, leaf.start + _TELLING_OCTETS)
+    octets, _ = decode(content, leaf.encoding, leaf.start, end)
+    return _is_binary(octets)
+
+
+def _is_binary(octets: bytes) -> bool:
+    """A NUL or two are a slip of the sender's; UTF-16 without its name begins with a mark, or it is nobody's text."""
+    if b"\0" not in octets or octets.startswith(_MARKS):
+        return False
+    controls = len(octets) - len(octets.translate(None, _CONTROLS))
+    return controls > _SLIPS and _FEW * controls > len(octets)
 
 
 def texts(leaves: list[Leaf], chosen: Choice, bodies: dict[int, bytes], defects: Defects) -> tuple[str, str | None]:

@@ -83,7 +83,7 @@ def _body(
     content: bytes, leaves: list[Leaf], defects: Defects, see: Callable[[int, bytes], None] | None
 ) -> tuple[tuple[Part, ...], str, str | None, str]:
     """Parts, text, HTML and digest. Each leaf is decoded once; only what is shown is kept."""
-    chosen = choose(leaves, defects)
+    chosen = choose(content, leaves, defects)
     shown = {*chosen.text, *chosen.html}
     bodies: dict[int, bytes] = {}
     digest = BodyDigest()

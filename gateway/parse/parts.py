@@ -49,12 +49,12 @@ def file_names(leaf: Leaf, defects: Defects) -> tuple[str, ...]:
         return ()
     names = tuple(dict.fromkeys(found))[:_MOST_NAMES]
     misread = (*leaf.disposition.misread.get("filename", ()), *leaf.content_type.misread.get("name", ()))
-    if (len(names) > 1 or misread) and len({_extension(name) for name in (*names, *misread)} - {""}) > 1:
+    if (len(names) > 1 or misread) and len({extension_of(name) for name in (*names, *misread)} - {""}) > 1:
         defects.add(FILE_NAME)
     return names
 
 
-def _extension(name: str) -> str:
+def extension_of(name: str) -> str:
     """What programs would choose a viewer by; a date (`12.03.2026 Letter`) or a sentence has none."""
     plain = name if name.isascii() else without_unseen(unicodedata.normalize("NFKC", name))
     extension = plain.rstrip(". \t").rpartition(".")[2].strip().lower() if "." in plain else ""

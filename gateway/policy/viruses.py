@@ -6,15 +6,13 @@ from datetime import timedelta
 
 from gateway.core.addresses import without_controls
 from gateway.core.decision import Disposition, Facts
+from gateway.core.infected import lies_in_files
 from gateway.core.outcome import Reason
-from gateway.core.reports import ScanStatus
+from gateway.core.reports import SCANNER_OFF, ScanStatus
 from gateway.policy.action import Verdict
 from gateway.policy.document import Virus
 
-SCANNER_OFF = "scanner-off"
 _ENCRYPTED = "encrypted"
-_INSIDE = "inside"
-"""No scanner: it tells what could not be looked into."""
 ARCHIVE = "archive"
 """Not all of what lies in a file could be judged: such files are judged one by one, by their own report."""
 
@@ -22,11 +20,14 @@ ARCHIVE = "archive"
 def wanted_by_scan(facts: Facts, virus: Virus) -> str:
     """What the table says, `accept` when it has nothing to say.
 
-    With the scanner switched off it is not asked; encryption is judged by `attachments.encrypted` alone.
+    With the scanner switched off it is not asked; encryption is judged by `attachments.encrypted` alone. Where there is no
+    file to be held, the message waits as a whole.
     """
     scan = facts.scan
     if scan.status is ScanStatus.INFECTED:
-        return "quarantine" if virus.infected == "strip" and not _lies_in_files(facts) else virus.infected
+        return "quarantine" if virus.infected == "strip" and not lies_in_files(facts) else virus.infected
+    if scan.status is ScanStatus.UNSCANNABLE and not scan.parts and virus.unscannable == "hold":
+        return "quarantine"
     if scan.status is ScanStatus.UNSCANNABLE and scan.reason != _ENCRYPTED:
         return virus.unscannable
     if scan.status is ScanStatus.UNSCANNED and scan.reason != SCANNER_OFF:
@@ -45,14 +46,6 @@ def unproven_files(facts: Facts, wanted: str) -> tuple[str, str] | None:
     """The table's answer as far as it concerns the files: a disposition, and why."""
     by_themselves = facts.scan.status is ScanStatus.UNSCANNABLE and facts.scan.reason == ARCHIVE
     return None if by_themselves or wanted in ("accept", "defer") else (wanted, _text(facts))
-
-
-def _lies_in_files(facts: Facts) -> bool:
-    """Whether every scanner says which files they are: what is in the text, or nobody knows where, cannot be stripped."""
-    texts = {str(part.n) for part in facts.message.parts if part.is_text}
-    findings = [f for f in facts.scan.findings if f.scanner != _INSIDE]
-    named = {f.scanner for f in findings if f.where.isdecimal()}
-    return named == {f.scanner for f in findings} and texts.isdisjoint(f.where for f in findings)
 
 
 def _after_deferring(facts: Facts, virus: Virus) -> str:

@@ -87,16 +87,17 @@ def parse_and_see(content: bytes) -> tuple[ParsedMessage, Files]:
 
 def _report(part: Part, seen: _Seen) -> PartReport:
     looked = seen.looked
+    kind = filetypes.media_class(looked.detected, part.declared_type, part.names)
     return PartReport(
         n=part.n,
         name=filetypes.shown(part.names[0]) if part.names else "",
         declared_type=part.declared_type,
         detected_type=looked.detected,
-        media_class=filetypes.media_class(looked.detected, part.declared_type, part.names),
+        media_class=kind,
         types=filetypes.all_types(looked, part.declared_type, part.names),
         size_bytes=seen.size_bytes,
         sha256=seen.sha256,
-        inline=part.inline,
+        inline=part.inline and kind == "image",
         encrypted=looked.encrypted,
         macros=looked.macros,
     )

@@ -12,7 +12,7 @@ from gateway import log
 from gateway.core.envelope import Envelope
 from gateway.core.message import ParsedMessage, Part
 from gateway.core.ports import Mail, Scanner, ScannerResult
-from gateway.core.reports import Finding, PartReport, ScanReport, ScanStatus
+from gateway.core.reports import SCANNER_OFF, Finding, PartReport, ScanReport, ScanStatus
 from gateway.offload import Offload
 from gateway.parse import decode_part
 from gateway.scan.files import Files
@@ -21,9 +21,9 @@ from gateway.scan.inside.entry import SECONDS
 PARTS_SEARCHED = 50
 """How many parts are scanned one by one to find all infected ones; of a message with more it is `message` alone."""
 
-SCANNER_OFF = "scanner-off"
 ARCHIVE = "archive"
 """Not all of what lies in a file could be seen; the findings name the files."""
+TIMEOUT = "timeout"
 INSIDE = "inside"
 """Who says so."""
 
@@ -67,7 +67,7 @@ class ScanRunner:
             results += await self._ask_of_parts(content, message, results)
         said = [result for _, result in results]
         # what could not be looked into comes first where both weigh the same: a scanner that is off asks for no second try
-        status, reason = max([*_states(looked), combined(said)], key=_gravity)
+        status, reason = max([*_states(looked), _without_hope(combined(said), looked)], key=_gravity)
         findings = tuple(dict.fromkeys(f for result in (*said, *looked) for f in result.findings))
         if status is ScanStatus.INFECTED:
             guilty = [scanner for scanner, result in results if _says_infected_but_not_where(result)]
@@ -91,7 +91,7 @@ class ScanRunner:
         try:
             parts = await self._looking(files.looked_into, content, message, parts, deadline)
         except TimeoutError:
-            return parts, (ScannerResult(ScanStatus.UNSCANNED, "timeout"),)
+            return parts, (ScannerResult(ScanStatus.UNSCANNED, TIMEOUT),)
         unseen = tuple(Finding(INSIDE, part.unscannable, str(part.n)) for part in parts if part.unscannable)
         return parts, (ScannerResult(ScanStatus.UNSCANNABLE, ARCHIVE, unseen),) if unseen else ()
 
@@ -145,7 +145,7 @@ async def ask(scanner: Scanner, content: bytes, mail: Mail) -> ScannerResult:
         result = await scanner.scan(content, mail)
     except TimeoutError:
         _log.warning("scanner is too slow", scanner=scanner.name)
-        return _silent(scanner, "timeout")
+        return _silent(scanner, TIMEOUT)
     except OSError as error:
         _log.warning("scanner is down", scanner=scanner.name, error=str(error))
         return _silent(scanner, "down")
@@ -178,6 +178,12 @@ def combined(results: Sequence[ScannerResult]) -> tuple[ScanStatus, str]:
 
 def _states(results: Sequence[ScannerResult]) -> list[tuple[ScanStatus, str]]:
     return [(r.status, r.reason) for r in results if r.status is not None]
+
+
+def _without_hope(said: tuple[ScanStatus, str], looked: Sequence[ScannerResult]) -> tuple[ScanStatus, str]:
+    """Who was too slow for a file that is too much for us as well will not be faster with the next try."""
+    too_much = any(result.status is ScanStatus.UNSCANNABLE for result in looked)
+    return (ScanStatus.UNSCANNABLE, TIMEOUT) if too_much and said == (ScanStatus.UNSCANNED, TIMEOUT) else said
 
 
 def _gravity(said: tuple[ScanStatus, str]) -> int:

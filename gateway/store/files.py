@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select
 from gateway.core.decision import Facts, PartDisposition
 from gateway.core.errors import GatewayError, UnknownThing
 from gateway.core.message import Part
-from gateway.core.reports import PartReport
+from gateway.core.reports import SCANNER_OFF, PartReport, ScanStatus
 from gateway.parse import decode_part, parse, referenced, sanitised
 from gateway.store.blobs import FileBlobs
 from gateway.store.engine import Store
@@ -110,17 +110,20 @@ def raw_message(store: Store, blobs: FileBlobs, account: str, message_id: str, *
     if found:
         words = "what a scan called infected leaves by no door. `gateway message show` tells what was found"
         raise MessageWithheld(f"it is infected ({found}), and {words}")
-    if not admin and (why := _held_back(row)):
+    if not admin and (why := _held_back(row, facts)):
         raise MessageWithheld(f"{why}; that takes a key of scope admin: gateway key add --scope admin")
     return _content(blobs, account, row)
 
 
-def _held_back(row: Any) -> str:
+def _held_back(row: Any, facts: Facts | None) -> str:
     """Why the raw message says more than its reader may have; empty where it does not."""
     if row.disposition == Kept.QUARANTINED.value:
         return "it waits in quarantine"
     if row.decision is None:
         return f"it is {row.disposition}, and nobody has judged its files"
+    scan = facts.scan if facts else None
+    if scan and scan.status is ScanStatus.UNSCANNED and scan.reason != SCANNER_OFF:
+        return "it was not scanned yet"
     back = [p for p in load_decision(row.decision)["parts"] if p["disposition"] != PartDisposition.KEPT]
     named = ", ".join(f"file {p['n']} is {p['disposition']}" for p in back[:10])
     return f"it holds what is held back ({named})" if back else ""

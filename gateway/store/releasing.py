@@ -10,7 +10,7 @@ from sqlalchemy import Connection, insert, select, update
 from gateway.core.clock import now
 from gateway.core.decision import PartDisposition
 from gateway.core.errors import InvalidInput, UnknownThing
-from gateway.core.reports import PartReport, ScanStatus
+from gateway.core.reports import SCANNER_OFF, PartReport, ScanStatus
 from gateway.core.trace import Step
 from gateway.store.engine import Store, row_lock
 from gateway.store.events import moment
@@ -25,9 +25,6 @@ from gateway.store.tables.columns import columns
 _m = columns(MessageRow)
 
 Json = dict[str, Any]
-
-SCANNER_OFF = "scanner-off"
-"""Nobody will ever scan it, and the operator said so."""
 
 
 def release_file(store: Store, account_id: str, message_id: str, n: int, *, by: str) -> None:

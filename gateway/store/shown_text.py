@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gateway.core.ambiguity import BINHEX, UUENCODE, YENC
 from gateway.core.decision import Facts
+from gateway.core.infected import lies_in_files
 from gateway.core.reports import ScanStatus
 from gateway.store.filing import Kept
 
@@ -11,8 +12,11 @@ _FILES = frozenset({UUENCODE, YENC, BINHEX})
 
 
 def is_withheld(disposition: str, facts: Facts) -> bool:
-    """Infected mail in quarantine: its text may be what is infected, and it is never released."""
-    return disposition == Kept.QUARANTINED.value and facts.scan.status is ScanStatus.INFECTED
+    """Infected mail in quarantine, which is never released, and any whose text may be what is infected: what came while the
+    scanner was away is a ticket by the time it is scanned.
+    """
+    infected = facts.scan.status is ScanStatus.INFECTED
+    return infected and (disposition == Kept.QUARANTINED.value or not lies_in_files(facts))
 
 
 def shown_text(text: str, disposition: str, facts: Facts) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from gateway.core.clock import now
 from gateway.jobs.job import Turn
 from gateway.jobs.tasks.scan_later import JOB
 from gateway.settings import YaraSettings
-from gateway.store import changes
+from gateway.store import changes, files, queries
+from gateway.store.files import Withheld
 from tests.scenarios.test_rescan import HARMLESS, fates, mailed, message, tags, told, with_files
 from tests.servers.clamd import MARKER, ClamdServer
 from tests.servers.fake_clamd import FakeClamd, answer
@@ -113,6 +115,33 @@ async def test_a_virus_in_what_waited_holds_the_file_and_is_told(gateway: Gatewa
     assert tags(gateway, kept["ticket"]) == ["infected-file"]
     assert told(gateway) == ["ann@acme.test", "bob@acme.test"]
     assert rescans(gateway, kept["trace"]) == [("infected", "Gateway.Test.Marker.UNOFFICIAL")]
+
+
+async def test_a_virus_in_the_text_of_what_waited_is_shown_no_more(gateway: Gateway) -> None:
+    """It was a ticket by then, and every door went on to give the text out; the raw message was open before any scan."""
+    publish(gateway, HOLD)
+    kept = await mailed(gateway, with_files(1).replace(b"See the files.", MARKER))
+    store, blobs, account = gateway.ground.store, gateway.ground.blobs, gateway.account_id()
+    with pytest.raises(Withheld, match="not scanned yet"):
+        files.raw_message(store, blobs, account, kept["id"], admin=False)
+    clamd(gateway).start()
+
+    await one_run(gateway)
+
+    after = message(gateway, kept["id"])
+    assert (after["scan"]["status"], after["text"], after["text_new"]) == ("infected", "", "")
+    everything = json.dumps([queries.messages(store, account), queries.ticket(store, account, kept["ticket"], blobs)])
+    assert MARKER.decode() not in everything
+    with pytest.raises(Withheld, match="infected"):
+        files.raw_message(store, blobs, account, kept["id"], admin=True)
+
+
+async def test_the_text_beside_a_file_that_is_found_infected_is_shown_on(gateway: Gateway) -> None:
+    publish(gateway, HOLD)
+    kept = await mailed(gateway, with_files(1, MARKER))
+    clamd(gateway).start()
+    await one_run(gateway)
+    assert message(gateway, kept["id"])["text"].startswith("See the files.")
 
 
 async def test_quarantine_for_want_of_a_scanner_ends_with_the_scan(gateway: Gateway) -> None:

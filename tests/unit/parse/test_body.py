@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import random
 import time
 
@@ -40,6 +41,36 @@ HTML = "Content-Type: text/html\n\n<p>hi</p>"
 def test_the_text_of_a_message_is_what_its_reader_sees(content: bytes, text: str, html: str | None) -> None:
     parsed = parse(content)
     assert (parsed.text, parsed.html) == (text, html)
+
+
+PROGRAM = base64.b64encode(b"MZ" + bytes(range(256)) * 8).decode()
+
+
+@pytest.mark.parametrize(
+    ("fields", "body", "text"),
+    [
+        ("Content-Type: text/plain; name=run.exe", "hello", None),
+        ("Content-Type: text/html; name=disc.iso", "hello", None),
+        ("Content-Type: text/plain\nContent-Disposition: inline; filename=run.com", "hello", None),
+        ("Content-Type: text/plain\nContent-Transfer-Encoding: base64", PROGRAM, None),
+        ("Content-Type: text/plain; name=notes.txt", "hello", "hello"),
+        ("Content-Type: text/plain; name=body", "hello", "hello"),
+        ("Content-Type: text/plain; charset=utf-16\nContent-Transfer-Encoding: base64",
+         base64.b64encode(("hello " * 20).encode("utf-16")).decode(), "hello " * 20),
+        ("Content-Type: text/plain", "a" + "\0" * 5 + "b", "ab"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("within", ["alone", "mixed", "alternative"])
+def test_what_calls_itself_text_and_is_a_file_is_attached(
+    fields: str, body: str, text: str | None, within: str
+) -> None:
+    """The first part was shown as text whatever it was, and judged as no file: a program went out with its ticket."""
+    part = f"{fields}\n\n{body}"
+    content = message(fields, body=body) if within == "alone" else multipart(part, HTML, kind=within)
+    first = parse(content).parts[0]
+    assert first.is_attachment is (text is None)
+    if within == "alone":
+        assert parse(content).text.strip() == (text or "").strip()
 
 
 LONG_RUSSIAN = "Здравствуйте! Прошу прислать счёт за ноябрь и акт сверки, как мы говорили по телефону. " * 4

@@ -41,6 +41,12 @@ def test_behind_a_forwarder_a_virus_quarantines_with_the_same_reason(path):
     assert refused.disposition is Disposition.REJECT
 
 
+@pytest.mark.parametrize("reason", ["over-limit", "encrypted"])
+def test_what_cannot_be_scanned_and_has_no_file_to_hold_waits_as_a_whole(reason):
+    decision = judged("", status=ScanStatus.UNSCANNABLE, reason=reason)
+    assert (decision.disposition, decision.reason) == (Disposition.QUARANTINE, Reason.UNSCANNABLE)
+
+
 def test_infected_quarantine():
     decision = judged("virus: {infected: quarantine}", status=ScanStatus.INFECTED)
     assert (decision.disposition, decision.reason) == (Disposition.QUARANTINE, Reason.VIRUS)

@@ -230,6 +230,21 @@ async def test_a_bomb_hides_nothing_that_is_graver_than_itself(scanner, status, 
     assert report.parts[0].unscannable
 
 
+async def test_a_scanner_too_slow_for_what_is_too_much_for_us_too_is_not_asked_again():
+    """A zip of sixty thousand entries was put off for hours, and cost half a minute each time."""
+    content = mail(("application/zip", "b.zip", make.zipped({"zeros": bytes(20_000_000)})))
+    report = await report_of(content, Says(ScanStatus.UNSCANNED, "timeout"))
+    assert (report.status, report.reason) == (ScanStatus.UNSCANNABLE, "timeout")
+
+
+async def test_a_picture_by_its_declared_type_alone_is_not_inline():
+    """Twenty documents that called themselves pictures in the text were counted apart from the files."""
+    head = b"Content-Type: image/png\r\nContent-ID: <a@b>\r\nContent-Disposition: inline\r\n"
+    content = mail(("application/pdf", "a.pdf", b"%PDF-1.4 x")).replace(b"Content-Type: application/pdf\r\n", head, 1)
+    (part,) = (await report_of(content, Says(ScanStatus.CLEAN))).parts
+    assert (part.detected_type, part.inline) == ("pdf", False)
+
+
 async def test_a_file_whose_turn_never_came_is_not_taken_for_looked_into():
     """Two bombs before it keep the threads busy: the client comes again."""
     content = mail(("application/zip", "b.zip", make.zipped({"a.txt": "x"})))
