@@ -18,6 +18,7 @@ from gateway.policy.pattern_cost import too_costly
 from gateway.policy.problems import PolicyError, Problem
 from gateway.policy.regex_budget import one_document
 from gateway.policy.translate import problem_of
+from gateway.policy.unseen_tickets import unseen_tickets
 from gateway.policy.values import PUBLISHED, Known, Published
 from gateway.policy.yaml_tree import Entry, Node, read_tree, shorten
 
@@ -52,6 +53,8 @@ def _read(text: str, context: Known | Published | None) -> PolicyDocument:
         found = [problem_of(detail, root) for detail in error.errors(include_url=False, include_input=False)]
         raise PolicyError([*empty.problems, *(p for p in found if not empty.explains(p))]) from None
     problems = [*empty.problems, *_names_twice(document, root), *_mailboxes_twice(root)]
+    if context is not PUBLISHED:
+        problems += unseen_tickets(document, root)
     if not problems and isinstance(context, Known):
         problems = _too_costly(document, root)
     if problems:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import model_validator
+from pydantic import AfterValidator, ValidationInfo, model_validator
 
 from gateway.core.place import Candidate
 from gateway.policy.condition import Test, shown
-from gateway.policy.matchers import Matchers, Wanted
-from gateway.policy.patterns import Field, PatternBook, text_field
+from gateway.policy.cures import quote
+from gateway.policy.matchers import Matcher, Matchers, Wanted
+from gateway.policy.patterns import Field, PatternBook, fold_text, text_field
 from gateway.policy.reading import Reading
-from gateway.policy.values import Model, Seconds, mistake
+from gateway.policy.values import Known, Model, Seconds, check_team, is_published, mistake
 
 STATES = ("open", "pending", "closed")
 
 _NONE = "no ticket"
+_STATE = text_field("ticket.state", lambda _facts: ())
 
 _VALUES: dict[str, Callable[[Candidate], tuple[str, ...]]] = {
     "state": lambda ticket: (ticket.state,),
@@ -26,11 +28,41 @@ _VALUES: dict[str, Callable[[Candidate], tuple[str, ...]]] = {
 }
 
 
+_MEANT = {
+    **dict.fromkeys(("solved", "resolved", "done", "fixed", "finished", "answered"), "closed"),
+    **dict.fromkeys(("waiting", "hold", "on hold", "on-hold", "paused"), "pending"),
+    **dict.fromkeys(("new", "active", "reopened", "unassigned"), "open"),
+}
+"""Words of other desks."""
+
+
+def _states(value: tuple[Matcher, ...], info: ValidationInfo) -> tuple[Matcher, ...]:
+    """Each pattern holds for one of the states there are."""
+    for kind, pattern in () if is_published(info) else ((m.kind, p) for m in value for p in m.patterns):
+        book = PatternBook()
+        book.add(_STATE, kind, pattern)
+        if not any(book.compile()[_STATE.key].match(state) for state in STATES):
+            meant = _MEANT.get(pattern.strip().lower(), "")
+            cure = f"did you mean `{meant}`?" if meant else "it is open, pending or closed"
+            raise mistake(f"no ticket is ever {quote(pattern)}: {cure}")
+    return value
+
+
+def _teams(value: tuple[Matcher, ...], info: ValidationInfo) -> tuple[Matcher, ...]:
+    """A name written out is that of a team; a pattern may be about teams to come."""
+    known = info.context
+    if isinstance(known, Known):
+        folded = {fold_text(team) for team in known.teams}
+        for name in (p for m in value if m.kind == "exact" for p in m.patterns if fold_text(p) not in folded):
+            check_team(name, info)
+    return value
+
+
 class TicketParams(Model):
     """Several keys mean all of them. `closed_for`: closed, and for at least as long."""
 
-    state: Matchers | None = None
-    team: Matchers | None = None
+    state: Annotated[Matchers, AfterValidator(_states)] | None = None
+    team: Annotated[Matchers, AfterValidator(_teams)] | None = None
     tag: Matchers | None = None
     closed_for: Seconds | None = None
 

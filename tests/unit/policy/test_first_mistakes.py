@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.policy.loader import load
+from gateway.policy.loader import load, load_published
 from gateway.policy.problems import PolicyError
 from gateway.policy.values import Known
 
@@ -269,6 +269,13 @@ MISTAKES = [
     ("block:\n  - sender: '@x.example'", 2, 13, 'an address has an @; for a whole domain write {wildcard: "*@x.example"}'),
     ("block:\n  - sender: 'Bob <bob@x.example>'", 2, 13, "only the address is compared, not the name with it: write bob@x.example"),
     ("block:\n  - header: {'X-Spam:': yes}", 2, 13, '"X-Spam:" is no name of a header field: write it without colon and spaces'),
+    # what could never hold
+    ("rules:\n  - if: {ticket: {state: open}}\n    then: [ignore]", 2, 10, "this never holds: a rule that does not name `kind` sees new mail alone, which has no ticket; write `kind: answer` beside `ticket`, or let new mail join an open one by accept: {join_open_ticket: 7d}"),
+    ("rules:\n  - if:\n      any: [{subject: x}, {ticket: {tag: vip}}]\n    then: [ignore]", 3, 28, "this never holds: a rule that does not name `kind` sees new mail alone, which has no ticket; write `kind: answer` beside `ticket`, or let new mail join an open one by accept: {join_open_ticket: 7d}"),
+    ("teams: {finance: {rules: [{if: {all: [{ticket: {tag: vip}}]}, stop: true}]}}", 1, 40, "this never holds: a rule that does not name `kind` sees new mail alone, which has no ticket; write `kind: answer` beside `ticket`, or let new mail join an open one by accept: {join_open_ticket: 7d}"),
+    ("rules: [{if: {kind: answer, ticket: {state: solved}}, stop: true}]", 1, 45, 'no ticket is ever "solved": did you mean `closed`?'),
+    ("rules: [{if: {kind: answer, ticket: {state: [open, {wildcard: 'x*'}]}}, stop: true}]", 1, 45, 'no ticket is ever "x*": it is open, pending or closed'),
+    ("rules: [{if: {kind: answer, ticket: {team: finanse}}, stop: true}]", 1, 44, 'there is no team "finanse": did you mean `finance`?'),
     # types of files
     ("attachments: {deny: [exee]}", 1, 22, '"exee" is not known: did you mean `exe`? If files end so, write it with the dot: .exee'),
     ("attachments: {deny: ['*.exe']}", 1, 22, '"*.exe" is no file type: write exe'),
@@ -305,8 +312,18 @@ GOOD = {
     "no-break spaces inside a text": "block: [{subject: À\u00a0saisir !}]",
     "lists that are not indented": "rules:\n- name: a\n  if: {subject: x}\n  then:\n  - ignore",
     "the directive of the YAML it is written in": "%YAML 1.2\n---\nbody: html",
+    "a state in capitals, and by its beginning": "rules: [{if: {kind: answer, ticket: {state: [Open, {wildcard: 'p*'}]}}, stop: true}]",
+    "a ticket where new mail joins one": "accept: {join_open_ticket: true}\nrules: [{if: {ticket: {state: open}}, stop: true}]",
+    "a ticket where new mail to one mailbox joins one": "mailboxes: {a@b.example: {accept: {join_open_ticket: 2d}}}\nrules: [{if: {ticket: {state: open}}, stop: true}]",
+    "no ticket": "rules: [{if: {none: [{ticket: {state: {wildcard: '*'}}}]}, stop: true}]",
+    "a ticket beside `kind` in another clause": "rules: [{if: {all: [{ticket: {tag: a}}, {kind: answer}]}, stop: true}]",
     "nothing": "",
 }
+
+
+def test_a_rule_that_could_never_hold_stays_good_where_it_is_published() -> None:
+    for text in ("{state: open}", "{state: solved}", "{team: finanse}"):
+        load_published(f"rules: [{{if: {{ticket: {text}}}, stop: true}}]")
 
 
 @pytest.mark.parametrize("text", GOOD.values(), ids=GOOD)

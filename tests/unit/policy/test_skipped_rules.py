@@ -113,7 +113,7 @@ def test_patterns_that_cost_too_much_are_told_at_the_most_costly_of_them(
   - {{if: {{any: [{{{costly}}}], kind: answer}}, then: [{{tag: x}}]}}
 body: html
 """
-    known = Known(mailboxes=frozenset({"a@b.example"}))
+    known = Known(frozenset({"x"}), frozenset({"a@b.example"}))
     load(text, known)
     monkeypatch.setattr("gateway.policy.pattern_cost.MOST_MICROSECONDS_A_CHARACTER", -1)
     with pytest.raises(PolicyError, match="the most costly one is here") as caught:
