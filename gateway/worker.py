@@ -31,7 +31,10 @@ from gateway.store import secret
 
 
 def main(arguments: list[str]) -> int:
-    """Exit 0 after a stop in good order, 1 when the grace ran out or our surroundings fail, 2 when it cannot start at all."""
+    """Exit 0 after a stop in good order, 1 when our surroundings fail, 2 when it cannot start at all.
+
+    A stop whose grace ran out is one in good order: it did what `shutdown_grace_seconds` says, and who was cut comes again.
+    """
     # who sends it to the whole group (a terminal that closes, `systemctl kill`) means the supervisor
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     handed = json.loads(arguments[0])
@@ -42,12 +45,12 @@ def main(arguments: list[str]) -> int:
         log.key_hashes(secret.read(settings.secret_key_path).keys[0])
         worker = Worker(settings, frozenset(handed["roles"]), frozenset(handed["group"]))
         life, bell = Life(socket.socket(fileno=handed["life"])), Bell(*handed["bell"])
-        drained = asyncio.run(worker.run(smtp, http, life, bell, ClientTable.handed(handed["clients"], handed["slot"])))
+        asyncio.run(worker.run(smtp, http, life, bell, ClientTable.handed(handed["clients"], handed["slot"])))
     except GatewayError as error:
         sys.stderr.write(f"gateway: {error}\n")
         # a database that is locked or away comes back: the supervisor tries again
         return 1 if isinstance(error, Surroundings) else 2
-    return 0 if drained else 1
+    return 0
 
 
 def inherited(files: list[int]) -> list[socket.socket]:

@@ -83,7 +83,7 @@ class Supervisor:
         self._figures = FiguresFolder(data_dir, roles)
         self._deaths = Deaths(data_dir, say)
         self._guard = Guard(say)
-        self._stopping = self._failed = self._claimed = self._told_ready = False
+        self._stopping = self._failed = self._claimed = self._told_ready = self._served = False
         self._turned = self._told_alive = self._told_status = 0.0
         self._last_status = ""
         self._told_reloads, self._told_reloading = 0, False
@@ -202,6 +202,7 @@ class Supervisor:
     def _tend(self, slot: Slot) -> None:
         """One look at a slot: bury the dead, start what is due, kill what hangs or outlives its grace."""
         if slot.life and slot.hear():
+            self._served = True
             self._reload.serves(slot)
         if slot.process and (code := slot.process.poll()) is not None:
             self._ended(slot, code)
@@ -267,8 +268,8 @@ class Supervisor:
         if asked and code in (0, -signal.SIGTERM):
             # one that SIGTERM itself ended had no handler yet: nothing had begun
             slot.start_at = slot.pause = 0.0
-        elif code == CANNOT_START and not self._told_ready:
-            # the worker said why; starting it again would not help
+        elif code == CANNOT_START and not self._served:
+            # the worker said why; starting it again would not help. Later it may: what it needs was there before
             self._failed = True
             self._stop()
         else:

@@ -58,6 +58,19 @@ def test_workers_that_cannot_start_at_all_end_the_group(group: Supervised) -> No
     assert len(group.starts) <= 2
 
 
+def test_once_a_worker_has_served_one_that_cannot_start_ends_nothing(group: Supervised) -> None:
+    """A file that only a start needs was broken since: it may be mended, and the others go on."""
+    group.start(behave={"1": "cannot-start-later"})
+    wait_until(lambda: any(s.startswith("1 of 2 workers") for s in group.statuses()), "the first serves")
+    (group.folder / "later").touch()
+    wait_until(lambda: len([s for s in group.starts if s.slot == 1]) >= 3, "it is tried again and again")
+    assert [s.slot for s in group.starts].count(0) == 1
+    assert group.process
+    assert group.process.poll() is None
+    assert "died (exit 2)" in group.log
+    group.stop()
+
+
 def test_a_worker_that_ignores_the_stop_is_killed_and_the_exit_code_says_so(group: Supervised) -> None:
     group.start(behave={"1": "hang"})
     group.wait_ready()
@@ -91,10 +104,15 @@ def test_a_worker_that_is_killed_is_replaced_at_once_and_nobody_is_refused(group
     assert group.stop() == 0
 
 
-def _with_a_message_in_hand(group: Supervised, pid: int, sha256: str) -> None:
+def _die_with_a_message_in_hand(group: Supervised, sha256: str) -> int:
+    """The pid of the dead; another is in its place."""
+    pid = group.newest(0).pid
     folder = group.folder / "var" / "begun"
     folder.mkdir(exist_ok=True)
     (folder / str(pid)).write_bytes(sha256.encode())
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: group.newest(0).pid != pid, "another in its place")
+    return pid
 
 
 def test_a_disk_that_takes_nothing_ends_workers_at_most(tmp_path: Path) -> None:
@@ -105,10 +123,7 @@ def test_a_disk_that_takes_nothing_ends_workers_at_most(tmp_path: Path) -> None:
         suspects = tmp_path / "var" / "suspects"
         suspects.touch()  # no folder: every write below it fails, for root too
         for n in (1, 2):
-            killed = group.newest(0).pid
-            _with_a_message_in_hand(group, killed, str(n) * 64)
-            os.kill(killed, signal.SIGKILL)
-            wait_until(lambda k=killed: group.newest(0).pid != k, "another in its place")
+            killed = _die_with_a_message_in_hand(group, str(n) * 64)
             assert f"what worker {killed} had in hand" in group.log
         suspects.unlink()
         os.kill(group.newest(0).pid, signal.SIGKILL)

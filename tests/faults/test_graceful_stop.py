@@ -106,6 +106,17 @@ def test_replacing_the_worker_under_load_refuses_nobody_and_loses_nothing(gatewa
     assert gateway.stop() == 0
 
 
+def test_a_stop_whose_grace_runs_out_is_a_stop_in_good_order(tmp_path: Path) -> None:
+    """Whoever sends for longer than `shutdown_grace_seconds` is cut and comes again: exit 0, and nobody died."""
+    with RunningGateway(tmp_path, settings={"shutdown_grace_seconds": 0.5}) as gateway:
+        gateway.start()
+        with gateway.session() as endless:
+            start_data(endless)
+            assert gateway.stop() == 0
+        assert "grace ran out" in gateway.log.read_text()
+        assert "died" not in gateway.log.read_text()
+
+
 def test_an_idle_session_is_told_421_and_a_begun_transaction_is_finished(gateway: RunningGateway) -> None:
     gateway.start()
     content = mail("begun")

@@ -2,7 +2,8 @@
 
 `python fake_worker.py FOLDER ARGUMENT`. The configuration's key `behave` names what happens, for every slot or in a
 mapping by slot: serve (say that it lives, end on SIGTERM), die (exit 1 at once), cannot-start (exit 2), hang (serve, then
-say nothing more, and not hear SIGTERM), never (not even begin to serve), linger (serve, and end two seconds after SIGTERM). `FOLDER/starts` gets a line for each start:
+say nothing more, and not hear SIGTERM), never (not even begin to serve), linger (serve, and end two seconds after SIGTERM),
+cannot-start-later (exit 2 when there is `FOLDER/later`). `FOLDER/starts` gets a line for each start:
 slot, pid, behaviour, and the `value` of the configuration.
 """
 
@@ -27,6 +28,10 @@ def main(folder: Path, handed: dict[str, object]) -> int:
     line = f"{handed['slot']} {os.getpid()} {behave} {configuration.get('value')} {handed['smtp']} {told}\n"
     with (folder / "starts").open("a") as starts:
         starts.write(line)
+    if behave == "cannot-start-later":
+        while not (folder / "later").exists():
+            time.sleep(0.02)
+        return 2
     if behave in ("die", "cannot-start"):
         return 1 if behave == "die" else 2
     if behave in ("hang", "never"):
