@@ -379,3 +379,14 @@ def test_what_nobody_speaks_is_read_by_people() -> None:
     decision = decided("language-teams", detected_language="fi")
     assert target(decision) == Route("support")
     assert not of_kind(decision, Set)
+
+
+def test_mail_too_short_to_tell_goes_by_the_account_s_language_unless_the_rule_that_is_commented_out_is_taken() -> None:
+    assert target(decided("language-teams", language="fr")).teams == ("support-fr",)
+    text = text_of("language-teams")
+    taken = compile_policy(
+        load(re.sub(r"^  # (- name: too short|  if:|  then:)", r"  \1", text, flags=re.MULTILINE)), 1
+    )
+    assert target(decide(facts(language="fr", text="Bonjour."), taken)) == Route("support")
+    for changes in ({"contact": CONTACT, "text": "Bonjour."}, {"text": "Bonjour. " * 30}):
+        assert target(decide(facts(language="fr", **changes), taken)).teams == ("support-fr",)
