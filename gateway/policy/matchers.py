@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import re2
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
+from gateway.core.addresses import BadAddress, parse_addr_spec
 from gateway.policy import regex_budget
 from gateway.policy.cures import quote
 from gateway.policy.patterns import BadPattern, PatternBook, fold_text
@@ -106,6 +107,10 @@ class Matcher(Model):
 
 def _matchers(value: Any, info: ValidationInfo) -> Any:
     for item in () if is_published(info) else as_list(value):
+        if isinstance(item, str) and item.strip() == "*":
+            raise mistake(
+                'a plain text is compared exactly; for any text at all write {wildcard: "*"}, for * itself {exact: "*"}'
+            )
         if isinstance(item, str) and re.fullmatch(r"\*[^*]+\*?|[^*]+\*", item.strip()):
             raise mistake(
                 f"a plain text is compared exactly; for a pattern write {{wildcard: {quote(item)}}}, "
@@ -137,6 +142,11 @@ def _address_written(item: str) -> None:
     inner = re.fullmatch(r"[^<>]*<([^<>]+@[^<>]+)>", item)
     if inner:
         raise mistake(f"only the address is compared, not the name with it: write {inner.group(1)}")
+    try:
+        parse_addr_spec(item, lenient=True)
+    except BadAddress as error:
+        cure = f"write name@domain, or {{contains: {quote(item)}}}"
+        raise mistake(f"{quote(item)} is no whole address ({error}): {cure}") from None
 
 
 def _known_mailboxes(value: tuple[Matcher, ...], info: ValidationInfo) -> tuple[Matcher, ...]:

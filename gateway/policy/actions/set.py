@@ -8,7 +8,7 @@ from pydantic import AfterValidator, model_validator
 
 from gateway.core.decision import Set
 from gateway.policy.action import Order
-from gateway.policy.language_tags import language_tag
+from gateway.policy.language_tags import known_language, language_tag
 from gateway.policy.values import Model, ScalarText, Text, mistake
 
 
@@ -17,7 +17,7 @@ class SetParams(Model):
 
     priority: Literal["low", "normal", "high", "urgent"] | None = None
     state: Literal["open", "pending", "closed"] | None = None
-    language: Annotated[Text, AfterValidator(language_tag)] | None = None
+    language: Annotated[Text, AfterValidator(language_tag), AfterValidator(known_language)] | None = None
     fields: dict[str, ScalarText] | None = None
 
     @model_validator(mode="after")

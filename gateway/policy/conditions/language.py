@@ -9,12 +9,12 @@ from pydantic import AfterValidator, BeforeValidator
 from gateway.core.decision import Facts
 from gateway.parse.language import said_by_header
 from gateway.policy.condition import Test, shown
-from gateway.policy.language_tags import language_tag
+from gateway.policy.language_tags import known_language, language_tag
 from gateway.policy.patterns import PatternBook
 from gateway.policy.reading import Reading
 from gateway.policy.values import Text, as_list
 
-_Tag = Annotated[Text, AfterValidator(language_tag)]
+_Tag = Annotated[Text, AfterValidator(language_tag), AfterValidator(known_language)]
 
 
 def languages_of(facts: Facts) -> tuple[tuple[str, ...], str]:

@@ -276,6 +276,14 @@ MISTAKES = [
     ("rules: [{if: {kind: answer, ticket: {state: solved}}, stop: true}]", 1, 45, 'no ticket is ever "solved": did you mean `closed`?'),
     ("rules: [{if: {kind: answer, ticket: {state: [open, {wildcard: 'x*'}]}}, stop: true}]", 1, 45, 'no ticket is ever "x*": it is open, pending or closed'),
     ("rules: [{if: {kind: answer, ticket: {team: finanse}}, stop: true}]", 1, 44, 'there is no team "finanse": did you mean `finance`?'),
+    ("block:\n  - sender: a@", 2, 13, '"a@" is no whole address (address must be local-part@domain): write name@domain, or {contains: "a@"}'),
+    ("block:\n  - sender: a b@x.example", 2, 13, '"a b@x.example" is no whole address (malformed local part): write name@domain, or {contains: "a b@x.example"}'),
+    ("block:\n  - recipient: 'a@x..example'", 2, 16, '"a@x..example" is no whole address (malformed domain): write name@domain, or {contains: "a@x..example"}'),
+    ("block:\n  - header: {X-Spam: '*'}", 2, 22, 'a plain text is compared exactly; for any text at all write {wildcard: "*"}, for * itself {exact: "*"}'),
+    ("block:\n  - language: xx", 2, 15, '"xx" is the tag of no language (ISO 639): write en, de or pt-BR'),
+    ("block:\n  - language: cn", 2, 15, '"cn" is the tag of no language (ISO 639): write zh'),
+    ("block:\n  - language: deu-AT", 2, 15, '"deu-AT" is the tag of no language (ISO 639): write de-AT'),
+    ("rules:\n  - then: [{set: {language: xx}}]", 2, 29, '"xx" is the tag of no language (ISO 639): write en, de or pt-BR'),
     # types of files
     ("attachments: {deny: [exee]}", 1, 22, '"exee" is not known: did you mean `exe`? If files end so, write it with the dot: .exee'),
     ("attachments: {deny: ['*.exe']}", 1, 22, '"*.exe" is no file type: write exe'),
@@ -315,6 +323,10 @@ GOOD = {
     "a state in capitals, and by its beginning": "rules: [{if: {kind: answer, ticket: {state: [Open, {wildcard: 'p*'}]}}, stop: true}]",
     "a ticket where new mail joins one": "accept: {join_open_ticket: true}\nrules: [{if: {ticket: {state: open}}, stop: true}]",
     "a ticket where new mail to one mailbox joins one": "mailboxes: {a@b.example: {accept: {join_open_ticket: 2d}}}\nrules: [{if: {ticket: {state: open}}, stop: true}]",
+    "a star that is meant": "block: [{header: {X: {exact: '*'}}}]",
+    "any text": "block: [{header: {X: {wildcard: '*'}}}]",
+    "a language without a code of two letters": "block: [{language: [nds, gsw-CH]}]",
+    "an address with stray dots": "block: [{sender: a..b.@docomo.example}]",
     "no ticket": "rules: [{if: {none: [{ticket: {state: {wildcard: '*'}}}]}, stop: true}]",
     "a ticket beside `kind` in another clause": "rules: [{if: {all: [{ticket: {tag: a}}, {kind: answer}]}, stop: true}]",
     "nothing": "",
@@ -322,8 +334,11 @@ GOOD = {
 
 
 def test_a_rule_that_could_never_hold_stays_good_where_it_is_published() -> None:
-    for text in ("{state: open}", "{state: solved}", "{team: finanse}"):
-        load_published(f"rules: [{{if: {{ticket: {text}}}, stop: true}}]")
+    for text in (
+        "ticket: {state: open}", "ticket: {state: solved}", "ticket: {team: finanse}", "sender: a@", "header: {X: '*'}",
+        "language: xx",
+    ):  # fmt: skip
+        load_published(f"rules: [{{if: {{{text}}}, stop: true}}]")
 
 
 @pytest.mark.parametrize("text", GOOD.values(), ids=GOOD)
