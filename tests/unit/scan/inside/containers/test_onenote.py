@@ -65,7 +65,8 @@ def test_what_servers_write_is_not_seen_to_its_end() -> None:
 
 
 def test_files_in_embedded_files_are_found_and_seen() -> None:
-    content, seen = make.section(make.stored(zipped(("setup.exe", EXE)))), []
+    content = make.section(make.stored(zipped(("setup.exe", EXE))))
+    seen: list[bytes] = []
     inside = look_inside(content, "a.one", filetypes.look(content), Budget(time.monotonic() + 30), seen.append)
     assert [(f.path, f.detected_type) for f in inside.files] == [
         ("a.one/file 1", "zip"),

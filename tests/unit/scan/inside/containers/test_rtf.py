@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from gateway.scan.filetypes import detect
+from gateway.scan.filetypes import detect, look
 from gateway.scan.inside.containers import rtf
 from gateway.scan.inside.entry import Budget
 from gateway.scan.inside.walk import look_inside
@@ -175,16 +175,11 @@ def test_a_document_without_objects_has_no_files(content: bytes) -> None:
 
 
 def test_the_walk_sees_the_program_at_every_depth() -> None:
-    content, seen = document(written(ole1(COMPOUND, "Word.Document.8"))), []
-    inside = look_inside(content, "a.rtf", _looked(content), Budget(time.monotonic() + 30), seen.append)
+    content = document(written(ole1(COMPOUND, "Word.Document.8")))
+    seen: list[bytes] = []
+    inside = look_inside(content, "a.rtf", look(content), Budget(time.monotonic() + 30), seen.append)
     assert [(f.path, f.detected_type) for f in inside.files][-1] == ("a.rtf/object 1.ole/setup.exe", "exe")
     assert EXE in seen
-
-
-def _looked(content: bytes):  # type: ignore[no-untyped-def]
-    from gateway.scan import filetypes
-
-    return filetypes.look(content)
 
 
 @pytest.mark.parametrize(
