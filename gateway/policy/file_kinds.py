@@ -25,6 +25,7 @@ _SPELLINGS = {
     "ps1xml": "ps1", "mjs": "js", "cjs": "js", "tgz": "gz", "taz": "gz", "gzip": "gz", "tbz": "bz2", "tbz2": "bz2",
     "txz": "xz", "tzst": "zst", "zstd": "zst", "rev": "rar", "r00": "rar", "r01": "rar", "zipx": "zip", "ova": "tar",
     "onetoc2": "one", "onepkg": "one", "qcow": "qcow2", "lzh": "lha", "dcm30": "dcm", "dicom": "dcm",
+    "tzo": "lzo", "lzop": "lzo", "sitx": "sit", "sea": "sit", "macbin": "macbinary",
 }  # fmt: skip
 """What people write, and the one name the scan gives the type. A test holds it against the scan's own table."""
 

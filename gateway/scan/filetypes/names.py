@@ -33,7 +33,8 @@ ALIASES = {
     "psm1": "ps1", "psd1": "ps1", "ps1xml": "ps1", "mjs": "js", "cjs": "js",
     "tgz": "gz", "taz": "gz", "gzip": "gz", "tbz": "bz2", "tbz2": "bz2", "txz": "xz", "tzst": "zst", "zstd": "zst",
     "rev": "rar", "r00": "rar", "r01": "rar", "zipx": "zip", "ova": "tar", "onetoc2": "one", "onepkg": "one",
-    "qcow": "qcow2", "lzh": "lha", "dcm30": "dcm", "dicom": "dcm",
+    "qcow": "qcow2", "lzh": "lha", "tzo": "lzo", "lzop": "lzo", "sitx": "sit", "sea": "sit",
+    "macbin": "macbinary", "dcm30": "dcm", "dicom": "dcm",
 }  # fmt: skip
 """Other spellings of one type."""
 
@@ -53,7 +54,11 @@ _DECLARED = {
     "application/zip": "zip", "application/x-zip": "zip", "application/x-zip-compressed": "zip",
     "application/vnd.rar": "rar", "application/x-rar": "rar", "application/x-rar-compressed": "rar",
     "application/x-7z-compressed": "7z", "application/gzip": "gz", "application/x-gzip": "gz",
-    "application/x-bzip2": "bz2", "application/x-xz": "xz", "application/zstd": "zst", "application/x-tar": "tar",
+    "application/x-bzip2": "bz2", "application/x-xz": "xz", "application/zstd": "zst", "application/x-brotli": "br",
+    "application/brotli": "br", "application/x-lzop": "lzo", "application/x-zoo": "zoo", "application/zoo": "zoo",
+    "application/x-stuffit": "sit", "application/x-stuffitx": "sit", "application/x-sit": "sit",
+    "application/x-alz": "alz", "application/x-alz-compressed": "alz", "application/x-egg": "egg",
+    "application/macbinary": "macbinary", "application/x-macbinary": "macbinary", "application/x-tar": "tar",
     "application/vnd.ms-cab-compressed": "cab", "application/x-iso9660-image": "iso", "application/x-cd-image": "iso",
     "application/java-archive": "jar", "application/x-java-archive": "jar",
     "application/vnd.android.package-archive": "apk", "application/x-msdownload": "exe",

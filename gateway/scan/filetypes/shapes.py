@@ -5,6 +5,7 @@ Each function takes the whole file and returns type names, the telling one first
 
 from __future__ import annotations
 
+import binascii
 import re
 import struct
 from collections.abc import Callable
@@ -202,6 +203,33 @@ def _lzma(data: bytes) -> tuple[str, ...]:
     return ("lzma",) if len(data) > 13 and sound and (size == (1 << 64) - 1 or size < 1 << 38) else ()
 
 
+_DATA_FORK = 1
+
+
+def _apple(data: bytes) -> tuple[str, ...]:
+    """AppleSingle (RFC 1740 appendix A) has a file in it. AppleDouble has the rest of one beside it: Apple Mail sends a
+    resource fork or an icon that way, and it carries nothing, unless it is said to have the data fork.
+    """
+    if data[3:4] not in (b"\x00", b"\x07"):
+        return ()
+    count = int.from_bytes(data[24:26], "big")
+    kinds = {data[at : at + 4] for at in range(26, min(26 + 12 * count, len(data)), 12)}
+    return ("applesingle",) if data[3] == 0 or _DATA_FORK.to_bytes(4, "big") in kinds else ()
+
+
+def _macbinary(data: bytes) -> tuple[str, ...]:
+    """No magic before version III: a name, zeros where the first version had them, and the header's CRC, which that version had
+    not: there both forks with their padding make up the file.
+    """
+    if len(data) < 128 or not 1 <= data[1] <= 63 or data[74] or data[82]:
+        return ()
+    if data[102:106] == b"mBIN" or int.from_bytes(data[124:126], "big") == binascii.crc_hqx(data[:124], 0):
+        return ("macbinary",)
+    forks = (int.from_bytes(data[at : at + 4], "big") for at in (83, 87))
+    padded = 128 + sum(-(-fork // 128) * 128 for fork in forks)
+    return ("macbinary",) if 128 < padded <= len(data) + 127 and len(data) <= padded and not any(data[99:128]) else ()
+
+
 SHAPES: dict[str, Callable[[bytes], tuple[str, ...]]] = {
     "<mz>": _mz,
     "<cafebabe>": _cafebabe,
@@ -209,6 +237,8 @@ SHAPES: dict[str, Callable[[bytes], tuple[str, ...]]] = {
     "<bz2>": _bz2,
     "<cms>": _cms,
     "<lzma>": _lzma,
+    "<apple>": _apple,
+    "<macbinary>": _macbinary,
     "<skippable>": _skippable,
     "<z>": _z,
     "<arj>": _arj,

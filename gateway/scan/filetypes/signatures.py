@@ -1,7 +1,7 @@
 """The signature table: what files of a type begin with. Data; order is precedence, programs before all else.
 
 Public magic numbers from the formats' own specifications (PE/COFF, ELF, Mach-O, [MS-SHLLINK], [MS-CFB], [MS-ONESTORE],
-[MS-OXTNEF], APPNOTE, ISO 9660, ECMA-167, RFC 1952, RFC 8478, W3C WOFF, ...). libmagic was tried: it calls OneNote
+[MS-OXTNEF], APPNOTE, ISO 9660, ECMA-167, RFC 1740, RFC 1952, RFC 8478, W3C WOFF, ...). libmagic was tried: it calls OneNote
 files, scripts and shortcuts text, docx zip, and knows no macros.
 """
 
@@ -28,6 +28,8 @@ SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     # compound documents and what carries other files
     (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "<ole>"),
     (0, b"\x5d\x00", "<lzma>"),
+    (0, b"\x00\x05\x16", "<apple>"),
+    (0, b"\x00", "<macbinary>"),
     *((0, bytes([0x30, length]), "<cms>") for length in range(0x80, 0x85)),
     (0, b"PK\x03\x04", "<zip>"),
     (0, b"PK\x05\x06", "<zip>"),
@@ -52,6 +54,14 @@ SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\x04\x22\x4d\x18", "lz4"),
     (0, b"LZIP\x01", "lz"),
     (0, b"\x1f\x9d", "<z>"),
+    (0, b"\x89LZO\x00\r\n\x1a\n", "lzo"),
+    (20, b"\xdc\xa7\xc4\xfd", "zoo"),
+    (0, b"ALZ\x01", "alz"),
+    (0, b"EGGA", "egg"),
+    (10, b"rLau", "sit"),
+    (0, b"StuffIt (c)1997-", "sit"),
+    (0, b"StuffIt!", "sit"),
+    (0, b"StuffIt?", "sit"),
     (0, b"MSCF\x00\x00\x00\x00", "cab"),
     (0, b"ISc(", "cab"),
     (7, b"**ACE**", "ace"),
@@ -77,6 +87,13 @@ SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     (0, b"# Disk DescriptorFile", "vmdk"),
     (0, b"QFI\xfb", "qcow2"),
     (512, b"EFI PART", "img"),
+    (1024, b"H+\x00\x04", "img"),
+    (1024, b"HX\x00\x05", "img"),
+    (32, b"NXSB", "img"),
+    (0, b"XFSB", "img"),
+    (65600, b"_BHRfS_M", "img"),
+    (0, b"\x45\x3d\xcd\x28", "img"),
+    (0, b"-rom1fs-", "img"),
     (54, b"FAT1", "<img>"),
     (82, b"FAT32", "<img>"),
     (3, b"NTFS    ", "<img>"),

@@ -27,6 +27,8 @@ NOBODY_READS = {
     "dmg": "a disk image of macOS", "wim": "a Windows image", "squashfs": "a file system image",
     "cpio": "a cpio archive", "ar": "an ar archive", "rpm": "a software package", "deb": "a software package",
     "pkg": "a software package", "pst": "an Outlook mailbox", "p7m": "an S/MIME message",
+    "applesingle": "an AppleSingle file", "macbinary": "a MacBinary file", "lzo": "a file of lzop", "zoo": "a zoo archive",
+    "alz": "an ALZip archive", "egg": "an ALZip archive", "sit": "a StuffIt archive", "br": "a Brotli file",
 }  # fmt: skip
 """Types that carry other files and have no reader, in words. PDF does, too, but is a document to those who use it."""
 

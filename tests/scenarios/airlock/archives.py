@@ -18,6 +18,7 @@ from pathlib import Path
 
 from tests.scenarios.airlock.letters import Disguise, attached, in64, multipart, text
 from tests.scenarios.airlock.structure import mail_with
+from tests.unit.scan.filetypes.apple import double, macbinary, single
 from tests.unit.scan.inside.archives import File, Zip, streamed, tarred, zipped
 from tests.unit.scan.inside.containers.compounds import attached as in_msg
 from tests.unit.scan.inside.containers.compounds import compound, packaged
@@ -183,6 +184,16 @@ def _xz(*filters: dict[str, int]) -> Callable[[bytes], bytes]:
     return lambda p: lzma.compress(p, filters=[*filters, {"id": lzma.FILTER_LZMA2}])
 
 
+def _zoo(payload: bytes) -> bytes:
+    return b"ZOO 2.10 Archive.\x1a\0\0\xdc\xa7\xc4\xfd" + bytes(30) + payload
+
+
+def _brotli(payload: bytes) -> bytes:
+    """RFC 7932 section 9.2: one meta-block as it is, of 68 octets, and an empty one that is the last."""
+    bits = (len(payload) - 1) << 4 | 1 << 20  # WBITS 16, not the last, four nibbles of length, as it is
+    return bits.to_bytes(3, "little") + payload + b"\x03"
+
+
 def _pdf_with_file(payload: bytes) -> bytes:
     stream = zlib.compress(payload)
     objects = [
@@ -297,6 +308,11 @@ def _archives() -> tuple[Disguise, ...]:
         _file("xz, delta", _xz({"id": lzma.FILTER_DELTA, "dist": 4}), "report.xz"),
         _file("xz, x86", _xz({"id": lzma.FILTER_X86}), "report.xz"),
         _file("xz, two filters", _xz({"id": lzma.FILTER_X86}, {"id": lzma.FILTER_DELTA}), "report.xz"),
+        _file("AppleSingle", single, "report.pdf", lets_through="clamd reads none"),
+        _file("MacBinary", macbinary, "report.pdf", lets_through="clamd reads none"),
+        _file("AppleDouble with the file in it", lambda p: double((1, p)), "._a", lets_through="clamd reads none"),
+        _file("zoo, stored", _zoo, "a.zoo", lets_through="clamd reads none"),
+        _file("Brotli, stored", _brotli, "report.br", lets_through="clamd reads none"),
         _file("xz in three streams", lambda p: b"".join(map(lzma.compress, (b"", p[:30], p[30:]))), "report.xz"),
         _file(
             "lzma", lambda p: lzma.compress(p, lzma.FORMAT_ALONE), "report.lzma", lets_through="clamd reads no .lzma"
