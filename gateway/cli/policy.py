@@ -10,8 +10,8 @@ import typer
 
 from gateway.cli import policy_later, policy_shadow, policy_starters, policy_versions, show
 from gateway.cli.desk import AccountDesk, at_account, on_the_line
-from gateway.cli.options import AccountName, AsJson, moment_since, read_bytes, read_text, whoami
-from gateway.cli.policy_file import Agreed, Note, PolicyFile, problems_of, told, worse
+from gateway.cli.options import AccountName, AsJson, moment_since, read_bytes, whoami
+from gateway.cli.policy_file import Agreed, Note, PolicyFile, called, policy_text, told, worse
 from gateway.cli.policy_probation import probation_of, say_probation
 from gateway.cli.progress import progress
 
@@ -34,21 +34,19 @@ def check(ctx: typer.Context, file: PolicyFile, account: AccountName = None, as_
     from gateway.policy.problems import PolicyError
     from gateway.policy.remarks import remarks
 
-    text = read_text(file)
+    text = policy_text(file)
     try:
         document = _read(ctx, text, account)
     except PolicyError as error:
-        if as_json:
-            show.document({"ok": False, "file": str(file), "problems": problems_of(error), "remarks": []})
-        raise told(file, error) from None
+        raise told(file, error, as_json=as_json) from None
     said = remarks(document)
     if as_json:
         show.document({"ok": True, "file": str(file), "problems": [], "remarks": said})
         return
     for sentence in said:
-        show.complain(sentence, prefix=f"{file}: remark: ")
+        show.complain(sentence, prefix=f"{called(file)}: remark: ")
     unseen = "" if account else "; names of teams, mailboxes and agents are only checked with --account"
-    show.say(f"{file}: a good policy with {len(document.rules)} rules{unseen}")
+    show.say(f"{called(file)}: a good policy with {len(document.rules)} rules{unseen}")
 
 
 def _read(ctx: typer.Context, text: str, account: str | None) -> PolicyDocument:
@@ -91,13 +89,13 @@ def publish(
 
     if at and team:
         raise typer.BadParameter("a team's rules are published at once; leave one of the two away", param_hint="--at")
-    text = read_text(file)
+    text = policy_text(file)
     with at_account(ctx, account) as desk, progress() as on_progress:
         how = {"note": note, "author": whoami(), "agreed": yes, "on_progress": on_progress}
         try:
             done = _scheduled(desk, text, at, how) if at else _published(desk, text, team, how)
         except PolicyError as error:
-            raise told(file, error) from None
+            raise told(file, error, as_json=as_json, version=None) from None
         except FaresWorse as error:
             raise worse(error, as_json=as_json) from None
     if as_json:
@@ -153,12 +151,12 @@ def replay(
     from gateway.commands.replay import replay as run
     from gateway.policy.problems import PolicyError
 
-    text = read_text(file)
+    text = policy_text(file)
     with at_account(ctx, account) as desk, progress() as on_progress:
         try:
             read(desk.store, desk.account_id, text)
         except PolicyError as error:
-            raise told(file, error) from None
+            raise told(file, error, as_json=as_json) from None
         found = json_of(run(desk.store, desk.account_id, text, since, on_progress))
     if as_json:
         show.document(found)
@@ -195,7 +193,7 @@ def judge(
     from gateway.commands.publish import check as read
     from gateway.policy.problems import PolicyError
 
-    text, stored = read_text(file), None if Path(message).exists() else stored_id(message)
+    text, stored = policy_text(file), None if Path(message).exists() else stored_id(message)
     envelope = {"sender": sender, "recipient": recipient, "client_ip": client_ip, "helo": helo}
     if stored and any(envelope.values()):
         raise typer.BadParameter("a stored message has its own envelope; leave the options about it away")
@@ -204,7 +202,7 @@ def judge(
         try:
             read(desk.store, desk.account_id, text)
         except PolicyError as error:
-            raise told(file, error) from None
+            raise told(file, error, as_json=as_json) from None
         judgement = judge_stored(desk.store, desk.blobs(), desk.account_id, stored, text) if stored else None
 
     async def work(line: Line) -> Judgement:

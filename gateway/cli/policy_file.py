@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gateway.cli import show
+from gateway.cli.options import read_standard_input, read_text
 
 if TYPE_CHECKING:
     from gateway.commands.publish import FaresWorse
     from gateway.policy.problems import PolicyError
 
-PolicyFile = Annotated[Path, typer.Argument(metavar="FILE", help="A policy: one YAML document.")]
+PolicyFile = Annotated[
+    Path, typer.Argument(metavar="FILE", help="A policy: one YAML document. - reads standard input.")
+]
 Note = Annotated[str, typer.Option("--note", metavar="TEXT", help="Why, for the list of versions.")]
 Agreed = Annotated[
     bool, typer.Option("--yes", help="Publish even if mail would fare worse, or rules of teams be lost.")
@@ -24,10 +27,29 @@ def problems_of(error: PolicyError) -> list[dict[str, Any]]:
     return [{"line": p.line, "column": p.column, "path": p.path, "message": p.message} for p in error.problems]
 
 
-def told(file: Path | str, error: PolicyError) -> typer.Exit:
-    """Say every problem as compilers do, so that editors find the place."""
+def policy_text(file: Path) -> str:
+    """The text of a policy's file, of standard input where it is `-`. Ends the command with what is wrong and where."""
+    return read_standard_input() if str(file) == "-" else read_text(file)
+
+
+def called(file: Path | str) -> str:
+    """What the file is called to a person."""
+    return "standard input" if str(file) == "-" else str(file)
+
+
+def refused(file: Path | str, error: PolicyError) -> dict[str, Any]:
+    """A broken policy for programs, as `policy check --json` tells it."""
+    return {"ok": False, "file": str(file), "problems": problems_of(error), "remarks": []}
+
+
+def told(file: Path | str, error: PolicyError, *, as_json: bool, **besides: Any) -> typer.Exit:
+    """Say every problem as compilers do, so that editors find the place; with `as_json` for programs too, and what is
+    `besides`.
+    """
+    if as_json:
+        show.document(refused(file, error) | besides)
     for problem in str(error).splitlines():
-        show.complain(problem, prefix=f"{file}: ")
+        show.complain(problem, prefix=f"{called(file)}: ")
     return typer.Exit(1)
 
 

@@ -8,8 +8,8 @@ import typer
 
 from gateway.cli import show
 from gateway.cli.desk import at_account
-from gateway.cli.options import AccountName, AsJson, read_text, whoami
-from gateway.cli.policy_file import Agreed, Note, PolicyFile, told, worse
+from gateway.cli.options import AccountName, AsJson, whoami
+from gateway.cli.policy_file import Agreed, Note, PolicyFile, policy_text, told, worse
 from gateway.cli.policy_probation import probation_of, say_probation
 from gateway.cli.progress import progress
 
@@ -30,12 +30,12 @@ def start(
     from gateway.commands import shadow
     from gateway.policy.problems import PolicyError
 
-    text = read_text(file)
+    text = policy_text(file)
     with at_account(ctx, account) as desk:
         try:
             candidate = shadow.start(desk.store, desk.account_id, text, note=note, author=whoami())
         except PolicyError as error:
-            raise told(file, error) from None
+            raise told(file, error, as_json=as_json) from None
     if as_json:
         show.document({"account": desk.account, "id": candidate})
     else:
@@ -100,7 +100,7 @@ def publish(
                 desk.store, desk.account_id, note=note, author=whoami(), agreed=yes, on_progress=on_progress
             )
         except PolicyError as error:
-            raise told("the candidate", error) from None
+            raise told("the candidate", error, as_json=as_json, version=None) from None
         except FaresWorse as error:
             raise worse(error, as_json=as_json) from None
         probation = probation_of(desk, version)

@@ -91,11 +91,40 @@ def test_a_diff_is_coloured_for_eyes_alone(cli: Cli, monkeypatch: pytest.MonkeyP
 
 
 def test_a_bad_policy_is_not_published(cli: Cli) -> None:
-    done = cli("policy", "publish", cli.write("p.yaml", UNKNOWN_TEAM), "--json", code=1)
+    done = cli("policy", "publish", cli.write("p.yaml", UNKNOWN_TEAM), code=1)
 
     assert "line 3" in done.err
     assert done.out == ""
     assert len(cli("policy", "versions", "--json").json) == 1
+
+
+@pytest.mark.parametrize("command", ["check", "publish", "replay", "test", "shadow start"])
+def test_what_is_wrong_with_a_policy_is_json_in_every_command_that_reads_one(cli: Cli, command: str) -> None:
+    file = cli.write("p.yaml", UNKNOWN_TEAM)
+    message = [str(cli.folder / "0.eml")] if command == "test" else []
+
+    done = cli("policy", *command.split(), file, *message, "--json", code=1)
+
+    assert (done.json["ok"], done.json["file"]) == (False, file)
+    assert [(p["line"], p["path"]) for p in done.json["problems"]] == [(3, "rules[0].then[0].route")]
+    assert done.json.get("version", "none of its") == (None if command == "publish" else "none of its")
+    assert f"{file}: line 3" in done.err
+
+
+def test_a_policy_is_read_from_standard_input(cli: Cli) -> None:
+    assert (
+        "standard input: a good policy with 2 rules" in cli.process("policy", "check", "-", stdin=POLICY.encode()).out
+    )
+
+    done = cli.process("policy", "check", "-", "--json", stdin=BAD.encode(), code=1)
+
+    assert done.err.startswith("standard input: line 3, column 18: put quotes around it")
+    assert (done.json["file"], done.json["problems"][0]["line"]) == ("-", 3)
+
+
+def test_standard_input_that_is_no_utf_8_is_wrong_usage(cli: Cli) -> None:
+    done = cli.process("policy", "check", "-", stdin=b"rules: \xff", code=2)
+    assert "standard input is not UTF-8 (byte 7)" in done.err
 
 
 def test_a_rollback_publishes_the_old_text_anew(cli: Cli) -> None:
