@@ -20,6 +20,7 @@ from tests.scenarios.airlock.letters import Disguise, attached, in64, multipart,
 from tests.scenarios.airlock.structure import mail_with
 from tests.unit.scan.filetypes.apple import double, macbinary, single
 from tests.unit.scan.inside.archives import File, Zip, streamed, tarred, zipped
+from tests.unit.scan.inside.containers import sevenzips
 from tests.unit.scan.inside.containers.compounds import attached as in_msg
 from tests.unit.scan.inside.containers.compounds import compound, packaged
 from tests.unit.scan.inside.containers.winmail import attachment, winmail
@@ -350,6 +351,12 @@ def _halves(payload: bytes, tag: str) -> bytes:
     return letter(tag, multipart(text(), in64(payload[:30], "a.001"), in64(payload[30:], "a.002")))
 
 
+def _additional_streams(payload: bytes) -> bytes:
+    packed = _seven_zip("-mhc=off")(payload)
+    size = int.from_bytes(packed[12:20], "little")
+    return sevenzips.archive(b"\x01\x03\0" + packed[33 + size :], packed[32 : 32 + size])
+
+
 def _seven_zip(*switches: str) -> Callable[[bytes], bytes]:
     return by_program("7zz", "a", *switches, "a.7z", NAME, out="a.7z")
 
@@ -385,6 +392,10 @@ _PROGRAMS = (
             "a.tar",
             lets_through="clamd reads what is left of it",
         ),
+    ),
+    (
+        "7zz",
+        _file("7z of additional streams", _additional_streams, "a.7z", lets_through="clamd ends at those"),
     ),
     ("7zz", _file("7z, PPMd", _seven_zip("-m0=PPMd"), "a.7z")),
     ("7zz", _file("7z, BCJ", _seven_zip("-m0=BCJ", "-m1=LZMA2"), "a.7z")),

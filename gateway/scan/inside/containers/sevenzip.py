@@ -21,8 +21,8 @@ TYPES = frozenset({"7z"})
 _MAGIC = b"7z\xbc\xaf\x27\x1c"
 _CANNOT = "7z cannot be listed"
 _PIECE = 64 * 1024
-_PACKED_HEADERS = 4
-"""Headers packed within packed headers; programs write one."""
+_HEADERS = 2
+"""The header, and the one that says how it is packed. clamd and 7-Zip open none that is packed twice, others may."""
 
 # Property ids.
 _END, _HEADER, _ARCHIVE_PROPERTIES, _ADDITIONAL_STREAMS, _MAIN_STREAMS, _FILES = 0, 1, 2, 3, 4, 5
@@ -83,7 +83,7 @@ _Files = tuple[_Streams | None, list[str], set[int], set[int]]
 def _found(content: bytes, share: Share) -> _Files | None:
     """Streams, names, which files are empty, which are directories; None when the names are encrypted."""
     header = _end_header(content)
-    for _ in range(_PACKED_HEADERS):
+    for _ in range(_HEADERS):
         if not header:
             return None, [], set(), set()
         reader = _Reader(header, share)
@@ -213,9 +213,8 @@ def _read_header(reader: _Reader) -> _Files:
         while reader.number() != _END:
             reader.skip()
         kind = reader.byte()
-    if kind == _ADDITIONAL_STREAMS:
-        _read_streams(reader)
-        kind = reader.byte()
+    if kind == _ADDITIONAL_STREAMS:  # nothing writes them; 7-Zip reads on, clamd does not
+        raise Unscannable("streams that scanners do not read")
     streams = None
     if kind == _MAIN_STREAMS:
         streams = _read_streams(reader)

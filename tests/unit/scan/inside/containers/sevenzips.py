@@ -23,6 +23,15 @@ def files(*of_names: str, count: int | None = None) -> bytes:
     )
 
 
+def packed_twice(header: bytes) -> bytes:
+    """Packed by nothing, and what says so once more."""
+    body, said = b"", header
+    for _ in range(2):
+        streams = b"\x06" + number(len(body)) + b"\x01\x09" + number(len(said)) + b"\0\x07\x0b\x01\0\x01\x01\0"
+        body, said = body + said, b"\x17" + streams + b"\x0c" + number(len(said)) + b"\0\0"
+    return archive(said, body)
+
+
 def packed_header(header: bytes, *, unpacked_bytes: int | None = None, dictionary: int = 1 << 16) -> bytes:
     filters = [{"id": lzma.FILTER_LZMA1, "lc": 3, "lp": 0, "pb": 2, "dict_size": 1 << 16}]
     packed = lzma.compress(header, lzma.FORMAT_RAW, filters=filters)

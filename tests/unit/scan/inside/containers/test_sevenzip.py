@@ -57,11 +57,14 @@ def test_a_header_that_is_not_as_long_as_it_says_cannot_be_listed(said: int):
     assert read(sevenzip, make.packed_header(make.files("a.exe"), unpacked_bytes=said)) == ([], "7z cannot be listed")
 
 
-def test_headers_packed_within_headers_end():
-    content = make.files("a.exe")
-    for _ in range(20):
-        content = make.packed_header(content)[32:]
-    assert read(sevenzip, content)[1] == "7z cannot be listed"
+def test_a_header_packed_twice_is_not_followed():
+    assert read(sevenzip, make.packed_twice(make.files("a.exe"))) == ([], "7z cannot be listed")
+
+
+def test_additional_streams_are_told_for_clamd_ends_there():
+    """7-Zip reads on: the virus was in a kept file."""
+    content = make.archive(b"\x01\x03\0" + make.files("a.exe")[1:])
+    assert read(sevenzip, content) == ([], "streams that scanners do not read")
 
 
 def test_more_files_than_may_be_is_given_up_before_they_are_read():
