@@ -16,6 +16,7 @@ from gateway import log
 from gateway.core.errors import InvalidInput, Surroundings
 from gateway.duties import Duties, rounds
 from gateway.ground import open_ground
+from gateway.last_good import LastGood
 from gateway.life import Life
 from gateway.line import Line
 from gateway.settings import Settings
@@ -64,9 +65,10 @@ def relays_of(settings: Settings) -> list[Relay]:
     return [parse_relay(url, hostname=settings.hostname) for url in settings.relay.url]
 
 
-def certificates_of(settings: Settings) -> Certificates | None:
-    """Raises Surroundings for files that cannot serve: `serve` saw good ones at its start, so a worker that meets bad ones
-    (in the middle of a renewal, say) comes again rather than end the whole group, or serve in clear.
+def certificates_of(settings: Settings, last_good: LastGood | None = None) -> Certificates | None:
+    """Raises Surroundings for files that cannot serve where there is no last good pair: `serve` saw good ones at its start,
+    so a worker that meets bad ones (in the middle of a renewal, say) comes again rather than end the whole group, or serve
+    in clear.
     """
     cert, key = settings.smtp.tls_cert, settings.smtp.tls_key
     if cert is None or key is None:
@@ -74,7 +76,7 @@ def certificates_of(settings: Settings) -> Certificates | None:
     from gateway.certificates import Certificates
 
     try:
-        return Certificates(cert, key)
+        return Certificates(cert, key, last_good)
     except InvalidInput as error:
         raise Surroundings(str(error)) from error
 
@@ -184,8 +186,17 @@ class Worker:
     the web's libraries are a fifth of a start and of a worker's memory.
     """
 
-    def __init__(self, settings: Settings, roles: frozenset[str], group: frozenset[str] | None = None) -> None:
-        """`group`: the roles of all workers of the supervisor together; without it, this one's."""
+    def __init__(
+        self,
+        settings: Settings,
+        roles: frozenset[str],
+        group: frozenset[str] | None = None,
+        last_pair: LastGood | None = None,
+    ) -> None:
+        """`group`: the roles of all workers of the supervisor together; without it, this one's. `last_pair`: the certificate and
+        key that one of them read last.
+        """
+        self._last_pair = last_pair
         self._settings = settings
         self._roles = roles
         self._group = roles if group is None else group
@@ -204,7 +215,7 @@ class Worker:
         """Until a signal, the end of the supervisor, or of a part of this worker. True when everything begun was finished,
         and no part ended by itself.
         """
-        certificates = certificates_of(self._settings)
+        certificates = certificates_of(self._settings, self._last_pair)
         ground = open_ground(self._settings, prompt=True)
         self._listen_for_the_end(life)
         clients = clients_of(self._settings, table)

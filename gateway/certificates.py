@@ -24,6 +24,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, ExtensionOID
 from gateway import log, metrics
 from gateway.core.clock import now
 from gateway.core.errors import InvalidInput
+from gateway.last_good import LastGood
 
 CERT, KEY = "smtp.tls_cert", "smtp.tls_key"
 ALARM = timedelta(days=21)
@@ -229,6 +230,7 @@ def _lacks_issuer(chain: list[x509.Certificate]) -> bool:
 # --- over time ---
 
 _State = tuple[tuple[int, ...], ...]
+_UNLIKE_ANY: _State = ()
 
 
 def _state(*paths: Path) -> _State:
@@ -256,14 +258,23 @@ class _Trouble:
 class Certificates:
     """The pair in use. `refresh` runs in one thread at a time; the properties may be read from any."""
 
-    def __init__(self, cert: Path, key: Path) -> None:
-        """Raises InvalidInput: which file, what is wrong, how to mend it; not for a pair that has expired."""
+    def __init__(self, cert: Path, key: Path, last_good: LastGood | None = None) -> None:
+        """Files that cannot serve are looked at again and again while the last good pair of this or another worker is in use.
+
+        Raises InvalidInput where there is none: which file, what is wrong, how to mend it; not for a pair that has expired.
+        """
         self._cert, self._key = cert, key
+        self._last_good = last_good or LastGood()
         self._log = log.get("certificates")
         self._trouble: _Trouble | None = None
         self._reminded: tuple[Validity, datetime] | None = None
         state = _state(cert, key)
-        self._use(read_pair(cert, key), state)
+        try:
+            self._use(read_pair(cert, key), state)
+        except InvalidInput as error:
+            self._use_last_good(error)
+        else:
+            self._remember()
         self._remind()
 
     @property
@@ -301,7 +312,24 @@ class Certificates:
         if _state(self._cert, self._key) != state:
             return  # changed while it was read: what was read may be of two pairs
         self._use(pair, state)
+        self._remember()
         self._log.info("new certificate in use", file=str(self._cert), ends=pair.expires_at.isoformat())
+
+    def _use_last_good(self, error: InvalidInput) -> None:
+        spares = self._last_good.spares((self._cert, self._key))
+        if spares is None:
+            raise error
+        pair = read_pair(*spares)
+        self._use(pair, _UNLIKE_ANY)
+        self._log.error("certificate not usable; the last good one is", reason=str(error), ends=self._ends())
+
+    def _remember(self) -> None:
+        try:
+            contents = {path: path.read_bytes() for path in (self._cert, self._key)}
+        except OSError:
+            return
+        if _state(self._cert, self._key) == self._in_use:
+            self._last_good.keep(contents)
 
     def _use(self, pair: Pair, state: _State) -> None:
         self._pair, self._in_use, self._trouble, self._reminded = pair, state, None, None

@@ -24,7 +24,9 @@ from pydantic import ValidationError
 from gateway import log
 from gateway.app import Bell, Worker
 from gateway.core.errors import GatewayError, InvalidInput, Surroundings
+from gateway.last_good import LastGood
 from gateway.life import Life
+from gateway.resolver import ZoneFile
 from gateway.settings import Settings
 from gateway.smtp.client_table import ClientTable
 from gateway.store import secret
@@ -43,7 +45,9 @@ def main(arguments: list[str]) -> int:
         log.set_up(settings.log.format)
         smtp, http = inherited(handed["smtp"]), inherited(handed["http"])
         log.key_hashes(secret.read(settings.secret_key_path).keys[0])
-        worker = Worker(settings, frozenset(handed["roles"]), frozenset(handed["group"]))
+        last = {name: LastGood(file) for name, file in handed.get("last_good", {}).items()}
+        settings = with_good_zone(settings, last.get("zone", LastGood()))
+        worker = Worker(settings, frozenset(handed["roles"]), frozenset(handed["group"]), last.get("pair"))
         life, bell = Life(socket.socket(fileno=handed["life"])), Bell(*handed["bell"])
         asyncio.run(worker.run(smtp, http, life, bell, ClientTable.handed(handed["clients"], handed["slot"])))
     except GatewayError as error:
@@ -56,6 +60,23 @@ def main(arguments: list[str]) -> int:
 def inherited(files: list[int]) -> list[socket.socket]:
     """By number alone: then each finds out its protocol, without which asyncio leaves TCP_NODELAY off."""
     return [socket.socket(fileno=n) for n in files]
+
+
+def with_good_zone(settings: Settings, last_good: LastGood) -> Settings:
+    """With the last good zone file in place of a broken one, where there is one; else the line says what is wrong with it."""
+    path = settings.dns.zone_file
+    if path is None:
+        return settings
+    try:
+        ZoneFile(path)
+    except InvalidInput as error:
+        if (spares := last_good.spares((path,))) is None:
+            return settings
+        log.get("worker").error("zone file not usable; the last good one is", reason=str(error))
+        dns = settings.dns.model_copy(update={"zone_file": spares[0]})
+        return settings.model_copy(update={"dns": dns})
+    last_good.keep({path: path.read_bytes()})
+    return settings
 
 
 def settings_of(file: int) -> Settings:

@@ -77,6 +77,8 @@ class Supervisor:
         self._sockets: dict[str, list[socket.socket]] = {}
         self._bell = _bell()
         """Rung by a worker that committed mail to send, heard by the one with the outbox: polling alone takes a second."""
+        self._last_good: dict[str, int] = {}
+        """For the workers: what they read last, see `gateway.last_good`."""
         self._slots = [Slot(n, p) for n, p in enumerate(plans(roles, smtp_workers, together=together))]
         self._clients: SharedClientTable
         """What all workers know of SMTP clients, made by `claim`: limits are those of the node, not of a process."""
@@ -137,6 +139,7 @@ class Supervisor:
         if not self._claimed:
             self.claim()
         self._hear_signals()
+        self._guard.keep(self._make_last_good)
         self._turned = time.monotonic()
         while not self._stopping or any(s.alive for s in self._slots):
             self._forgive_own_absence()
@@ -149,6 +152,9 @@ class Supervisor:
             self._wait()
         self._close()
         return 1 if self._failed else 0
+
+    def _make_last_good(self) -> None:
+        self._last_good = {name: unnamed_file(self._data_dir) for name in ("pair", "zone")}
 
     def _hear_signals(self) -> None:
         for end in (self._woken, self._wake):
@@ -235,8 +241,15 @@ class Supervisor:
             self._not_started(slot, error)
             return
         handed = {"roles": slot.plan.roles, "group": self._roles, "settings": settings, "bell": [heard, rung]}
-        handed |= {"clients": clients, "slot": slot.index, **sockets}
-        files = [settings, heard, rung, clients, *(n for numbers in sockets.values() for n in numbers)]
+        handed |= {"clients": clients, "slot": slot.index, "last_good": self._last_good, **sockets}
+        files = [
+            settings,
+            heard,
+            rung,
+            clients,
+            *self._last_good.values(),
+            *(n for numbers in sockets.values() for n in numbers),
+        ]
         environment = {**_ALLOCATOR, **os.environ, **self._where_to_count()}
         try:
             slot.start(self._command, handed, files, environment)
