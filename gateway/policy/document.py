@@ -16,7 +16,7 @@ from gateway.policy import actions, conditions
 from gateway.policy.action import Action
 from gateway.policy.condition import Condition
 from gateway.policy.file_kinds import FileTypeList
-from gateway.policy.values import Bytes, MailboxAddress, Model, Seconds, TeamName, Text, as_list, duration, mistake
+from gateway.policy.values import Bytes, MailboxAddress, Model, RuleName, Seconds, TeamName, as_list, duration, mistake
 from gateway.registry import plugins_of
 
 
@@ -204,7 +204,7 @@ Action_ = Annotated[Then, BeforeValidator(_bare_action, json_schema_input_type=L
 class Rule(Model):
     """`if` what, `then` what; without `if` it holds for all mail that would open a ticket. `stop` ends the list."""
 
-    name: Text | None = None
+    name: RuleName | None = None
     if_: Annotated[If | None, Field(alias="if")] = None
     then: Annotated[tuple[Action_, ...], BeforeValidator(_action_list, json_schema_input_type=list[Action_])] = ()
     stop: bool = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -19,6 +20,10 @@ _FACTORS = {"": 1, "b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _DURATION = re.compile(r"(\d{1,6})\s*(s|m|h|d)")
 _ALIKE = 0.7
 """What `did you mean` asks for: `hgih` and `high` are 0.75 alike, `nobody` and `bob` 0.67."""
+_DIRECTIONS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+LONGEST_RULE_NAME = 200
+LONGEST_TAG = 100
+"""Characters."""
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -97,6 +102,26 @@ def non_empty(value: str) -> str:
     if not value.strip():
         raise mistake("this is empty: write a text, or remove the key")
     return value
+
+
+def short_name(most: int, what: str) -> AfterValidator:
+    """Text that people see in lists and log lines: one line, not longer than `most` characters, nothing that turns the
+    direction of what stands beside it (Unicode's UAX 9 section 2). What was published stays good.
+    """
+
+    def check(value: str, info: ValidationInfo) -> str:
+        if is_published(info):
+            return value
+        if len(value) > most:
+            raise mistake(f"{what} has at most {most} characters, this has {len(value)}: shorten it")
+        odd = next((c for c in value if unicodedata.category(c) in ("Cc", "Zl", "Zp") or c in _DIRECTIONS), "")
+        if odd in ("\n", "\r", "\x85", "\u2028", "\u2029"):
+            raise mistake(f"{what} is one line: remove the line break")
+        if odd:
+            raise mistake(f"{what} has no control characters and no marks of direction: remove U+{ord(odd):04X}")
+        return value
+
+    return AfterValidator(check)
 
 
 def _bytes(value: Any) -> Any:
@@ -215,6 +240,16 @@ _DurationWritten = Annotated[str, Field(pattern=r"^\s*\d{1,6}\s*[smhd]\s*$")]
 Bytes = Annotated[int, BeforeValidator(_bytes, json_schema_input_type=_SizeWritten)]
 Seconds = Annotated[int, BeforeValidator(_seconds, json_schema_input_type=_DurationWritten)]
 EmailAddress = Annotated[Text, AfterValidator(_address)]
+RuleName = Annotated[
+    Text,
+    short_name(LONGEST_RULE_NAME, "the name of a rule"),
+    Field(json_schema_extra={"maxLength": LONGEST_RULE_NAME}),
+]
+_TagWritten = Annotated[str, Field(max_length=LONGEST_TAG)]
+Tags = Annotated[
+    tuple[Annotated[Text, short_name(LONGEST_TAG, "a tag")], ...],
+    BeforeValidator(as_list, json_schema_input_type=_TagWritten | tuple[_TagWritten, ...]),
+]
 TeamName = Annotated[Text, AfterValidator(check_team)]
 AgentAddress = Annotated[Text, AfterValidator(_no_team), AfterValidator(_address), AfterValidator(check_agent)]
 AgentTemplate = Annotated[Text, AfterValidator(check_agent_template)]

@@ -6,12 +6,12 @@ from typing import Any
 
 from gateway.core.decision import Tag
 from gateway.policy.action import Order
-from gateway.policy.values import Texts
+from gateway.policy.values import Tags
 
 
 class _Tag:
     name = "tag"
-    Params = Texts
+    Params = Tags
     bare = False
 
     def orders(self, params: tuple[str, ...]) -> tuple[Order, ...]:

@@ -284,6 +284,13 @@ MISTAKES = [
     ("block:\n  - language: cn", 2, 15, '"cn" is the tag of no language (ISO 639): write zh'),
     ("block:\n  - language: deu-AT", 2, 15, '"deu-AT" is the tag of no language (ISO 639): write de-AT'),
     ("rules:\n  - then: [{set: {language: xx}}]", 2, 29, '"xx" is the tag of no language (ISO 639): write en, de or pt-BR'),
+    # names and tags
+    (f"rules:\n  - name: {'x' * 201}\n    then: [ignore]", 2, 11, "the name of a rule has at most 200 characters, this has 201: shorten it"),
+    ("rules:\n  - name: abc\u202edef\n    then: [ignore]", 2, 11, "the name of a rule has no control characters and no marks of direction: remove U+202E"),
+    ('rules:\n  - name: "a\\nb"\n    then: [ignore]', 2, 11, "the name of a rule is one line: remove the line break"),
+    ('rules:\n  - name: "a\\u0007"\n    then: [ignore]', 2, 11, "the name of a rule has no control characters and no marks of direction: remove U+0007"),
+    (f"rules:\n  - then: [{{tag: [vip, {'x' * 101}]}}]", 2, 24, "a tag has at most 100 characters, this has 101: shorten it"),
+    ("rules:\n  - then:\n      - tag: |\n          a\n          b", 3, 14, "a tag is one line: remove the line break"),
     # types of files
     ("attachments: {deny: [exee]}", 1, 22, '"exee" is not known: did you mean `exe`? If files end so, write it with the dot: .exee'),
     ("attachments: {deny: ['*.exe']}", 1, 22, '"*.exe" is no file type: write exe'),
@@ -323,6 +330,8 @@ GOOD = {
     "a state in capitals, and by its beginning": "rules: [{if: {kind: answer, ticket: {state: [Open, {wildcard: 'p*'}]}}, stop: true}]",
     "a ticket where new mail joins one": "accept: {join_open_ticket: true}\nrules: [{if: {ticket: {state: open}}, stop: true}]",
     "a ticket where new mail to one mailbox joins one": "mailboxes: {a@b.example: {accept: {join_open_ticket: 2d}}}\nrules: [{if: {ticket: {state: open}}, stop: true}]",
+    "a rule's name of 200 characters, in Arabic": f"rules: [{{name: {'س' * 200}, stop: true}}]",
+    "a tag of 100 characters with an emoji in it": f"rules: [{{then: [{{tag: {'x' * 97}👩\u200d🔧}}]}}]",
     "a star that is meant": "block: [{header: {X: {exact: '*'}}}]",
     "any text": "block: [{header: {X: {wildcard: '*'}}}]",
     "a language without a code of two letters": "block: [{language: [nds, gsw-CH]}]",
@@ -339,6 +348,7 @@ def test_a_rule_that_could_never_hold_stays_good_where_it_is_published() -> None
         "language: xx",
     ):  # fmt: skip
         load_published(f"rules: [{{if: {{{text}}}, stop: true}}]")
+    load_published(f"rules: [{{name: {'x' * 5000}, then: [{{tag: {'y' * 5000}}}]}}]")
 
 
 @pytest.mark.parametrize("text", GOOD.values(), ids=GOOD)

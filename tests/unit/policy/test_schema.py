@@ -152,7 +152,7 @@ NOT_A_SCHEMAS = ("there is no", "e-mail address", "another rule called", "regex"
                  "finds its text", "closed (", "closes nothing", "nothing is repeated", "possessive", "backreferences",
                  "no value", "a plain text is compared", "control character", "no name of", "(invalid", "(bad ", "(trailing",
                  "no agent: write", "an agent, no team", "this never holds", "no ticket is ever",
-                 "no whole address", "tag of no language", "for any text at all")  # fmt: skip
+                 "no whole address", "tag of no language", "for any text at all", "is one line")  # fmt: skip
 """Pieces of messages about what is no matter of shape: names of the account, texts, patterns."""
 
 
