@@ -42,7 +42,6 @@ def publish_team_rules(
     """
     live = live_version(store, account_id)
     whole = with_team_rules(policy_text(store, account_id, live), team, text)
-    check(store, account_id, text)
     why = f"{NOTE_OF_A_TEAM}{team}" + (f": {note}" if note else "")
     try:
         return publish(
@@ -50,12 +49,22 @@ def publish_team_rules(
             note=why, author=author, agreed=agreed, instead_of=live, most=most, on_progress=on_progress,
         )  # fmt: skip
     except PolicyError as error:
-        raise PolicyError([in_the_team_s_text(p, team, text) for p in error.problems]) from None
+        alone = _problems_of(store, account_id, text)
+        raise PolicyError([in_the_team_s_text(p, team, text, alone) for p in error.problems]) from None
 
 
-def in_the_team_s_text(problem: Problem, team: str, text: str) -> Problem:
-    """A mistake of the whole document, for somebody who sees these rules alone: where in them it is, or that it is none of
-    theirs.
+def _problems_of(store: Store, account_id: str, text: str) -> tuple[Problem, ...]:
+    """Of the rules by themselves. Some of it may be none in the account's policy, which lets mail join tickets."""
+    try:
+        check(store, account_id, text)
+    except PolicyError as error:
+        return error.problems
+    return ()
+
+
+def in_the_team_s_text(problem: Problem, team: str, text: str, alone: Sequence[Problem] = ()) -> Problem:
+    """A mistake of the whole document, for somebody who sees these rules alone: where in them it is (as in `alone`, what was
+    found of them by themselves, where it is told there), or that it is none of theirs.
     """
     root, whose = read_tree(text), f"teams.{team}."
     if not problem.path:
@@ -64,6 +73,9 @@ def in_the_team_s_text(problem: Problem, team: str, text: str) -> Problem:
         elsewhere = f"not these rules but the account's policy, which an admin has to mend: {problem}"
         return Problem(root.line, root.column, problem.path, elsewhere)
     path = problem.path.removeprefix(whose)
+    same = next((p for p in alone if (p.path, p.message) == (path, problem.message)), None)
+    if same:
+        return same
     at = _at(root, path)
     return Problem(at.line, at.column, path, problem.message)
 

@@ -19,6 +19,7 @@ from gateway.core.policy_notice import NOT_PUBLISHED, PROBATION
 from gateway.notify.folder import templates_folder
 from gateway.notify.render import Templates
 from gateway.outbox.preparing import Preparation
+from gateway.policy.problems import PolicyError
 from gateway.store import candidates, changes, listing, outbox
 from gateway.store.policies import live_version, policy_text, versions
 from gateway.store.policy_notices import TOLD_AT, queue_probation_notices
@@ -199,6 +200,16 @@ async def test_the_shadow_is_shown_from_its_start_on_and_published(gateway: Gate
 
     assert shadow.make_live(store, account) == 1
     assert shadow.watch(store, account) is None
+
+
+def test_a_teams_rules_may_mean_what_only_the_account_s_policy_makes_possible(gateway: Gateway) -> None:
+    """By itself the rule would never see a ticket: new mail joins one only where the account says so."""
+    store, account = at_hand(gateway)
+    rules = "rules: [{if: {ticket: {state: open}}, then: [{tag: [again]}]}]"
+    with pytest.raises(PolicyError, match="line 1, column 15"):
+        publish_team_rules(store, account, "finance", rules)
+    publish(store, account, "accept: {join_open_ticket: true}")
+    assert publish_team_rules(store, account, "finance", rules) == 2
 
 
 # --- probation ---
