@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -43,6 +46,30 @@ def serve(
     SIGTERM and SIGINT finish what has begun and end it; SIGHUP checks the configuration again and, where it is good,
     replaces the workers one by one. Listening sockets may come from systemd.
     """
+    with _signals_kept():
+        _serve(ctx, role)
+
+
+@contextmanager
+def _signals_kept() -> Iterator[None]:
+    """From the first moment on: SIGHUP waits for the supervisor, which hears it where it would have ended `serve`; SIGTERM
+    ends it in good order.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    stopped = signal.signal(signal.SIGTERM, _stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, stopped)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _stop(_number: int, _frame: FrameType | None) -> NoReturn:
+    """Nobody has been greeted yet, and nothing begun."""
+    raise SystemExit(0)
+
+
+def _serve(ctx: typer.Context, role: str) -> NoReturn:
     from gateway.supervisor import ServiceManager, Supervisor
 
     manager = ServiceManager(os.environ)  # before anything else may open files or start processes
@@ -69,6 +96,8 @@ def serve(
     prepare_to_serve(settings)
     for line in announcement:
         say(line)
+    # what is blocked outlives the exec, and a handler does not
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
     supervisor.hand_over()
 
 

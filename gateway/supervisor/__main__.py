@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 from gateway.supervisor.group import Supervisor
 
 if __name__ == "__main__":
-    sys.exit(Supervisor.taken_over(int(sys.argv[1])).run())
+    supervisor = Supervisor.taken_over(int(sys.argv[1]))
+    supervisor._hear_signals()  # noqa: SLF001  before `run`: those that came meanwhile wait behind the mask that `serve` left
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP, signal.SIGTERM, signal.SIGINT})
+    sys.exit(supervisor.run())
