@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from gateway.cli import show
-from gateway.cli.completion import agent_addresses
+from gateway.cli.completion import agent_addresses, team_names
 from gateway.cli.desk import AccountDesk, at_account
 from gateway.cli.options import AccountName, AsJson, Language, not_available, whoami
 
@@ -26,7 +26,9 @@ def add(
     address: NewAddress,
     account: AccountName = None,
     name: Annotated[str, typer.Option("--name", metavar="TEXT", help="As colleagues and customers see it.")] = "",
-    team: Annotated[list[str] | None, typer.Option("--team", metavar="TEAM", help="May be given again.")] = None,
+    team: Annotated[
+        list[str] | None, typer.Option("--team", metavar="TEAM", help="May be given again.", autocompletion=team_names)
+    ] = None,
     language: Language = None,
     as_json: AsJson = False,
 ) -> None:

@@ -51,6 +51,27 @@ def agent_addresses(ctx: typer.Context, incomplete: str) -> Found:
     return []
 
 
+def team_names(ctx: typer.Context, incomplete: str) -> Found:
+    """The teams of the account, with how many agents each has."""
+    from gateway.store import listing, queries
+
+    name = _asked(ctx, "account")
+    with _quietly(), _store(ctx) as store:
+        account_id = queries.account_id(store, name)
+        found = [(t["name"], f"{len(t['agents'])} agents") for t in listing.teams(store, account_id)]
+        return _fitting(found, incomplete)
+    return []
+
+
+def starter_names(incomplete: str) -> Found:
+    """The policies to begin with, and what each is for."""
+    from gateway.cli.starters import starters
+
+    with _quietly():
+        return _fitting([(s.name, s.about) for s in starters()], incomplete)
+    return []
+
+
 def _fitting(found: Found, incomplete: str) -> Found:
     return [one for one in found if one[0].startswith(incomplete)][:SHOWN]
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from gateway.cli import show
+from gateway.cli.completion import team_names
 from gateway.cli.desk import at_account
 from gateway.cli.options import AccountName, AsJson, KeyScope
 
@@ -22,7 +23,10 @@ def add(
     team: Annotated[
         str | None,
         typer.Option(
-            "--team", metavar="NAME", help="With --scope write: it writes this team's rules, and nothing else."
+            "--team",
+            metavar="NAME",
+            help="With --scope write: it writes this team's rules, and nothing else.",
+            autocompletion=team_names,
         ),
     ] = None,
     note: Annotated[str, typer.Option("--note", metavar="TEXT", help="What it is for.")] = "",

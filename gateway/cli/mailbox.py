@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from gateway.cli import forwarding_page, mailbox_check, show
+from gateway.cli.completion import team_names
 from gateway.cli.desk import AccountDesk, at_account
 from gateway.cli.options import AccountName, AsJson, Language
 
@@ -15,7 +16,9 @@ app = typer.Typer(no_args_is_help=True, help="Mailboxes: the company's addresses
 app.command("check")(mailbox_check.check)
 
 Address = Annotated[str, typer.Argument(metavar="ADDRESS", help="The company's address, as customers write to it.")]
-TeamName = Annotated[str | None, typer.Option("--team", metavar="TEAM", help="Who gets its tickets.")]
+TeamName = Annotated[
+    str | None, typer.Option("--team", metavar="TEAM", help="Who gets its tickets.", autocompletion=team_names)
+]
 
 
 @app.command()

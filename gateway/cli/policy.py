@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gateway.cli import policy_later, policy_shadow, policy_starters, policy_versions, show
+from gateway.cli.completion import team_names
 from gateway.cli.desk import AccountDesk, at_account, on_the_line
 from gateway.cli.options import AccountName, AsJson, moment_since, read_bytes, whoami
 from gateway.cli.policy_file import Agreed, Note, PolicyFile, called, policy_text, told, worse
@@ -73,7 +74,10 @@ def publish(
         ),
     ] = None,
     team: Annotated[
-        str | None, typer.Option("--team", metavar="NAME", help="FILE holds `rules:` alone: those of this team.")
+        str | None,
+        typer.Option(
+            "--team", metavar="NAME", help="FILE holds `rules:` alone: those of this team.", autocompletion=team_names
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from gateway.cli import show
+from gateway.cli.completion import starter_names
 from gateway.cli.options import AsJson
 from gateway.core.errors import InvalidInput
 
@@ -26,7 +27,7 @@ def starters(as_json: AsJson = False) -> None:
 
 
 def starter(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="See `policy starters`.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="See `policy starters`.", autocompletion=starter_names)],
     output: Output = None,
     as_json: AsJson = False,
 ) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from gateway.cli import show
+from gateway.cli.completion import team_names
 from gateway.cli.desk import at_account
 from gateway.cli.options import AccountName, AsJson
 
@@ -34,7 +35,7 @@ def add(
 @app.command()
 def edit(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME")],
+    name: Annotated[str, typer.Argument(metavar="NAME", autocompletion=team_names)],
     managers: Annotated[
         list[str] | None,
         typer.Option(

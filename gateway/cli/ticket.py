@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from gateway.cli import show
-from gateway.cli.completion import agent_addresses, ticket_numbers
+from gateway.cli.completion import agent_addresses, team_names, ticket_numbers
 from gateway.cli.desk import AccountDesk, at_account
 from gateway.cli.message_page import message_lines, notice_lines, person, text_lines
 from gateway.cli.options import AccountName, AsJson, TicketState, read_standard_input, whoami
@@ -154,7 +154,10 @@ def assign(
         str | None, typer.Argument(metavar="AGENT", help="The agent's address.", autocompletion=agent_addresses)
     ] = None,
     team: Annotated[
-        str | None, typer.Option("--team", metavar="TEAM", help="Within this team; without AGENT to all of it.")
+        str | None,
+        typer.Option(
+            "--team", metavar="TEAM", help="Within this team; without AGENT to all of it.", autocompletion=team_names
+        ),
     ] = None,
     account: AccountName = None,
     as_json: AsJson = False,

@@ -384,6 +384,13 @@ def test_components_need_no_configuration(cli: Cli) -> None:
         ("gateway ticket show ", "1"),
         ("gateway ticket assign 1 a", "ann@acme.test"),
         ("gateway log --account ac", "acme"),
+        ("gateway policy starter lang", "language-teams"),
+        ("gateway policy publish p.yaml --team s", "support"),
+        ("gateway agent add x@acme.test --team s", "support"),
+        ("gateway mailbox add x@acme.test --team s", "support"),
+        ("gateway ticket assign 1 --team s", "support"),
+        ("gateway key add --team s", "support"),
+        ("gateway team edit s", "support"),
     ],
 )
 def test_shells_complete_commands_names_and_numbers(
