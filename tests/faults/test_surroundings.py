@@ -77,16 +77,18 @@ def test_a_database_locked_for_long_defers_within_ten_seconds_and_comes_back(
     assert gateway.audit().problems == []
 
 
-def test_a_worker_that_starts_while_the_database_is_locked_starts_when_it_is_free(gateway: RunningGateway) -> None:
+def test_a_worker_that_starts_while_the_database_is_locked_defers_mail_until_it_is_free(
+    gateway: RunningGateway,
+) -> None:
     gateway.start()
     with _locked_by_sqlite(gateway):
-        killed = [gateway.kill_worker()]
-        for _ in range(2):
-            wait_until(lambda: gateway.worker_pid() not in killed, "another worker tries")
-            killed.append(gateway.worker_pid())
-        assert gateway.running
-    wait_until(gateway.ready, "it serves again", 30)
-    assert gateway.send(mail("after")).code == 250
+        killed = gateway.kill_worker()
+        wait_until(lambda: gateway.worker_pid() != killed, "another worker")
+        assert [code for code, _ in _send_together(gateway, [mail("while")])] == [451]
+        started = gateway.worker_pid()
+        assert started != killed
+    wait_until(lambda: gateway.send(mail("after")).code == 250, "mail is taken again", 30)
+    assert gateway.worker_pid() == started
 
 
 def test_mail_that_keeps_coming_while_the_database_is_locked_is_never_kept_waiting(gateway: RunningGateway) -> None:
