@@ -7,7 +7,7 @@ import random
 import smtplib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -68,11 +68,18 @@ def unique_messages(count: int, seed: int) -> list[Sent]:
     return [Sent(n, seed) for n in range(count)]
 
 
+def load_until(enough: threading.Event, at_least: int, seed: int, begun: list[Sent]) -> Iterator[Sent]:
+    """Unique messages, and more and more until `enough`; `begun` is given those that somebody took."""
+    while len(begun) < at_least or not enough.is_set():
+        begun.append(Sent(len(begun), seed))
+        yield begun[-1]
+
+
 class Clients:
     """Twenty clients, or `count`, with one list of messages."""
 
     def __init__(
-        self, gateway: RunningGateway, messages: list[Sent], deadline_in: float, *, count: int = CLIENTS
+        self, gateway: RunningGateway, messages: Iterable[Sent], deadline_in: float, *, count: int = CLIENTS
     ) -> None:
         self._gateway = gateway
         self._waiting = iter(messages)
@@ -120,7 +127,7 @@ class Clients:
     def _work(self) -> None:
         with ExitStack() as stack:
             session: smtplib.SMTP | None = None
-            while message := self._next():
+            while time.monotonic() < self._deadline and (message := self._next()):
                 content = message.content()
                 message.sha256 = hashlib.sha256(content).hexdigest()
                 for _ in range(2 if message.repeats_after_250 else 1):
