@@ -212,8 +212,8 @@ class Worker:
         bell: Bell,
         table: ClientTable,
     ) -> bool:
-        """Until a signal, the end of the supervisor, or of a part of this worker. True when everything begun was finished,
-        and no part ended by itself.
+        """Until a signal, the end of the supervisor, or of a part of this worker. False when a part ended by itself; a grace
+        that ran out is told to the log, and is no failure.
         """
         certificates = certificates_of(self._settings, self._last_pair)
         ground = open_ground(self._settings, prompt=True)
@@ -237,11 +237,11 @@ class Worker:
             gc.enable()
             self._log.info("ready", smtp=[_name(s) for s in smtp], http=[_name(s) for s in http])
             await self._stop.wait()
-            drained = await server.drain(self._settings.shutdown_grace_seconds)
+            await server.drain(self._settings.shutdown_grace_seconds)
             await asyncio.gather(*(role.end() for role in (outbox, web, jobs) if role))
             await self._duties.cancel()
         ground.close()
-        return drained and not self._duties.failed
+        return not self._duties.failed
 
     def _listen_for_the_end(self, life: Life) -> None:
         """SIGTERM, SIGINT, or the end of the supervisor: whatever ends it ends us, and in good order."""

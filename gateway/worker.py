@@ -33,7 +33,7 @@ from gateway.store import secret
 
 
 def main(arguments: list[str]) -> int:
-    """Exit 0 after a stop in good order, 1 when our surroundings fail, 2 when it cannot start at all.
+    """Exit 0 after a stop in good order, 1 when our surroundings or a part of it fail, 2 when it cannot start at all.
 
     A stop whose grace ran out is one in good order: it did what `shutdown_grace_seconds` says, and who was cut comes again.
     """
@@ -49,12 +49,12 @@ def main(arguments: list[str]) -> int:
         settings = with_good_zone(settings, last.get("zone", LastGood()))
         worker = Worker(settings, frozenset(handed["roles"]), frozenset(handed["group"]), last.get("pair"))
         life, bell = Life(socket.socket(fileno=handed["life"])), Bell(*handed["bell"])
-        asyncio.run(worker.run(smtp, http, life, bell, ClientTable.handed(handed["clients"], handed["slot"])))
+        whole = asyncio.run(worker.run(smtp, http, life, bell, ClientTable.handed(handed["clients"], handed["slot"])))
     except GatewayError as error:
         sys.stderr.write(f"gateway: {error}\n")
         # a database that is locked or away comes back: the supervisor tries again
         return 1 if isinstance(error, Surroundings) else 2
-    return 0
+    return 0 if whole else 1
 
 
 def inherited(files: list[int]) -> list[socket.socket]:
