@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from gateway.policy.cures import flow_value, line_from, quote, quoted_rest, shown_in_brackets
+from gateway.policy.key_kinds import TAKE_A_LIST, TAKE_A_MAPPING, TAKE_A_WORD
 from gateway.policy.problems import Problem
 
 Place = tuple[int, int]
@@ -19,19 +20,12 @@ _COMMENT_IN_BRACKETS = re.compile(r"[\[{,:]\s*(?P<text>#.*)$")
 _INDICATORS = ("@", "`", "%", "*", "&", "!", "|", ">")
 _NEXT_OF_RULE = re.compile(r"(?P<before>.*?[\w\]})\"'])(?:\s*[,;])?\s+(?P<key>if|then|stop):(?:\s|$)")
 _FIRST_OF_RULE = re.compile(r"\s*(?:-\s+)*(?:name|if|then|stop):\s")
-_VALUE_OF_KEY = re.compile(r"(?<![\w-])(?P<key>[\w-]+):\s+(?P<value>[^\s\"'\[{].*)$")
+_VALUE_OF_KEY = re.compile(r"(?<![\w.@-])(?P<key>[\w.@-]+):\s+(?P<value>[^\s\"'\[{].*)$")
 _TWO_QUOTES = re.compile(
     r"(?:[:,\[]\s*|^\s*-\s+)(?P<value>([\"'])(?:(?!\2).){0,300}\2[^\s,\]}:#].{0,300}?\2)(?=\s*(?:[,\]}]|$))"
 )
-_TAKE_A_MAPPING = frozenset({
-    "accept", "allow", "assign", "attachment", "attachments", "contact", "header", "if", "mailboxes", "otherwise", "set", "spam",
-    "teams", "ticket", "time", "virus",
-})  # fmt: skip
-_TAKE_A_LIST = frozenset({
-    "all", "any", "audio", "author_from", "block", "deny", "forward", "image", "none", "notify", "notify_only", "rules", "tag",
-    "then", "video",
-})  # fmt: skip
-_WAYS_TO_MATCH = re.compile(r"(?:exact|wildcard|contains|regex):(?:\s|$)")
+_MUST_BE_A_MAPPING = re.compile(r"(?:all|any|contains|exact|none|regex|rules|wildcard):(?:\s|$)")
+_WORD_AND_KEY = re.compile(r"[^\s,]+\s+(?P<key>[a-z_]+):(?:\s|$)")
 
 
 @dataclass(frozen=True)
@@ -148,14 +142,19 @@ def _value_on_line(stop: Stop) -> Problem | None:
     if not found:
         return None
     key, value, column = found
-    if stop.open_bracket is None and key in _TAKE_A_LIST and re.match(r"-\s+\S", value):
+    if stop.open_bracket is None and key in TAKE_A_LIST and re.match(r"-\s+\S", value):
         entry = value.lstrip("- ")
         shown = shown_in_brackets(entry)
         cure = f"write `{value}` there, further to the right than `{key}`, or [{shown}] here"
         return stop.told(f"a list begins in the line below its key: {cure}", (stop.line, column))
     if "mapping values" not in stop.problem and not stop.problem.startswith("expected ',' or"):
         return None
-    if (key in _TAKE_A_MAPPING and re.match(r"[\w-]+:(?:\s|$)", value)) or _WAYS_TO_MATCH.match(value):
+    other = _WORD_AND_KEY.match(value) if key in TAKE_A_WORD else None
+    if other:
+        cure = "put a comma before it" if stop.open_bracket else "write it in a line of its own"
+        return stop.told(f"`{other['key']}` is another key: {cure}", (stop.line, column + other.start("key")))
+    takes_keys = key in TAKE_A_MAPPING or "@" in key
+    if (takes_keys and re.match(r"[\w-]+:(?:\s|$)", value)) or _MUST_BE_A_MAPPING.match(value):
         below = f"write `{value}` in the line below `{key}`, further to the right"
         cure = below if value.endswith(":") else f"put braces around it: {shown_in_brackets(value)}, or {below}"
         return stop.told(cure, (stop.line, column))
@@ -233,6 +232,8 @@ def _needs_quotes_in_brackets(stop: Stop) -> Problem | None:
     before = stop.whole[: stop.column - 1].rstrip()
     if stop.open_bracket is None or not before.endswith(("]", "}")):
         return None
+    if before.endswith("}") and stop.here.startswith("{"):
+        return stop.told("a comma is missing before this {")
     begins = _opening_of(before)
     if begins is None or not before[:begins].rstrip().endswith((":", ",", "[")):
         return None
@@ -254,6 +255,8 @@ def _value_needs_quotes(stop: Stop) -> Problem | None:
 def _brackets(stop: Stop) -> Problem | None:
     if re.search(r"found '[\]}]'", stop.problem) and stop.open_bracket is None:
         return stop.told(f"this {stop.here[:1]} closes nothing: remove it")
+    if stop.here.strip() == "," and stop.open_bracket is None:
+        return stop.told("a line ends without a comma: remove it")
     if not stop.problem.startswith("expected ',' or") and not (stop.is_at_the_end and stop.open_bracket):
         return None
     if stop.whole[: stop.column - 1].rstrip().endswith(('"', "'", "]", "}")) and not stop.is_at_the_end:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.policy.loader import load, load_published
+from gateway.policy.key_kinds import TAKE_A_LIST, TAKE_A_MAPPING, TAKE_A_WORD
+from gateway.policy.loader import load, load_published, schema
 from gateway.policy.problems import PolicyError
 from gateway.policy.values import Known
 
@@ -87,6 +88,13 @@ MISTAKES = [
     ("block: [{subject: {contains: a}, body: Re: x, sender: a@b.example}]", 1, 40, 'put quotes around it: "Re: x"'),
     ("rules:\n  - then: [{set: {priority: high}, {tag: [a]}]", 2, 36, "a } is missing before the comma: the mapping before it is not closed"),
     ("rules:\n  - then: [{set: {priority: high},\n      {tag: [a]}]", 3, 7, "a } is missing before the comma: the mapping before it is not closed"),
+    ("accept: {senders: anyone messages: all}", 1, 26, "`messages` is another key: put a comma before it"),
+    ("accept:\n  tell_refused: true messages: all", 2, 22, "`messages` is another key: write it in a line of its own"),
+    ("block: [{subject: x} {body: y}]", 1, 22, "a comma is missing before this {"),
+    ("mailboxes:\n  support@acme.example: body: text", 2, 25, "put braces around it: {body: text}, or write `body: text` in the line below `support@acme.example`, further to the right"),
+    ("teams:\n  finance: rules: []", 2, 12, "put braces around it: {rules: []}, or write `rules: []` in the line below `finance`, further to the right"),
+    ("block:\n  - subject: Re: name: x", 2, 14, 'put quotes around it: "Re: name: x"'),
+    ("rules:\n  - if: {subject: x},\n    then: [ignore]", 2, 21, "a line ends without a comma: remove it"),
     ("%YAML 1.3\n---\nbody: html", 1, 1, "a policy is YAML 1.2 and has no directives: remove the line `%YAML 1.3`"),
     ("# ours\n%YAML 1.1\n---\nbody: html", 2, 1, "a policy is YAML 1.2 and has no directives: remove the line `%YAML 1.1`"),
     ("%FOO\nbody: html", 1, 1, "a policy is YAML 1.2 and has no directives: remove the line `%FOO`"),
@@ -307,6 +315,12 @@ def test_a_first_mistake_is_told_with_its_place_and_its_cure(text: str, line: in
         load(text, KNOWN)
     first = caught.value.problems[0]
     assert (first.line, first.column, first.message) == (line, column, message)
+
+
+def test_the_keys_that_are_told_by_what_they_take_are_those_of_the_language() -> None:
+    parts = schema()["$defs"].values()
+    known = {key for part in (schema(), *parts) for key in part.get("properties", ())}
+    assert known >= TAKE_A_LIST | TAKE_A_MAPPING | TAKE_A_WORD
 
 
 GOOD = {
