@@ -36,21 +36,23 @@ class BegunMarks:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._suspects.mkdir(parents=True, exist_ok=True)
-            with self._path.open("w+b") as file:
+            with os.fdopen(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as file:
+                # held as long as the map, which has the descriptor too: it tells that we live. First, because in another
+                # container somebody may have our number
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 # written, not truncated: a mapped hole that the disk has no room for is a SIGBUS
                 file.write(bytes(_SLOT_OCTETS * _SLOTS))
                 file.flush()
-                # held as long as the map, which has the descriptor too: it tells that we live
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 self._slots = mmap.mmap(file.fileno(), _SLOT_OCTETS * _SLOTS)
         except OSError:
             self._slots = None
 
     def end(self) -> None:
         """At the end of a process that has nothing in hand any more."""
-        if self._slots is not None:
-            self._slots.close()
-            self._slots = None
+        if self._slots is None:
+            return
+        self._slots.close()
+        self._slots = None
         with contextlib.suppress(OSError):  # on a disk that has become read-only it stays, and accuses nobody
             self._path.unlink(missing_ok=True)
 

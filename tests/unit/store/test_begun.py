@@ -123,3 +123,12 @@ def test_without_the_folder_of_suspects_a_death_is_counted_all_the_same(tmp_path
     worker.mark(ONE)
     (tmp_path / "suspects").rmdir()
     assert BegunMarks(tmp_path, 1).count_death() == 1
+
+
+def test_who_has_the_same_number_in_another_container_leaves_the_marks_of_the_first_alone(tmp_path: Path) -> None:
+    first = marks(tmp_path, 7)
+    first.mark(ONE)
+    second = marks(tmp_path, 7)
+    second.mark(TWO)
+    second.end()
+    assert BegunMarks(tmp_path, 7).count_death() == 1
