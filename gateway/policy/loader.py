@@ -46,15 +46,15 @@ def _read(text: str, context: Known | Published | None) -> PolicyDocument:
         raise PolicyError([Problem(root.line, root.column, "", _no_document(root, text))])
     empty = _Empty(text)
     empty.take_out(root, "")
+    unseen = [] if context is PUBLISHED else [*unseen_tickets(root)]
     try:
         with one_document() if isinstance(context, Known) else nullcontext():
             document = PolicyDocument.model_validate(root.value(), context=context)
     except ValidationError as error:
         found = [problem_of(detail, root) for detail in error.errors(include_url=False, include_input=False)]
-        raise PolicyError([*empty.problems, *(p for p in found if not empty.explains(p))]) from None
+        raise PolicyError([*empty.problems, *unseen, *(p for p in found if not empty.explains(p))]) from None
     problems = [*empty.problems, *_names_twice(document, root), *_mailboxes_twice(root)]
-    if context is not PUBLISHED:
-        problems += unseen_tickets(document, root)
+    problems += unseen
     if not problems and isinstance(context, Known):
         problems = _too_costly(document, root)
     if problems:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gateway.policy.document import PolicyDocument
 from gateway.policy.problems import Problem
 from gateway.policy.yaml_tree import Entry, Node
 
@@ -14,27 +13,36 @@ _WHY = (
 )
 
 
-def unseen_tickets(document: PolicyDocument, root: Node) -> Iterator[Problem]:
+def unseen_tickets(root: Node) -> Iterator[Problem]:
     """One for each `ticket` in a rule without `kind`, where no new mail joins a ticket either. What stands under `none` is
-    no mistake: it says that there is to be no ticket.
+    no mistake: it says that there is to be no ticket. By the tree, so that other mistakes hide none of these.
     """
-    accepts = (document.accept, *(mailbox.accept for mailbox in document.mailboxes.values()))
-    if any(accept.join_open_ticket is not False for accept in accepts):
+    if _joins(root) or any(_joins(mailbox.node) for mailbox in _entries(root, "mailboxes").values()):
         return
     for path, rule in _rules(root):
         asked = [*_keys(rule, path)]
         if any(key == "kind" for _, key, _ in asked):
             continue
         for where, key, entry in asked:
-            if key == "ticket" and ".none[" not in where:
+            wanted = (entry.node.entries or {}).keys() if key == "ticket" else ()
+            if wanted and "closed_for" not in wanted and ".none[" not in where:  # `closed_for` has words of its own
                 yield Problem(entry.line, entry.column, where, _WHY)
+
+
+def _entries(node: Node, key: str) -> dict[str, Entry]:
+    """What stands below a key; nothing where that is no mapping."""
+    entry = (node.entries or {}).get(key)
+    return (entry.node.entries if entry else None) or {}
+
+
+def _joins(node: Node) -> bool:
+    joining = _entries(node, "accept").get("join_open_ticket")
+    return joining is not None and joining.node.scalar is not False
 
 
 def _rules(root: Node) -> Iterator[tuple[str, Node]]:
     """The `if` of each rule."""
-    entries = root.entries or {}
-    teams = entries["teams"].node.entries if "teams" in entries else None
-    lists = [("", root), *((f"teams.{name}.", team.node) for name, team in (teams or {}).items())]
+    lists = [("", root), *((f"teams.{name}.", team.node) for name, team in _entries(root, "teams").items())]
     for whose, owner in lists:
         rules = (owner.entries or {}).get("rules")
         for index, rule in enumerate((rules and rules.node.items) or ()):

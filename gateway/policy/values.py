@@ -174,6 +174,8 @@ def _no_team(value: str, info: ValidationInfo) -> str:
     team = next((t for t in known.teams if t.lower() == value.strip().lower()), "") if known else ""
     if team and "@" not in value:
         raise mistake(f"{quote(value)} is a team, no agent: write {{team: {team}}}")
+    if known is None and "@" not in value:
+        raise mistake(f"{quote(value)} is no e-mail address: an agent is name@domain, a team {{team: {value}}}")
     return value
 
 

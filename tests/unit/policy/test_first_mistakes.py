@@ -317,6 +317,21 @@ def test_a_first_mistake_is_told_with_its_place_and_its_cure(text: str, line: in
     assert (first.line, first.column, first.message) == (line, column, message)
 
 
+def test_other_mistakes_hide_no_rule_that_could_never_hold() -> None:
+    ticket = "{if: {ticket: {tag: vip}}, stop: true}"
+    with pytest.raises(PolicyError) as caught:
+        load(f"rules: [{ticket}, {{if: {{kind: answer, ticket: {{state: solved}}}}, stop: true}}]")
+    assert [p.message.split(":")[0] for p in caught.value.problems] == [
+        "this never holds",
+        'no ticket is ever "solved"',
+    ]
+
+
+def test_without_an_account_a_word_for_an_agent_may_be_a_team() -> None:
+    with pytest.raises(PolicyError, match=r"an agent is name@domain, a team \{team: finance\}$"):
+        load("rules: [{then: [{assign: finance}]}]")
+
+
 def test_the_keys_that_are_told_by_what_they_take_are_those_of_the_language() -> None:
     parts = schema()["$defs"].values()
     known = {key for part in (schema(), *parts) for key in part.get("properties", ())}
