@@ -61,6 +61,7 @@ class ConnectionWatch:
         while not self._ended.wait(0.02):
             with socket.socket() as client:
                 self.connections += 1
+                client.settimeout(5)  # a full backlog answers nobody, which is no refusal
                 if client.connect_ex(("127.0.0.1", self._port)) == errno.ECONNREFUSED:
                     self.refused += 1
 
