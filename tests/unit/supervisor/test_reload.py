@@ -29,6 +29,11 @@ def test_what_can_change_changes() -> None:
     assert (new.hostname, new.smtp.max_connections) == ("new.example", 7)
 
 
+def test_a_configuration_that_is_the_same_is_the_same_octets() -> None:
+    """A worker that could not start for its surroundings was taken for a proof that the unchanged file was bad."""
+    assert taken(checked(), CURRENT).configuration == CURRENT
+
+
 def test_what_needs_a_restart_is_named_and_stays() -> None:
     verdict = taken(checked(smtp__listen="127.0.0.1:26", data_dir="elsewhere", hostname="new.example"), CURRENT)
 
