@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from gateway.core.decision import Decision, Facts
+from gateway.core.place import AgentTeams
 from gateway.parse.language import detected_language
 from gateway.policy.differences import Difference, differences, fares_worse
 from gateway.policy.engine import Policy, compile_policy, decide
@@ -17,6 +18,7 @@ from gateway.store.engine import Store
 from gateway.store.facts import UnreadableFacts, decision_of, load_facts
 from gateway.store.history import PastMessage, count_of_history, history
 from gateway.store.policies import policy_text
+from gateway.store.roster import load_roster
 
 OnProgress = Callable[[int, int], None]
 Json = dict[str, Any]
@@ -71,13 +73,14 @@ def replay(
     What a person did since (a release, a file let go, `reprocess`) is no difference. Raises PolicyError, StoreUnavailable.
     """
     candidate = compile_policy(load(text), 0)
+    teams = _agent_teams(store, account_id)
     lived = _Lived(store, account_id)
     total = count_of_history(store, account_id, since)
     changed: list[Changed] = []
     compared = unread = done = 0
     for page in history(store, account_id, since):
         for message in page:
-            found = _facts_and_decision(message)
+            found = _facts_and_decision(message, teams)
             if found is None:
                 unread += 1
                 continue
@@ -102,13 +105,20 @@ class _Lived:
         return self._compiled[version]
 
 
-def _facts_and_decision(message: PastMessage) -> tuple[Facts, Decision] | None:
+def _agent_teams(store: Store, account_id: str) -> AgentTeams:
+    """Of today: who was in which team then is not kept with each message."""
+    with store.read() as connection:
+        return load_roster(connection, account_id).agent_teams()
+
+
+def _facts_and_decision(message: PastMessage, teams: AgentTeams) -> tuple[Facts, Decision] | None:
     if message.facts is None or message.decision is None:
         return None
     try:
-        return load_facts(message.facts), decision_of(message.decision)
+        facts, decision = load_facts(message.facts), decision_of(message.decision)
     except UnreadableFacts:
         return None
+    return replace(facts, place=replace(facts.place, agent_teams=teams)), decision
 
 
 def as_asked(facts: Facts, candidate: Policy) -> Facts:

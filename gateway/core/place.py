@@ -29,6 +29,10 @@ class Mailbox:
         return self.address.rpartition("@")[2].lower()
 
 
+AgentTeams = tuple[tuple[str, tuple[str, ...]], ...]
+"""Canonical addresses of agents, with the names of the teams each is in, the first of them first."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """The account a transaction is for, and within it the mailboxes (the first of them owns the ticket).
@@ -57,6 +61,7 @@ class Place:
     receiving_domains: frozenset[str] = frozenset()
     default_team: str | None = None
     other_teams: tuple[tuple[str, str], ...] = ()
+    agent_teams: AgentTeams = ()
 
     @property
     def mailbox(self) -> Mailbox:
@@ -67,6 +72,11 @@ class Place:
         """The team that has what comes to a mailbox of the account, given by its canonical address."""
         here = {m.address: m.team for m in self.mailboxes}
         return here.get(address) or dict(self.other_teams).get(address) or self.default_team
+
+    def team_with(self, agent: str, team: str | None) -> str | None:
+        """The team that has what is given to an agent and would be `team`'s: that one where he is in it, else his first."""
+        teams = dict(self.agent_teams).get(agent, ())
+        return team if team in teams or not teams else teams[0]
 
 
 class Evidence(StrEnum):

@@ -219,8 +219,14 @@ class RuleRun:
         for effect in self.effects():
             if isinstance(effect, Route):
                 return effect.team
+            if isinstance(effect, Assign) and effect.agent:
+                return self.reading.facts.place.team_with(effect.agent, self._home())
             if isinstance(effect, Assign) and effect.teams:
                 return effect.teams[0]
+        return self._home()
+
+    def _home(self) -> str | None:
+        """Whose the mail is where no rule says more."""
         belonging, place = self.reading.belonging, self.reading.facts.place
         if belonging.candidate and not self.opens:
             return belonging.candidate.team

@@ -80,9 +80,6 @@ class Staff:
     def of_team(self, team_id: str | None) -> list[AgentEntry]:
         return [self.roster.agents[i] for i in self.roster.members.get(team_id or "", ())]
 
-    def teams_of(self, agent_id: str) -> list[str]:
-        return [team for team, members in self.roster.members.items() if agent_id in members]
-
     def take(self, agent: AgentEntry) -> AgentEntry:
         """Count one more ticket for an agent."""
         self.open[agent.id] += 1
@@ -178,7 +175,7 @@ def _to_agent(address: str, staff: Staff, default_team: str | None) -> Assignmen
     agent = staff.by_address(address)
     if agent is None:
         return Assignment(default_team, None)
-    teams = staff.teams_of(agent.id)
+    teams = staff.roster.teams_of(agent.id)
     return Assignment(default_team if default_team in teams or not teams else teams[0], staff.take(agent))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, select
 
-from gateway.core.place import Mailbox
+from gateway.core.place import AgentTeams, Mailbox
 from gateway.store.engine import Store
 from gateway.store.forwarders import forwarders_of
 from gateway.store.roster import load_roster
@@ -41,6 +41,7 @@ class AccountEntry:
     arc_sealers: frozenset[str] = frozenset()
     default_team: str | None = None
     shadow_id: str | None = None
+    agent_teams: AgentTeams = ()
 
     @property
     def default_mailbox(self) -> Mailbox:
@@ -126,6 +127,7 @@ class Directory:
             arc_sealers=frozenset(row.arc_sealers),
             default_team=roster.team_name(roster.default_team),
             shadow_id=row.shadow_id,
+            agent_teams=roster.agent_teams(),
         )
 
     def refresh(self) -> bool:

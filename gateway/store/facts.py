@@ -83,6 +83,7 @@ def _condensed(facts: Facts) -> Facts:
             receiving_domains=place.receiving_domains & named_domains,
             mailboxes=tuple(replace(m, forwarders=()) for m in place.mailboxes),
             arc_sealers=frozenset(),
+            agent_teams=(),
         ),
         auth=replace(facts.auth, candidates=(), dns=()),
     )

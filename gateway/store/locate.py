@@ -49,6 +49,7 @@ def _place(account: AccountEntry, mailboxes: tuple[Mailbox, ...], *, exempt: boo
         receiving_domains=account.own_receiving | {account.domain},
         default_team=account.default_team,
         other_teams=_other_teams(account, mailboxes),
+        agent_teams=account.agent_teams,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, select
 
+from gateway.core.place import AgentTeams
 from gateway.store.tables import Agent, MailboxRow, Membership, Team
 from gateway.store.tables.columns import columns
 
@@ -17,7 +18,9 @@ _AGENTS = select(_a.id, _a.number, _a.address, _a.address_key, _a.name, _a.statu
 )
 _FORMER = select(_a.address_key).where(_a.account_id == bindparam("account"), _a.removed_at.is_not(None)).distinct()
 _TEAMS = select(_t.name, _t.id).where(_t.account_id == bindparam("account"))
-_MEMBERS = select(_m.team_id, _m.agent_id).where(_m.account_id == bindparam("account")).order_by(_m.agent_id)
+_MEMBERS = (
+    select(_m.team_id, _m.agent_id).where(_m.account_id == bindparam("account")).order_by(_m.agent_id, _m.team_id)
+)
 _MAILBOXES = select(_b.address_key, _b.id, _b.team_id).where(
     _b.account_id == bindparam("account"), _b.removed_at.is_(None)
 )
@@ -64,6 +67,15 @@ class Roster:
     default_team: str | None
     mailboxes: Mapping[str, MailboxEntry]
     former: frozenset[str] = frozenset()
+
+    def teams_of(self, agent_id: str) -> tuple[str, ...]:
+        """The ids of an agent's teams, always in the same order."""
+        return tuple(team for team, members in self.members.items() if agent_id in members)
+
+    def agent_teams(self) -> AgentTeams:
+        """As `Place` has them."""
+        names = {i: name for name, i in self.team_ids.items()}
+        return tuple((a.address_key, tuple(names[t] for t in self.teams_of(a.id))) for a in self.agents.values())
 
     def team_name(self, team_id: str | None) -> str | None:
         return next((name for name, i in self.team_ids.items() if i == team_id), None)

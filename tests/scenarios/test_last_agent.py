@@ -1,10 +1,14 @@
-"""`last_agent_first`: a customer comes back to the agent who knows him (U15)."""
+"""`last_agent_first`: a customer comes back to the agent who knows him (U15); and whose rules run on what an agent is given."""
 
 from __future__ import annotations
+
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import update
 
+from gateway.commands.replay import replay
+from gateway.core.clock import now
 from gateway.store import queries
 from gateway.store.tables import Agent
 from gateway.store.tables.columns import columns
@@ -50,3 +54,23 @@ async def test_one_who_is_not_there_is_not_waited_for(gateway: Gateway, client: 
         expected = "fay@acme.test"
     await client.mail(numbered(2))
     assert assignees(gateway)[-1] == expected
+
+
+ASSIGNED = """
+rules: [{name: fays, then: [{assign: fay@acme.test}]}]
+teams:
+  support: {rules: [{name: s, then: [{tag: by-support}]}]}
+  finance: {rules: [{name: f, then: [{tag: by-finance}]}]}
+"""
+
+
+async def test_the_rules_of_the_team_that_a_ticket_is_of_ran_on_it_and_a_replay_agrees(
+    gateway: Gateway, client: Client
+) -> None:
+    """Given to somebody of finance it was finance's ticket, and the rules of support had seen it."""
+    await go_live(gateway, ASSIGNED)
+    await client.mail(numbered(1))
+    (ticket,) = queries.tickets(gateway.ground.store, gateway.account_id())
+    assert (ticket["team"], ticket["assignee"], ticket["tags"]) == ("finance", "fay@acme.test", ["by-finance"])
+    again = replay(gateway.ground.store, gateway.account_id(), ASSIGNED, now() - timedelta(days=1))
+    assert (again.compared, again.changed) == (1, ())

@@ -31,9 +31,20 @@ def test_the_team_of_the_mailbox_sees_its_mail() -> None:
     assert hits(TEAMS) == ["team support: s"]
 
 
-def test_an_agent_who_is_named_brings_no_team_with_him() -> None:
-    """Whose team he is in is known when the ticket is committed, and is no fact of the message."""
-    assert hits("rules: [{name: a, then: [{assign: fay@acme.example}]}]" + TEAMS) == ["a", "team support: s"]
+ASSIGNED = "rules: [{name: a, then: [{assign: fay@acme.example}]}]" + TEAMS
+
+
+@pytest.mark.parametrize(
+    ("of_fay", "team"),
+    [(("finance", "sales"), "finance"), (("finance", "support"), "support"), (("elsewhere",), ""), ((), "support")],
+)
+def test_what_is_given_to_an_agent_reaches_the_team_its_ticket_will_be_of(of_fay: tuple[str, ...], team: str) -> None:
+    """The rules of the mailbox's team ran on tickets of the agent's."""
+    assert tags(ASSIGNED, agent_teams=(("fay@acme.example", of_fay),)) == [t for t in [team] if t]
+
+
+def test_an_agent_nobody_knows_leaves_the_mail_with_its_team() -> None:
+    assert tags(ASSIGNED) == ["support"]
 
 
 def test_mail_of_a_mailbox_without_a_team_reaches_the_default_team() -> None:
