@@ -129,6 +129,10 @@ class AuthReport:
 
 SCANNER_OFF = "scanner-off"
 """Why nobody scans, and nobody ever will: the operator said so."""
+ARCHIVE = "archive"
+"""Not all of what lies in a file could be seen; such files are judged one by one, by their own report."""
+INSIDE = "inside"
+"""Who says so, among the findings: no scanner."""
 
 
 class ScanStatus(StrEnum):

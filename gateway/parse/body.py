@@ -19,7 +19,7 @@ from gateway.parse.transfer import decode
 from gateway.parse.washing import washed_text
 
 _SHOWN = frozenset({"text/plain", "text/html"})
-_EXTENSIONS_OF_TEXT = frozenset({"txt", "html", "log", "md", "asc", "csv", "eml", "msg"})
+_EXTENSIONS_OF_TEXT = frozenset({"txt", "html", "log", "md", "asc", "csv"})
 _TELLING_OCTETS = 8192
 _CONTROLS = bytes(set(range(32)) - set(b"\t\n\f\r\x1b"))
 _SLIPS = 8

@@ -8,13 +8,11 @@ from gateway.core.addresses import without_controls
 from gateway.core.decision import Disposition, Facts
 from gateway.core.infected import lies_in_files
 from gateway.core.outcome import Reason
-from gateway.core.reports import SCANNER_OFF, ScanStatus
+from gateway.core.reports import ARCHIVE, SCANNER_OFF, ScanStatus
 from gateway.policy.action import Verdict
 from gateway.policy.document import Virus
 
 _ENCRYPTED = "encrypted"
-ARCHIVE = "archive"
-"""Not all of what lies in a file could be judged: such files are judged one by one, by their own report."""
 
 
 def wanted_by_scan(facts: Facts, virus: Virus) -> str:

@@ -12,7 +12,7 @@ from gateway import log
 from gateway.core.envelope import Envelope
 from gateway.core.message import ParsedMessage, Part
 from gateway.core.ports import Mail, Scanner, ScannerResult
-from gateway.core.reports import SCANNER_OFF, Finding, PartReport, ScanReport, ScanStatus
+from gateway.core.reports import ARCHIVE, INSIDE, SCANNER_OFF, Finding, PartReport, ScanReport, ScanStatus
 from gateway.offload import Offload
 from gateway.parse import decode_part
 from gateway.scan.files import Files
@@ -21,11 +21,7 @@ from gateway.scan.inside.entry import SECONDS
 PARTS_SEARCHED = 50
 """How many parts are scanned one by one to find all infected ones; of a message with more it is `message` alone."""
 
-ARCHIVE = "archive"
-"""Not all of what lies in a file could be seen; the findings name the files."""
 TIMEOUT = "timeout"
-INSIDE = "inside"
-"""Who says so."""
 
 _log = log.get("scan")
 

@@ -51,6 +51,7 @@ PROGRAM = base64.b64encode(b"MZ" + bytes(range(256)) * 8).decode()
     [
         ("Content-Type: text/plain; name=run.exe", "hello", None),
         ("Content-Type: text/html; name=disc.iso", "hello", None),
+        ("Content-Type: text/plain; name=mail.msg", "hello", None),
         ("Content-Type: text/plain\nContent-Disposition: inline; filename=run.com", "hello", None),
         ("Content-Type: text/plain\nContent-Transfer-Encoding: base64", PROGRAM, None),
         ("Content-Type: text/plain; name=notes.txt", "hello", "hello"),
