@@ -10,6 +10,7 @@ import signal
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from gateway import log
@@ -292,12 +293,10 @@ class Worker:
             if await line.store_pool(line.directory.refresh) and outbox:
                 outbox.worker.forget()
 
-        async def files() -> None:
-            if certificates:
-                await asyncio.to_thread(certificates.refresh)
-
         self._duties.watch("changes", rounds("changes", changes, CHANGE_POLL_SECONDS))
-        self._duties.watch("certificates", rounds("certificates", files, CHANGE_POLL_SECONDS))
+        if certificates:
+            renewals = partial(asyncio.to_thread, certificates.refresh)
+            self._duties.watch("certificates", rounds("certificates", renewals, CHANGE_POLL_SECONDS))
         self._duties.watch("floods", server.watch_floods())
 
 

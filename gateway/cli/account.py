@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import typer
@@ -196,13 +196,7 @@ def edit(
             "--company-name, --timezone, --language, --number-prefix, --arc-sealers, --quarantine-days or --admins"
         )
         raise typer.BadParameter(f"say what to change: {options}", ctx=ctx)
-    checks: dict[str, Callable[[Any], None]] = {
-        "company_name": accounts.check_company_name, "timezone": accounts.check_timezone,
-        "language": accounts.check_language, "number_prefix": accounts.check_number_prefix,
-        "quarantine_days": accounts.check_quarantine_days,
-    }  # fmt: skip
-    for key in values.keys() & checks.keys():
-        checks[key](values[key])
+    _check(values)
     with at_account(ctx, name) as desk:
         if admins is not None:
             values["admins"] = accounts.admins(admins, desk.settings)
@@ -212,6 +206,19 @@ def edit(
         show.document(found)
     else:
         show.say(f"Account {name}: changed {', '.join(k.replace('_', ' ') for k in values)}.")
+
+
+def _check(values: Mapping[str, Any]) -> None:
+    """Raises InvalidInput for what an account cannot have."""
+    from gateway.commands import accounts
+
+    checks: dict[str, Callable[[Any], None]] = {
+        "company_name": accounts.check_company_name, "timezone": accounts.check_timezone,
+        "language": accounts.check_language, "number_prefix": accounts.check_number_prefix,
+        "quarantine_days": accounts.check_quarantine_days,
+    }  # fmt: skip
+    for key in values.keys() & checks.keys():
+        checks[key](values[key])
 
 
 @app.command()
