@@ -16,7 +16,7 @@ from sqlalchemy import select, update
 from gateway.store.tables import JobRow
 from gateway.store.tables.columns import columns
 from tests.scenarios.test_rescan import LATE, with_files
-from tests.servers.fake_clamd import FakeClamd
+from tests.servers.fake_clamd import FakeClamd, question
 from tests.servers.gateway import RunningGateway, wait_until
 
 _j = columns(JobRow)
@@ -34,14 +34,7 @@ class Growing:
         self.go_on = threading.Event()
 
     def __call__(self, sock: socket.socket) -> None:
-        with sock.makefile("rb") as stream:
-            command = b""
-            while not command.endswith(b"\0"):
-                command += stream.read(1)
-            content = b""
-            while command == b"zINSTREAM\0" and (size := int.from_bytes(stream.read(4), "big")):
-                content += stream.read(size)
-        sock.sendall(self._answer(command, content) + b"\0")
+        sock.sendall(self._answer(*question(sock)) + b"\0")
 
     def _answer(self, command: bytes, content: bytes) -> bytes:
         if command == b"zVERSION\0":

@@ -17,7 +17,7 @@ from gateway.jobs.job import Turn
 from gateway.jobs.tasks.rescan import JOB
 from gateway.store.kept_files import Scope
 from tests.scenarios.test_rescan import HARMLESS, LATE, fates, mailed, message, with_files
-from tests.servers.fake_clamd import FakeClamd
+from tests.servers.fake_clamd import FakeClamd, question
 from tests.servers.inprocess import Gateway, fresh_ground, running
 
 DEADLY = b"%PDF-1.4 a file that no clamd survives"
@@ -34,14 +34,7 @@ class Mortal:
         self.says_nothing_of: bytes | None = None
 
     def __call__(self, sock: socket.socket) -> None:
-        with sock.makefile("rb") as stream:
-            command = b""
-            while not command.endswith(b"\0"):
-                command += stream.read(1)
-            content = b""
-            while command == b"zINSTREAM\0" and (size := int.from_bytes(stream.read(4), "big")):
-                content += stream.read(size)
-        if said := self._answer(command, content):
+        if said := self._answer(*question(sock)):
             sock.sendall(said + b"\0")
 
     def _answer(self, command: bytes, content: bytes) -> bytes:

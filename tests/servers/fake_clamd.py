@@ -19,7 +19,7 @@ def answer(reply: bytes) -> Behaviour:
     """Take the whole message, then say `reply`."""
 
     def behave(sock: socket.socket) -> None:
-        _take_all(sock)
+        question(sock)
         sock.sendall(reply)
 
     return behave
@@ -66,13 +66,15 @@ def ok_over_the_limit(sock: socket.socket) -> None:
     sock.sendall(b"stream: OK\0")
 
 
-def _take_all(sock: socket.socket) -> None:
+def question(sock: socket.socket) -> tuple[bytes, bytes]:
+    """The command with its NUL, and the content that came with it."""
     with sock.makefile("rb") as stream:
-        command = b""
+        command = content = b""
         while not command.endswith(b"\0"):
             command += stream.read(1)
         while command == b"zINSTREAM\0" and (size := int.from_bytes(stream.read(4), "big")):
-            stream.read(size)
+            content += stream.read(size)
+    return command, content
 
 
 class FakeClamd:
