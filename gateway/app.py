@@ -203,6 +203,7 @@ class Worker:
         self._group = roles if group is None else group
         self._log = log.get("worker")
         self._stop = asyncio.Event()  # binds to the loop of `run`
+        self._orphaned = False
         self._duties = Duties(self._stop)
 
     async def run(
@@ -238,7 +239,7 @@ class Worker:
             gc.enable()
             self._log.info("ready", smtp=[_name(s) for s in smtp], http=[_name(s) for s in http])
             await self._stop.wait()
-            await server.drain(self._settings.shutdown_grace_seconds)
+            await self._finish(server, web)
             await asyncio.gather(*(role.end() for role in (outbox, web, jobs) if role))
             await self._duties.cancel()
         ground.close()
@@ -249,7 +250,21 @@ class Worker:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        life.watch(self._stop.set)
+        life.watch(self._be_orphaned)
+
+    def _be_orphaned(self) -> None:
+        self._orphaned = True
+        self._stop.set()
+
+    async def _finish(self, server: SmtpServer, web: WebServer | None) -> None:
+        """Transactions that have begun. Pages are answered meanwhile, but not by an orphan: the next group of processes may be
+        waiting for the address, and SMTP's is free at once.
+        """
+        drained = server.drain(self._settings.shutdown_grace_seconds)
+        if web and self._orphaned:
+            await asyncio.gather(drained, web.end())
+        else:
+            await drained
 
     async def _begin_outbox(self, line: Line, bell: Bell) -> Sending | None:
         if "outbox" not in self._roles:

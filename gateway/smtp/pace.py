@@ -12,6 +12,8 @@ from gateway.core.outcome import Reason
 IDLE_SECONDS = 300.0
 """RFC 5321 section 4.5.3.2.7 wants at least five minutes for a command; a block of content may take three."""
 SESSION_SECONDS = 1800.0
+STOPPING_SECONDS = 5.0
+"""So long a client may be silent while we stop: with one worker everybody who comes waits until it has ended."""
 LEAST_OCTETS_PER_SECOND = 500
 CONTENT_GRACE_SECONDS = 60.0
 """Content is measured against the least rate from then on."""
@@ -26,6 +28,7 @@ class Pace:
         self._ends_at = time.monotonic() + SESSION_SECONDS
         self._heard_at = time.monotonic()
         self._held = self._closed = False
+        self._silence, self._silent = IDLE_SECONDS, Reason.IDLE
         self._content_began: float | None = None
         self._content_octets = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -34,6 +37,12 @@ class Pace:
     def heard(self) -> None:
         """Something came."""
         self._heard_at = time.monotonic()
+
+    def hurry(self) -> None:
+        """We stop: who goes on with what he began is waited for, who is silent from now on is not for long."""
+        self._silence, self._silent = STOPPING_SECONDS, Reason.SHUTTING_DOWN
+        if not self._held:
+            self.go_on()
 
     def begin_content(self) -> None:
         self.heard()
@@ -73,7 +82,7 @@ class Pace:
         self._held = self._closed = True
 
     def _deadline(self) -> tuple[float, Reason]:
-        deadlines = [(self._heard_at + IDLE_SECONDS, Reason.IDLE), (self._ends_at, Reason.SESSION_TOO_LONG)]
+        deadlines = [(self._heard_at + self._silence, self._silent), (self._ends_at, Reason.SESSION_TOO_LONG)]
         if self._content_began is not None:
             slowest = CONTENT_GRACE_SECONDS + self._content_octets / LEAST_OCTETS_PER_SECOND
             deadlines.append((self._content_began + slowest, Reason.TOO_SLOW))

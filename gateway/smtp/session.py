@@ -148,6 +148,7 @@ class GatewaySmtp(SMTP, asyncio.BufferedProtocol):
     def leave(self) -> None:
         """Shut down: at once when idle, else when the begun transaction has ended. Waits for no client."""
         self._leaving = True
+        self.pace.hurry()
         if not self.in_transaction and self.transport and not self.transport.is_closing():
             self._wire.end(Goodbye(reply_for(Reason.SHUTTING_DOWN)))
             if not self._wire.is_waiting:

@@ -122,6 +122,22 @@ def test_a_client_that_never_ends_its_message_holds_the_stop_up_no_longer_than_t
         assert gateway.messages() == []
 
 
+def test_a_client_silent_in_its_message_does_not_hold_a_reload_up_for_the_grace(gateway: RunningGateway) -> None:
+    """With one worker everybody who comes waits in the backlog until it has ended."""
+    gateway.start()
+    before = gateway.worker_pid()
+    with gateway.session() as stuck:
+        start_data(stuck)
+        stuck.send(b"Subject: ")
+        assert gateway.process
+        os.kill(gateway.process.pid, signal.SIGHUP)
+        wait_until(lambda: gateway.worker_pid() != before, "another worker, before the grace of 30 s is over", 20)
+        assert last_reply(stuck).text.startswith("4.3.2 shutting down")
+    with gateway.session() as newcomer:
+        start_data(newcomer)
+    assert "grace ran out" not in gateway.log.read_text()
+
+
 def test_an_idle_session_is_told_421_and_a_begun_transaction_is_finished(gateway: RunningGateway) -> None:
     gateway.start()
     content = mail("begun")

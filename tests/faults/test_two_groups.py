@@ -1,4 +1,6 @@
-"""Two `serve` with different roles on one data directory: neither takes anything from the other."""
+"""Two `serve` on one data directory: with different roles neither takes anything from the other, and one that follows a
+killed one has its addresses.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +8,13 @@ import contextlib
 import os
 import re
 import signal
+import smtplib
 import subprocess
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.servers.gateway import RunningGateway, mail, wait_until
+from tests.servers.gateway import RunningGateway, last_reply, mail, start_data, wait_until
 
 
 @contextlib.contextmanager
@@ -56,3 +59,31 @@ def test_a_worker_of_the_first_comes_again_and_the_second_shows_what_it_counts(g
             wait_until(lambda: (now := children(first.pid)) and now != [killed], "another worker", 10)
             assert gateway.send(mail("after")).code == 250
             assert accepted(gateway) == 2
+
+
+def test_the_next_serve_has_the_addresses_though_a_client_still_sends_to_an_orphan(gateway: RunningGateway) -> None:
+    """The orphan finished the message first, and kept the address of HTTP for as long."""
+    content = mail("to the orphan")
+    every = "smtp,outbox,web,jobs"
+    with serving(gateway, every) as first:
+        wait_until(lambda: gateway.answers("/healthz"), "HTTP is served", 30)
+        [orphan] = children(first.pid)
+        with gateway.session() as sending:
+            start_data(sending)
+            sending.send(content[:40])
+            first.kill()
+            first.wait(10)
+            wait_until(lambda: _goes_on(sending) and not gateway.answers("/healthz"), "the orphan has left HTTP", 20)
+            with serving(gateway, every) as second:
+                wait_until(lambda: _goes_on(sending) and gateway.answers("/healthz"), "the next one serves", 30)
+                assert children(second.pid) != [orphan]
+                assert gateway.send(mail("to the next")).code == 250
+                sending.send(b"\r\n.\r\n")
+                assert last_reply(sending).code == 250
+                assert len(gateway.messages()) == 2
+
+
+def _goes_on(sending: smtplib.SMTP) -> bool:
+    """Whoever is silent while we stop is not waited for."""
+    sending.send(b".")
+    return True

@@ -112,3 +112,41 @@ async def test_the_timer_rings_by_itself(monkeypatch: pytest.MonkeyPatch) -> Non
     pace = Pace(lambda _reason: rung.set())
     await asyncio.wait_for(rung.wait(), 5)
     pace.close()
+
+
+async def test_who_is_silent_while_we_stop_is_let_go_after_five_seconds(clock: Clock) -> None:
+    rung: list[Reason] = []
+    pace = Pace(rung.append)
+    clock.now += 200
+    pace.begin_content()
+    pace.hurry()
+    for _ in range(3):
+        clock.now += 4.9
+        ring(pace)
+        pace.heard_content(4000)
+    assert rung == [], "who goes on with his message is waited for"
+    clock.now += 5
+    ring(pace)
+    assert rung == [Reason.SHUTTING_DOWN]
+    pace.close()
+
+
+async def test_a_stop_rings_for_nobody_whose_message_we_work_on(clock: Clock) -> None:
+    rung: list[Reason] = []
+    pace = Pace(rung.append)
+    pace.hold()
+    pace.hurry()
+    clock.now += 60
+    ring(pace)
+    assert rung == []
+    pace.go_on()
+    ring(pace)
+    assert rung == []
+    pace.close()
+
+
+async def test_a_session_that_is_closed_is_not_hurried(clock: Clock) -> None:
+    pace = Pace(lambda _reason: None)
+    pace.close()
+    pace.hurry()
+    assert pace._timer is None
