@@ -1,9 +1,9 @@
 """Accepting and listing as the store grows: python -m bench.growth [--steps 10000,100000] [--fill commits].
 
 Two gateways: one grows from step to step, the other one has as many as `--reference` says. At each step both are probed in
-turn, many times within the same minutes, because a busy machine differs more from one minute to the next than a store of
-ten thousand messages from one of a million: read the ratios, which come from the same round. At a step as large as the
-reference both are alike, and the ratio says what the machine's noise is.
+turn, many times within the same minutes (pages one after the other), because a busy machine differs more from one minute to
+the next than a store of ten thousand messages from one of a million: read the ratios, which come from the same round. At a
+step as large as the reference both are alike, and the ratio says what the machine's noise is.
 
 `--fill smtp` fills by mail, some 200 a second; `--fill commits` through the store's own commit, see `bench/filling.py`.
 The gateways have no relay: what the probes' mail owes waits in both alike. One agent is told of every ticket.
@@ -42,8 +42,8 @@ LISTS = {
     "events": ("event:{}-1", columns(Event).id),
 }
 """Each list with the form of its cursors and what it is sorted by."""
-PAGES = 5
-"""So often a round asks for each page."""
+PAGES = 40
+"""So often a round asks each store for each page, in turn: a page takes milliseconds, and the machine's mood lasts longer."""
 PROBE = (10, 60)
 """Connections, and messages on each, of a round's load."""
 BY_MAIL = 5000
@@ -113,18 +113,27 @@ class Subject:
         assert json.loads(fetch(self.peer, path, self.key))["items"]
         return 1000 * (perf_counter() - started)
 
-    def round(self) -> dict[str, float]:
-        """One measurement of everything, in milliseconds; the CPU is the gateway's and its database's, a message."""
+    def accept(self) -> dict[str, float]:
+        """A load's measurements, in milliseconds; the CPU is the gateway's and its database's, a message."""
         pids = [*self.peer.own(), *self.peer.helpers()]
         before = cpu_seconds(pids)
         p50, p99 = self.load(*PROBE)
         settle(pids)
         cpu = 1000 * (cpu_seconds(pids) - before) / (PROBE[0] * PROBE[1])
-        found = {"accept p50": p50, "accept p99": p99, "accept CPU": cpu}
-        for kind in LISTS:
-            for place, cursor in (("newest", ""), ("middle", self.middles[kind])):
-                found[f"{kind}, {place}"] = statistics.median(self.page(kind, cursor) for _ in range(PAGES))
-        return found
+        return {"accept p50": p50, "accept p99": p99, "accept CPU": cpu}
+
+
+def pages(one: Subject, other: Subject) -> dict[str, tuple[float, float]]:
+    """Medians of each page in milliseconds."""
+    found = {}
+    for kind in LISTS:
+        for place in ("newest", "middle"):
+            taken: tuple[list[float], list[float]] = ([], [])
+            for _ in range(PAGES):
+                for times, subject in zip(taken, (one, other), strict=True):
+                    times.append(subject.page(kind, subject.middles[kind] if place == "middle" else ""))
+            found[f"{kind}, {place}"] = statistics.median(taken[0]), statistics.median(taken[1])
+    return found
 
 
 def compare(growing: Subject, reference: Subject, rounds: int) -> None:
@@ -136,9 +145,11 @@ def compare(growing: Subject, reference: Subject, rounds: int) -> None:
     taken: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for number in range(rounds):
         order = (growing, reference) if number % 2 else (reference, growing)
-        found = {id(subject): subject.round() for subject in order}
+        found = {id(subject): subject.accept() for subject in order}
         for what, value in found[id(growing)].items():
             taken[what].append((value, found[id(reference)][what]))
+        for what, pair in pages(growing, reference).items():
+            taken[what].append(pair)
     for what, pairs in taken.items():
         print(line(what, pairs), flush=True)
 
