@@ -12,7 +12,7 @@ from bench.messages import SigningKey
 from bench.peers.peer import Peer
 from bench.services import RECIPIENT, Services, records
 from gateway.store import secret
-from gateway.store.queries import LogFilter, log_lines
+from gateway.store.log_reading import LogFilter, log_lines
 from tests.servers import postgres
 from tests.servers.gateway import RunningGateway, wait_until
 

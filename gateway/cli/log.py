@@ -19,7 +19,7 @@ from gateway.core.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from gateway.store.engine import Store
-    from gateway.store.queries import LogFilter
+    from gateway.store.log_reading import LogFilter
 
 POLL_SECONDS = 1.0
 LATE = timedelta(minutes=10)
@@ -43,7 +43,7 @@ def log(
     as_json: AsJson = False,
 ) -> None:
     """Every transaction, oldest first, refused and deferred ones too; of all accounts unless one is named."""
-    from gateway.store import queries
+    from gateway.store import directory, log_reading
 
     if follow and unreturned:
         raise typer.BadParameter(
@@ -53,8 +53,8 @@ def log(
         raise typer.BadParameter(f"only deferred mail comes back: leave out --outcome {outcome.value}", ctx=ctx)
     with at_desk(ctx) as desk:
         if account:
-            queries.account_id(desk.store, account)
-        wanted = queries.LogFilter(
+            directory.account_id(desk.store, account)
+        wanted = log_reading.LogFilter(
             account=account or None,
             outcome=outcome.value if outcome else None,
             since=since,
@@ -65,7 +65,7 @@ def log(
         if follow:
             _follow(desk.store, wanted, as_json=as_json)
             return
-        found = _unreturned(desk.store, wanted) if unreturned else queries.log_lines(desk.store, wanted)
+        found = _unreturned(desk.store, wanted) if unreturned else log_reading.log_lines(desk.store, wanted)
     if as_json:
         show.document(found)
         return
@@ -80,10 +80,10 @@ def _row(x: dict[str, Any]) -> tuple[show.Cell, ...]:
 
 
 def _unreturned(store: Store, wanted: LogFilter) -> list[dict[str, Any]]:
-    from gateway.store import queries
+    from gateway.store import log_reading
     from gateway.store.whereabouts import unreturned
 
-    deferred = queries.log_lines(store, replace(wanted, outcome=OutcomeName.DEFERRED.value, limit=ALL))
+    deferred = log_reading.log_lines(store, replace(wanted, outcome=OutcomeName.DEFERRED.value, limit=ALL))
     return unreturned(store, deferred)[-wanted.limit :]
 
 
@@ -107,14 +107,14 @@ def _followed(x: dict[str, Any]) -> show.Line:
 
 def _coming(store: Store, wanted: LogFilter) -> Iterator[dict[str, Any]]:
     """Polls. Lines are told apart by their traces: they are not written in the order of their times."""
-    from gateway.store import queries
+    from gateway.store import log_reading
 
     began = datetime.now(UTC)
     seen: dict[str, datetime] = {}
     if wanted.since is None:
-        before = queries.log_lines(store, replace(wanted, since=began - LATE, limit=ALL))
+        before = log_reading.log_lines(store, replace(wanted, since=began - LATE, limit=ALL))
         seen = {x["trace"]: datetime.fromisoformat(x["at"]) for x in before}
-    lines = queries.log_lines(store, wanted) if wanted.since else []
+    lines = log_reading.log_lines(store, wanted) if wanted.since else []
     while True:
         for line in lines:
             if line["trace"] not in seen:
@@ -128,10 +128,10 @@ def _coming(store: Store, wanted: LogFilter) -> Iterator[dict[str, Any]]:
 
 def _polled(store: Store, wanted: LogFilter) -> list[dict[str, Any]]:
     """A database that is away for a while ends nothing."""
-    from gateway.store import queries
+    from gateway.store import log_reading
 
     try:
-        return queries.log_lines(store, wanted)
+        return log_reading.log_lines(store, wanted)
     except StoreUnavailable as error:
         show.complain(f"{error}; trying again")
         return []

@@ -31,10 +31,10 @@ def list_(
 
 def print_list(ctx: typer.Context, account: str | None, which: DispositionName | None, *, as_json: bool) -> None:
     """The messages of one disposition, or all. Also `quarantine list` and `parked list`."""
-    from gateway.store import queries
+    from gateway.store import message_reading
 
     with at_account(ctx, account) as desk:
-        found = queries.messages(desk.store, desk.account_id, disposition=which.value if which else None)
+        found = message_reading.messages(desk.store, desk.account_id, disposition=which.value if which else None)
     if as_json:
         show.document(found)
         return
@@ -59,11 +59,11 @@ def print_one(
     ctx: typer.Context, account: str | None, message_id: str, which: DispositionName | None, *, as_json: bool
 ) -> None:
     """One message; with `which` only if that became of it. Raises UnknownThing."""
-    from gateway.store import queries
+    from gateway.store import message_reading
 
     with at_account(ctx, account) as desk:
         blobs = desk.blobs() if as_json else None  # only documents show HTML, read anew from the raw message
-        found: dict[str, Any] = queries.message(desk.store, desk.account_id, message_id, blobs)
+        found: dict[str, Any] = message_reading.message(desk.store, desk.account_id, message_id, blobs)
     if which and found["disposition"] != which.value:
         raise UnknownThing(f"message {message_id} is {found['disposition']}, not {which.value}")
     if as_json:

@@ -21,12 +21,12 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """Notifications, newest first; of all accounts unless one is named."""
-    from gateway.store import queries
+    from gateway.store import directory, outbox_reading
 
     with at_desk(ctx) as desk:
         if account:
-            queries.account_id(desk.store, account)
-        found = queries.outbox_rows(desk.store, account or None, state=state.value if state else None)
+            directory.account_id(desk.store, account)
+        found = outbox_reading.outbox_rows(desk.store, account or None, state=state.value if state else None)
     if as_json:
         show.document(found)
         return
@@ -51,7 +51,7 @@ def retry(
     as_json: AsJson = False,
 ) -> None:
     """Make notifications due now; a running `serve` sends them."""
-    from gateway.store.changes import retry_outbox
+    from gateway.store.outbox_changes import retry_outbox
 
     with at_account(ctx, account) as desk:
         moved = retry_outbox(desk.store, desk.account_id, notification)
@@ -69,7 +69,7 @@ def cancel(
     as_json: AsJson = False,
 ) -> None:
     """Do not send a notification that is pending, failed or withheld."""
-    from gateway.store.changes import cancel_outbox
+    from gateway.store.outbox_changes import cancel_outbox
 
     with at_account(ctx, account) as desk:
         before = cancel_outbox(desk.store, desk.account_id, notification, by=whoami())

@@ -17,10 +17,10 @@ app = typer.Typer(no_args_is_help=True, help="Quarantine: messages that wait for
 @app.command("list")
 def list_(ctx: typer.Context, account: AccountName = None, as_json: AsJson = False) -> None:
     """What is in quarantine, newest first."""
-    from gateway.store import queries
+    from gateway.store import message_reading
 
     with at_account(ctx, account) as desk:
-        found = queries.messages(desk.store, desk.account_id, disposition=DispositionName.QUARANTINED.value)
+        found = message_reading.messages(desk.store, desk.account_id, disposition=DispositionName.QUARANTINED.value)
     if as_json:
         show.document(found)
         return

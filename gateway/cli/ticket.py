@@ -29,10 +29,10 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """All tickets of an account, newest first."""
-    from gateway.store import queries
+    from gateway.store import ticket_reading
 
     with at_account(ctx, account) as desk:
-        found = queries.tickets(desk.store, desk.account_id, state=state.value if state else None)
+        found = ticket_reading.tickets(desk.store, desk.account_id, state=state.value if state else None)
     if as_json:
         show.document(found)
         return
@@ -61,10 +61,10 @@ def show_(ctx: typer.Context, number: Number, account: AccountName = None, as_js
 
 def _one(desk: AccountDesk, number: int, *, whole: bool = False) -> dict[str, Any]:
     """A ticket with its notes and what people did to it. Raises UnknownThing."""
-    from gateway.store import queries
+    from gateway.store import ticket_reading
     from gateway.store.ticket_changes import ticket_history
 
-    found = queries.ticket(desk.store, desk.account_id, number, desk.blobs() if whole else None)
+    found = ticket_reading.ticket(desk.store, desk.account_id, number, desk.blobs() if whole else None)
     events = ticket_history(desk.store, desk.account_id, number)
     notes = [
         {"at": e["at"], "by": e["detail"]["by"], "text": e["detail"]["text"]} for e in events if e["stage"] == "note"
@@ -130,7 +130,7 @@ def reopen(ctx: typer.Context, number: Number, account: AccountName = None, as_j
 
 
 def _set_state(ctx: typer.Context, number: int, account: str | None, state: TicketState, *, as_json: bool) -> None:
-    from gateway.store.changes import set_ticket_state
+    from gateway.store.ticket_changes import set_ticket_state
 
     with at_account(ctx, account) as desk:
         before = set_ticket_state(desk.store, desk.account_id, number, state.value, by=whoami())

@@ -44,22 +44,22 @@ def trace(
 
 
 def _wanted(store: Store, trace_id: str | None, message_id: str | None) -> list[str]:
-    from gateway.store import queries
+    from gateway.store import log_reading
 
-    return [trace_id] if trace_id else queries.traces_of_message_id(store, message_id or "")
+    return [trace_id] if trace_id else log_reading.traces_of_message_id(store, message_id or "")
 
 
 def _passport(store: Store, trace_id: str, account: str | None) -> dict[str, Any]:
     """The trace with what the message's rules and files came to, and what it made us owe; empty when of another account."""
-    from gateway.store import listing, queries
+    from gateway.store import directory, listing, log_reading, message_reading
 
-    found = queries.trace(store, trace_id.strip())
+    found = log_reading.trace(store, trace_id.strip())
     if account and found["account"] != account.strip().lower():
         return {}
     rules: list[Any] = []
     attachments: list[Any] = []
     if found["message"]:
-        message = queries.message(store, queries.account_id(store, found["account"]), found["message"])
+        message = message_reading.message(store, directory.account_id(store, found["account"]), found["message"])
         if message["trace"] == found["id"]:  # else a retry: what was decided stands in the first transaction's trace
             rules, attachments = message["rules"], message["attachments"]
         summary = {"author": message["author"], "subject": message["subject"], "ticket": message["ticket"]}

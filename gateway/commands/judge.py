@@ -24,7 +24,7 @@ from gateway.store.blobs import FileBlobs
 from gateway.store.directory import AccountEntry
 from gateway.store.engine import Store
 from gateway.store.policies import policy_text as stored_policy
-from gateway.store.queries import stored_message
+from gateway.store.stored_message import stored_message
 
 _STORED = re.compile(r"[0-9a-f]{32}")
 

@@ -15,7 +15,7 @@ from gateway.policy.engine import Policy, decide
 from gateway.scan.again import ScansAgain
 from gateway.store.filing import Kept
 from gateway.store.late_scans import Judgement, Marked, judgement_of, mark_infected, note_scan, settle_scan
-from gateway.store.queries import stored_message
+from gateway.store.stored_message import stored_message
 
 
 @dataclass(frozen=True, slots=True)

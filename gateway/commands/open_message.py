@@ -8,7 +8,7 @@ from gateway.core.errors import InvalidInput
 from gateway.core.outcome import Outcome
 from gateway.core.reports import ScanStatus
 from gateway.journey import Again
-from gateway.store.queries import stored_message
+from gateway.store.stored_message import stored_message
 
 ELSEWHERE = {
     "quarantined": "; let it go on with `gateway quarantine release`",

@@ -6,8 +6,8 @@ from gateway.commands.line import OpenLine
 from gateway.core.errors import InvalidInput
 from gateway.core.outcome import Accepted, Outcome
 from gateway.journey import Again
-from gateway.store.queries import stored_message
 from gateway.store.releasing import order_release
+from gateway.store.stored_message import stored_message
 
 
 async def release(line: OpenLine, account_id: str, message_id: str, *, by: str = "an admin") -> Outcome:

@@ -13,7 +13,7 @@ from gateway.journey import Again
 from gateway.store.facts import UnreadableFacts
 from gateway.store.filing import KEPT_AS, Kept
 from gateway.store.kept_messages import KeptMessage, disposition_of, kept_messages
-from gateway.store.queries import stored_message
+from gateway.store.stored_message import stored_message
 
 OnProgress = Callable[[int, int], None]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gateway.commands.line import OpenLine
 from gateway.core.errors import InvalidInput
 from gateway.core.outcome import Accepted, Outcome
-from gateway.store.queries import stored_message
+from gateway.store.stored_message import stored_message
 
 
 async def rerun(line: OpenLine, account_id: str, message_id: str) -> Outcome:

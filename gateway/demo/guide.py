@@ -23,7 +23,7 @@ from gateway.demo.world import ACCOUNT, CONFIG, OUTGOING
 from gateway.scan.clamd_address import describe
 from gateway.scan.scanners import clamav
 from gateway.settings import Settings, split_host_port
-from gateway.store import queries
+from gateway.store import log_reading
 from gateway.store.engine import Store
 
 INVITATION = """\
@@ -167,5 +167,5 @@ class Guide:
             self._show_outgoing()
             time.sleep(0.3)
 
-    def _log(self) -> list[queries.Json]:
-        return queries.log_lines(self._store, queries.LogFilter(limit=50))
+    def _log(self) -> list[log_reading.Json]:
+        return log_reading.log_lines(self._store, log_reading.LogFilter(limit=50))

@@ -7,14 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from gateway.core.addresses import canonical
 from gateway.core.clock import new_id, now
 from gateway.core.errors import InvalidInput, UnknownThing
-from gateway.core.trace import Step
-from gateway.store.engine import Store, row_lock
-from gateway.store.group import event_row
+from gateway.store.engine import Store
 from gateway.store.tables import (
     Account,
     Agent,
@@ -22,7 +20,6 @@ from gateway.store.tables import (
     Change,
     ContactRow,
     Domain,
-    Event,
     MailboxRow,
     Membership,
     MessageRow,
@@ -136,7 +133,7 @@ def _free(connection: Connection, query: Any, taken: str) -> None:
         raise InvalidInput(taken)
 
 
-def _one(connection: Connection, query: Any, missing: str) -> Any:
+def one_row(connection: Connection, query: Any, missing: str) -> Any:
     row = connection.execute(query).first()
     if row is None:
         raise UnknownThing(missing)
@@ -179,7 +176,7 @@ def edit_mailbox(store: Store, account_id: str, address: str, values: Values, *,
     """Raises UnknownThing, InvalidInput when the inbound local part is taken."""
     with changing(store) as connection:
         mine = (_b.account_id == account_id, _b.address_key == canonical(address), _b.removed_at.is_(None))
-        _one(connection, select(_b.id).where(*mine), f"there is no mailbox {address} in this account")
+        one_row(connection, select(_b.id).where(*mine), f"there is no mailbox {address} in this account")
         if team:
             values = values | {"team_id": _team_id(connection, account_id, team)}
         if values.get("inbound"):
@@ -280,7 +277,7 @@ def set_agent_status(store: Store, account_id: str, address: str, status: str) -
     """Raises UnknownThing."""
     with changing(store) as connection:
         mine = (_g.account_id == account_id, _g.address_key == canonical(address), _g.removed_at.is_(None))
-        _one(connection, select(_g.id).where(*mine), f"there is no agent {address} in this account")
+        one_row(connection, select(_g.id).where(*mine), f"there is no agent {address} in this account")
         connection.execute(update(Agent).where(*mine).values(status=status))
 
 
@@ -393,67 +390,3 @@ def revoke_key(store: Store, account_id: str, key_id: str) -> None:
         mine = (_k.account_id == account_id, _k.id == key_id, _k.revoked_at.is_(None))
         if not connection.execute(update(ApiKey).where(*mine).values(revoked_at=now())).rowcount:
             raise UnknownThing(f"there is no valid key {key_id} in this account; `gateway key list` shows them")
-
-
-# --- tickets and the outbox (more of tickets: ticket_changes.py) ---
-
-
-def set_ticket_state(store: Store, account_id: str, number: int, state: str, *, by: str) -> str:
-    """Returns the state before. Raises UnknownThing."""
-    with changing_ticket(store, account_id, number) as (connection, row):
-        if row.state == state:
-            return state
-        at = now()
-        values: Values = {"state": state, "updated_at": at, "closed_at": at if state == "closed" else None}
-        connection.execute(update(Ticket).where(_t.account_id == account_id, _t.id == row.id).values(values))
-        detail = {"ticket": number, "by": by, "from": row.state}
-        record_of_ticket(connection, account_id, row.id, Step(at, "ticket", state, "", detail))
-    return str(row.state)
-
-
-@contextmanager
-def changing_ticket(store: Store, account_id: str, number: int) -> Iterator[tuple[Connection, Row[Any]]]:
-    """A change of one ticket, under its account's row: mail that joins it meanwhile waits. Raises UnknownThing."""
-    with changing(store) as connection:
-        row_lock(connection, [account_id])
-        query = select(*_t).where(_t.account_id == account_id, _t.number == number)
-        missing = f"there is no ticket {number} in this account; `gateway ticket list` shows all"
-        yield connection, _one(connection, query, missing)
-
-
-def record_of_ticket(connection: Connection, account_id: str, ticket_id: str, step: Step) -> None:
-    """In the trace of the message that opened the ticket; one that holds no message has its own id for a trace."""
-    first = select(_m.trace_id).where(_m.account_id == account_id, _m.ticket_id == ticket_id).order_by(_m.id).limit(1)
-    trace = connection.execute(first).scalar() or ticket_id
-    connection.execute(insert(Event).values(event_row(trace, account_id, step)))
-
-
-def retry_outbox(store: Store, account_id: str, outbox_id: str | None) -> int:
-    """Make a pending or failed row (or all that are pending) due now; returns how many. Raises UnknownThing."""
-    with changing(store) as connection:
-        mine = [_o.account_id == account_id]
-        mine += [_o.id == outbox_id, _o.state.in_(("pending", "failed"))] if outbox_id else [_o.state == "pending"]
-        values: Values = {"state": "pending", "next_at": now(), "settled_at": None}
-        moved = connection.execute(update(Outbox).where(*mine).values(**values)).rowcount
-    if outbox_id and not moved:
-        raise UnknownThing(f"there is no pending or failed notification {outbox_id}; `gateway outbox list` shows them")
-    return moved
-
-
-def cancel_outbox(store: Store, account_id: str, outbox_id: str, *, by: str) -> str:
-    """A notification that has not left is not sent any more; returns its state before. One that is on its way just now
-    may still arrive, and is then shown as delivered. Raises UnknownThing, InvalidInput.
-    """
-    with changing(store) as connection:
-        mine = (_o.account_id == account_id, _o.id == outbox_id)
-        query = select(_o.state, _o.trace_id, _o.recipient).where(*mine).with_for_update()
-        row = _one(connection, query, f"there is no notification {outbox_id}; `gateway outbox list` shows them")
-        if row.state not in ("pending", "failed", "withheld"):
-            raise InvalidInput(f"notification {outbox_id} is {row.state} already: there is nothing to cancel")
-        at = now()
-        values: Values = {"state": "cancelled", "settled_at": at, "last_reply": f"cancelled by {by}"}
-        connection.execute(update(Outbox).where(*mine).values(**values))
-        detail = {"outbox": outbox_id, "recipient": row.recipient, "by": by, "from": row.state}
-        step = Step(at, "outbox", "cancelled", "", detail)
-        connection.execute(insert(Event).values(event_row(row.trace_id, account_id, step)))
-    return str(row.state)

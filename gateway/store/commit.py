@@ -27,7 +27,8 @@ from gateway.store.changes import raise_change
 from gateway.store.engine import row_lock
 from gateway.store.filing import Filing, Kept, LogEntry
 from gateway.store.forwarded import outside
-from gateway.store.group import Group, Joined, TwinState
+from gateway.store.group import Group
+from gateway.store.group_state import Joined, TwinState
 from gateway.store.insertion import insert_rows
 from gateway.store.keys import TWIN_AGE, receipt_key, twin_key, twin_rank
 from gateway.store.notices import Told, wants_acknowledgement, who_is_told

@@ -13,9 +13,8 @@ from gateway.core.trace import Step
 from gateway.store.blobs import FileBlobs
 from gateway.store.changes import changing
 from gateway.store.engine import Store, row_lock
-from gateway.store.events import lines_of
+from gateway.store.events import event_row, lines_of
 from gateway.store.filing import Kept
-from gateway.store.group import event_row
 from gateway.store.tables import Account, Event, MessageRow
 from gateway.store.tables.columns import columns
 

@@ -16,7 +16,7 @@ from gateway.core.decision import Facts
 from gateway.core.message import Address
 from gateway.core.outcome import Reason
 from gateway.core.ports import Strategy
-from gateway.core.reports import ScanReport, ScanStatus
+from gateway.core.reports import ScanStatus
 from gateway.core.trace import Step, TransactionRecord, record_of
 from gateway.store.assignment import (
     Staff,
@@ -27,10 +27,12 @@ from gateway.store.assignment import (
     wants_last_agent,
 )
 from gateway.store.directory import SYSTEM
-from gateway.store.events import event_object
-from gateway.store.facts import dump_decision, dump_facts, is_infected
+from gateway.store.events import event_row
+from gateway.store.facts import is_infected
 from gateway.store.filing import Filing, Kept
+from gateway.store.group_state import AccountState, Joined, TwinState, closed_since
 from gateway.store.keys import RECEIPT_AGE, receipt_key, twin_key
+from gateway.store.message_row import message_row
 from gateway.store.notices import (
     NOTICES_PER_HOUR,
     Budget,
@@ -90,58 +92,6 @@ _SETTLED_WHEN_IT_CAME = frozenset(
     | {"sha256", "content"}
 )
 """Columns of a message row that a re-run leaves alone."""
-
-
-@dataclass(slots=True)
-class AccountState:
-    """An account row as this transaction moves it."""
-
-    id: str
-    name: str
-    timezone: str
-    listen_only: bool
-    next_number: int
-    turn: int
-    acknowledged_hour: datetime | None
-    acknowledged: int
-    change: int
-
-    def take_number(self) -> int:
-        number = self.next_number
-        self.next_number += 1
-        return number
-
-
-@dataclass(slots=True)
-class Joined:
-    """A ticket that exists, or is made in this group."""
-
-    id: str
-    number: int
-    state: str
-    team_id: str | None
-    assignee_id: str | None
-    created_at: datetime
-    tags: list[str] = field(default_factory=list)
-    fields: dict[str, str] = field(default_factory=dict)
-    is_untouched: bool = True
-    closed_at: datetime | None = None
-
-    def reopen(self) -> None:
-        self.state, self.closed_at = "open", None
-
-
-def closed_since(row: Any) -> datetime | None:
-    """When a ticket was closed, None for one that is not. Who closed it before that was a column last touched it then."""
-    return (row.closed_at or row.updated_at) if row.state == "closed" else None
-
-
-@dataclass(slots=True)
-class TwinState:
-    message_id: str
-    ticket_id: str
-    rank: int
-    at: datetime
 
 
 @dataclass(slots=True)
@@ -404,7 +354,7 @@ class Group:
             )
 
     def add_message(self, filing: Filing, ticket_id: str | None, *, internal: bool) -> None:
-        row = _message_row(filing) | {"ticket_id": ticket_id, "internal": internal}
+        row = message_row(filing) | {"ticket_id": ticket_id, "internal": internal}
         if filing.again:
             if row["decision"] and filing.facts:
                 of = (filing.account_id, filing.envelope.trace_id, filing.facts)
@@ -449,57 +399,5 @@ class Group:
             self._insert("event", event_row(trace_id, account_id, step, len(earlier) + place, led_to_it))
 
 
-def event_row(trace_id: str, account_id: str, step: Step, number: int = 0, earlier: Sequence[Step] = ()) -> Row:
-    """A step as a row; ids of one call sort in its order even within a millisecond."""
-    made = new_id()
-    return {
-        "id": f"{made[:12]}{number:04x}{made[16:]}",
-        "account_id": account_id,
-        "trace_id": trace_id,
-        "at": step.at,
-        "stage": step.stage,
-        "outcome": step.outcome,
-        "reason": step.reason,
-        "detail": step.detail,
-        "earlier": [event_object(e) for e in earlier] or None,
-    }
-
-
 def _hour(at: datetime) -> datetime:
     return at.replace(minute=0, second=0, microsecond=0)
-
-
-def awaits_scan(scan: ScanReport) -> bool:
-    """Whether a scanner that was away is to be asked again; one that is switched off never comes back by itself."""
-    return scan.status is ScanStatus.UNSCANNED and scan.reason != "scanner-off"
-
-
-def _message_row(filing: Filing) -> Row:
-    envelope, facts, decision = filing.envelope, filing.facts, filing.decision
-    message = facts.message if facts else None
-    author = message.author if message else None
-    return {
-        "account_id": filing.account_id,
-        "id": filing.message_id,
-        "trace_id": envelope.trace_id,
-        "source": envelope.source,
-        "direction": "inbound",
-        "mailbox_id": facts.place.mailbox.id if facts else None,
-        "disposition": filing.kept.value,
-        "reason": filing.reason.value,
-        "reverse_path": envelope.reverse_path,
-        "recipients": list(envelope.recipients),
-        "author_name": author.name if author else "",
-        "author_address": author.address if author else "",
-        "subject": message.subject if message else "",
-        "message_id": (message.message_id or "") if message else "",
-        "received_at": envelope.received_at,
-        "size_bytes": len(envelope.content),
-        "sha256": envelope.sha256,
-        "content": None if filing.blob else envelope.content,
-        "results_header": filing.results_header,
-        "facts": dump_facts(facts) if facts else None,
-        "decision": dump_decision(decision) if decision else None,
-        "policy_version": decision.policy_version if decision else 0,
-        "awaits_scan": awaits_scan(facts.scan) if facts else False,
-    }

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, select
 
 from gateway.core.decision import PartDisposition
 from gateway.core.errors import UnknownThing
-from gateway.store import queries
+from gateway.store import message_reading
 from gateway.store.engine import Store
 from gateway.store.tables import MessageRow
 from gateway.store.tables.columns import columns
@@ -34,7 +34,7 @@ def files(store: Store, account_id: str, message_id: str | None = None, *, held:
 
     Of one message, or of the newest `MESSAGES_SHOWN` that have any. Raises UnknownThing for a message that is not there.
     """
-    query = queries.message_rows().where(_m.account_id == account_id).order_by(_m.id.desc())
+    query = message_reading.message_rows().where(_m.account_id == account_id).order_by(_m.id.desc())
     query = query.where(_m.id == message_id) if message_id else query.where(_m.decision.is_not(None))
     if held:
         query = query.where(has_held_files())
@@ -45,7 +45,7 @@ def files(store: Store, account_id: str, message_id: str | None = None, *, held:
         rows = connection.execute(query.limit(MESSAGES_SHOWN)).all()
     return [
         _context(message) | file
-        for message in map(queries.message_object, rows)
+        for message in map(message_reading.message_object, rows)
         for file in message["attachments"]
         if not held or file["disposition"] == PartDisposition.HELD
     ]

@@ -19,15 +19,15 @@ from gateway.core.outcome import Reason
 from gateway.core.reports import Finding, ScanReport, ScanStatus
 from gateway.core.trace import Step
 from gateway.store.assignment import Staff
-from gateway.store.changes import record_of_ticket
 from gateway.store.engine import Store, row_lock
-from gateway.store.events import lines_of
+from gateway.store.events import event_row, lines_of
 from gateway.store.facts import dump_facts, load_decision, load_facts
 from gateway.store.filing import Kept
-from gateway.store.group import awaits_scan, event_row
+from gateway.store.message_row import awaits_scan
 from gateway.store.roster import AgentEntry, load_roster
 from gateway.store.tables import Account, Event, MessageRow, Outbox, Ticket
 from gateway.store.tables.columns import columns
+from gateway.store.ticket_changes import record_of_ticket
 
 STAGE = "rescan"
 """Of its lines in a trace; `infection.py` reads them."""

@@ -10,7 +10,8 @@ from gateway.core.addresses import canonical
 from gateway.core.decision import Decision, Note
 from gateway.core.message import Address
 from gateway.core.trace import Step
-from gateway.store.group import Group, Joined
+from gateway.store.group import Group
+from gateway.store.group_state import Joined
 from gateway.store.tables import Event, MessageRow, Participant
 from gateway.store.tables.columns import columns
 

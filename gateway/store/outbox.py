@@ -14,7 +14,7 @@ from gateway.core.forwarded import KIND as FORWARD
 from gateway.core.notice import Delivery, Rendered
 from gateway.core.trace import Step
 from gateway.store.engine import Store
-from gateway.store.group import event_row
+from gateway.store.events import event_row
 from gateway.store.secret import Secret
 from gateway.store.tables import Account, Event, Outbox
 from gateway.store.tables.columns import columns

@@ -16,12 +16,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, select
 
 from gateway.core.errors import InvalidInput, UnknownThing
-from gateway.store import queries
+from gateway.store import log_reading, message_reading, outbox_reading, ticket_reading
 from gateway.store.engine import Store
 from gateway.store.events import lines_of, moment
-from gateway.store.queries import Json
 from gateway.store.tables import Account, Event, MessageRow, Outbox, PolicyVersion, Ticket, Transaction
 from gateway.store.tables.columns import columns
+from gateway.store.ticket_reading import Json
 
 _a, _e, _m, _o = columns(Account), columns(Event), columns(MessageRow), columns(Outbox)
 _t, _v, _x = columns(Ticket), columns(PolicyVersion), columns(Transaction)
@@ -110,22 +110,22 @@ def rows_of(connection: Connection, query: Select[Any], key: Key, wanted: Wanted
 
 def tickets(store: Store, account: str, wanted: Wanted, *, state: str | None = None) -> Page:
     """Ticket objects. Raises BadCursor."""
-    query = queries.ticket_rows(account)
+    query = ticket_reading.ticket_rows(account)
     if state:
         query = query.where(_t.state == state)
     with store.read() as connection:
         rows, cursor = rows_of(connection, query, _TICKETS, wanted)
-        return Page(queries.ticket_objects(connection, account, rows), cursor)
+        return Page(ticket_reading.ticket_objects(connection, account, rows), cursor)
 
 
 def messages(store: Store, account: str, wanted: Wanted, *, disposition: str | None = None) -> Page:
     """Message objects without HTML; a page of large ones may end before the limit. Raises BadCursor."""
-    query = queries.message_rows().where(_m.account_id == account)
+    query = message_reading.message_rows().where(_m.account_id == account)
     if disposition:
         query = query.where(_m.disposition == disposition)
     with store.read() as connection:
         rows, cursor = rows_of(connection, query, MESSAGES, wanted)
-    return Page([queries.message_object(r) for r in rows], cursor)
+    return Page([message_reading.message_object(r) for r in rows], cursor)
 
 
 def events(store: Store, account: str, wanted: Wanted, *, trace: str | None = None) -> Page:
@@ -170,7 +170,7 @@ def outbox(store: Store, account: str, wanted: Wanted) -> Page:
     )
     with store.read() as connection:
         rows, cursor = rows_of(connection, query, _OUTBOX, wanted)
-    return Page([queries.outbox_object(r, r.number) for r in rows], cursor)
+    return Page([outbox_reading.outbox_object(r, r.number) for r in rows], cursor)
 
 
 def policies(store: Store, account: str, wanted: Wanted) -> Page:
@@ -216,4 +216,4 @@ def trace(store: Store, account: str, trace_id: str) -> Json:
     with store.read() as connection:
         if connection.execute(mine).first() is None:
             raise UnknownThing(f"there is no trace {trace_id} in this account")
-    return queries.trace(store, trace_id)
+    return log_reading.trace(store, trace_id)

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select
 from gateway.core.addresses import without_controls
 from gateway.core.errors import UnknownThing
 from gateway.core.outcome import Reason
-from gateway.store import queries
+from gateway.store import message_reading
 from gateway.store.engine import Store
 from gateway.store.events import moment
 from gateway.store.facts import load_decision, load_facts
@@ -51,17 +51,17 @@ _WHY: dict[str, str] = {
 
 def quarantined(store: Store, account_id: str, wanted: Wanted) -> Page:
     """What waits, newest first. Raises BadCursor."""
-    query = queries.message_rows().where(_m.account_id == account_id, _m.disposition == Kept.QUARANTINED.value)
+    query = message_reading.message_rows().where(_m.account_id == account_id, _m.disposition == Kept.QUARANTINED.value)
     with store.read() as connection:
         days = _days(connection, account_id)
         rows, cursor = rows_of(connection, query, MESSAGES, wanted)
-        items = [queries.message_object(r) | _waiting(connection, account_id, r, days) for r in rows]
+        items = [message_reading.message_object(r) | _waiting(connection, account_id, r, days) for r in rows]
     return Page([_washed(i) for i in items], cursor)
 
 
 def quarantined_message(store: Store, account_id: str, message_id: str) -> Json:
     """One message that waits: why, its author and verdicts, its header fields, files and text. Raises UnknownThing."""
-    query = queries.message_rows().where(_m.account_id == account_id, _m.id == message_id)
+    query = message_reading.message_rows().where(_m.account_id == account_id, _m.id == message_id)
     with store.read() as connection:
         row = connection.execute(query).first()
         if row is None:
@@ -69,7 +69,7 @@ def quarantined_message(store: Store, account_id: str, message_id: str) -> Json:
         if row.disposition != Kept.QUARANTINED.value:
             raise UnknownThing(f"message {message_id} is {row.disposition}, not {Kept.QUARANTINED.value}")
         waiting = _waiting(connection, account_id, row, _days(connection, account_id))
-    shown = queries.message_object(row) | waiting | {"why": list(_why(row)), "headers": _headers(row)}
+    shown = message_reading.message_object(row) | waiting | {"why": list(_why(row)), "headers": _headers(row)}
     if waiting["infected"]:  # said by the scan of a later day, too
         shown |= {"text": "", "text_new": ""}
     text = str(shown["text"])

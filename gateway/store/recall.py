@@ -19,7 +19,7 @@ from gateway.parse import parse
 from gateway.store.challenge_marks import Marks, marks_of
 from gateway.store.engine import Store
 from gateway.store.forwarders import challenge_of
-from gateway.store.group import closed_since
+from gateway.store.group_state import closed_since
 from gateway.store.keys import RECEIPT_AGE, receipt_key
 from gateway.store.tables import (
     Agent,

@@ -13,10 +13,9 @@ from gateway.core.errors import InvalidInput, UnknownThing
 from gateway.core.reports import SCANNER_OFF, PartReport, ScanStatus
 from gateway.core.trace import Step
 from gateway.store.engine import Store, row_lock
-from gateway.store.events import moment
+from gateway.store.events import event_row, moment
 from gateway.store.facts import load_facts
 from gateway.store.filing import Kept
-from gateway.store.group import event_row
 from gateway.store.infection import infection
 from gateway.store.releases import OUTCOME, STAGE, as_released, text_of
 from gateway.store.tables import Event, MessageRow

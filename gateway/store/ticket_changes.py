@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Row, insert, select, update
 
 from gateway.core.addresses import canonical
 from gateway.core.clock import new_id, now
 from gateway.core.errors import InvalidInput, UnknownThing
 from gateway.core.notice import NoticeKind
 from gateway.core.trace import Step
-from gateway.store.changes import changing, changing_ticket, record_of_ticket
+from gateway.store.changes import changing, one_row
 from gateway.store.engine import Store, row_lock
-from gateway.store.events import event_object
+from gateway.store.events import event_object, event_row
 from gateway.store.tables import (
     Account,
     Agent,
@@ -34,6 +36,36 @@ _a, _b, _g, _m = columns(Account), columns(MailboxRow), columns(Agent), columns(
 _s, _t, _e, _team = columns(Membership), columns(Ticket), columns(Event), columns(Team)
 
 Json = dict[str, Any]
+
+
+def set_ticket_state(store: Store, account_id: str, number: int, state: str, *, by: str) -> str:
+    """Returns the state before. Raises UnknownThing."""
+    with changing_ticket(store, account_id, number) as (connection, row):
+        if row.state == state:
+            return state
+        at = now()
+        values: Json = {"state": state, "updated_at": at, "closed_at": at if state == "closed" else None}
+        connection.execute(update(Ticket).where(_t.account_id == account_id, _t.id == row.id).values(values))
+        detail = {"ticket": number, "by": by, "from": row.state}
+        record_of_ticket(connection, account_id, row.id, Step(at, "ticket", state, "", detail))
+    return str(row.state)
+
+
+@contextmanager
+def changing_ticket(store: Store, account_id: str, number: int) -> Iterator[tuple[Connection, Row[Any]]]:
+    """A change of one ticket, under its account's row: mail that joins it meanwhile waits. Raises UnknownThing."""
+    with changing(store) as connection:
+        row_lock(connection, [account_id])
+        query = select(*_t).where(_t.account_id == account_id, _t.number == number)
+        missing = f"there is no ticket {number} in this account; `gateway ticket list` shows all"
+        yield connection, one_row(connection, query, missing)
+
+
+def record_of_ticket(connection: Connection, account_id: str, ticket_id: str, step: Step) -> None:
+    """In the trace of the message that opened the ticket; one that holds no message has its own id for a trace."""
+    first = select(_m.trace_id).where(_m.account_id == account_id, _m.ticket_id == ticket_id).order_by(_m.id).limit(1)
+    trace = connection.execute(first).scalar() or ticket_id
+    connection.execute(insert(Event).values(event_row(trace, account_id, step)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from gateway.core.errors import BlobUnavailable, Surroundings, UnknownThing
 from gateway.store.files import Withheld
 from gateway.store.pages import BadCursor
-from gateway.web.shapes import Replay
+from gateway.web.policy_shapes import Replay
 
 MEDIA_TYPE = "application/problem+json"
 NOTHING_HERE = "there is nothing here"

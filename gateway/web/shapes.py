@@ -5,9 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from gateway.core.forwarder import Form
 from gateway.core.reports import Level, Path, ScanStatus, Sender
 
 Moment = Annotated[str, Field(json_schema_extra={"format": "date-time"}, description="RFC 3339, UTC.")]
@@ -17,7 +16,7 @@ State = Literal["open", "pending", "closed"]
 Disposition = Literal["ticketed", "ignored", "quarantined", "parked", "erased", "expired"]
 
 
-def _one_of(*values: str | StrEnum) -> Any:
+def one_of(*values: str | StrEnum) -> Any:
     """Documented values. What the store holds is told even when a later release has more of them."""
     return Field(json_schema_extra={"examples": [str(v) for v in values]})
 
@@ -59,8 +58,8 @@ class TicketBase(BaseModel):
     account: str
     mailbox: Annotated[str, Field(description="The mailbox's address.")]
     subject: str
-    state: Annotated[str, _one_of("open", "pending", "closed")]
-    priority: Annotated[str, _one_of("low", "normal", "high", "urgent")]
+    state: Annotated[str, one_of("open", "pending", "closed")]
+    priority: Annotated[str, one_of("low", "normal", "high", "urgent")]
     team: str | None
     assignee: Annotated[str | None, Field(description="The agent's address.")]
     tags: list[str]
@@ -90,15 +89,15 @@ class MessageAuthor(Author):
 
 
 class Auth(BaseModel):
-    sender: Annotated[str, _one_of(*Sender)]
-    level: Annotated[str, _one_of(*Level)]
+    sender: Annotated[str, one_of(*Sender)]
+    level: Annotated[str, one_of(*Level)]
     by: Annotated[str, Field(description="The proof, for example `dkim:customer.example`.")]
     reason: Annotated[str, Field(description="Why the sender is what it is, in one sentence.")]
     spf: str
     dkim: Annotated[list[dict[str, str]], Field(description="One object a signature; `result`, `detail`, tags.")]
     dmarc: str
     arc: str
-    path: Annotated[str, _one_of(*Path)]
+    path: Annotated[str, one_of(*Path)]
     forwarder: str | None
 
 
@@ -109,7 +108,7 @@ class Finding(BaseModel):
 
 
 class Scan(BaseModel):
-    status: Annotated[str, _one_of(*ScanStatus)]
+    status: Annotated[str, one_of(*ScanStatus)]
     reason: str
     findings: list[Finding]
     facts: Annotated[dict[str, str | float], Field(description="What scanners say beside it, such as `rspamd.score`.")]
@@ -136,7 +135,7 @@ class Attachment(BaseModel):
     sha256: str
     inline: bool
     inside: Annotated[list[FileInside], Field(description="What an archive, a document or a message carries.")]
-    disposition: Annotated[str, _one_of("kept", "stripped", "held")]
+    disposition: Annotated[str, one_of("kept", "stripped", "held")]
     reason: str
     released: Annotated[FileRelease | None, Field(description="Who let it go, where it was held before.")]
 
@@ -164,7 +163,7 @@ class RuleHit(BaseModel):
 class MessageSummary(BaseModel):
     id: str
     trace: str
-    direction: Annotated[str, _one_of("inbound", "outbound")]
+    direction: Annotated[str, one_of("inbound", "outbound")]
     ticket: int | None
     mailbox: str | None
     internal: Annotated[bool, Field(description="A note: not for customers.")]
@@ -176,7 +175,7 @@ class MessageSummary(BaseModel):
     received_at: Moment
     size_bytes: int
     sha256: str
-    disposition: Annotated[str, _one_of(*Disposition.__args__)]
+    disposition: Annotated[str, one_of(*Disposition.__args__)]
     reason: str
     auth: Annotated[Auth | None, Field(description="Null for parked mail.")]
     scan: Annotated[Scan | None, Field(description="Null for parked mail.")]
@@ -222,7 +221,7 @@ class Quarantined(QuarantinedSummary):
 
 
 class Released(BaseModel):
-    outcome: Annotated[str, _one_of("accepted", "parked")]
+    outcome: Annotated[str, one_of("accepted", "parked")]
     reason: str
     message: str
     ticket: int | None
@@ -230,7 +229,7 @@ class Released(BaseModel):
 
 class Deleted(BaseModel):
     message: str
-    disposition: Annotated[str, _one_of("erased")]
+    disposition: Annotated[str, one_of("erased")]
     by: str
 
 
@@ -243,7 +242,7 @@ class Notification(BaseModel):
     kind: str
     ticket: Annotated[int | None, Field(description="Null for a forwarding challenge, which belongs to no ticket.")]
     recipient: str
-    state: Annotated[str, _one_of("pending", "delivered", "failed", "cancelled", "withheld")]
+    state: Annotated[str, one_of("pending", "delivered", "failed", "cancelled", "withheld")]
     attempts: int
     created_at: Moment
     next_at: Annotated[Moment | None, Field(description="When it is tried next; null unless it is pending.")]
@@ -285,148 +284,11 @@ class Trace(BaseModel):
     client: Client
     reverse_path: str | None
     recipients: list[str]
-    outcome: Annotated[str, _one_of("accepted", "refused", "deferred", "parked")]
+    outcome: Annotated[str, one_of("accepted", "refused", "deferred", "parked")]
     reason: str
     reply: Annotated[str, Field(description="The SMTP reply that ended the transaction.")]
     message: Annotated[str | None, Field(description="The kept message's id.")]
     events: list[Event]
-
-
-class PolicySummary(BaseModel):
-    version: int
-    live: bool
-    author: str
-    note: str
-    rolled_back_from: int | None
-    probation: Annotated[bool, Field(description="Past mail fared worse under it, and that was agreed to.")]
-    created_at: Annotated[
-        Moment | None, Field(description="Null for version 0, the empty policy of every new account.")
-    ]
-
-
-class Policy(PolicySummary):
-    text: Annotated[str, Field(description="The YAML document, as it was published.")]
-
-
-class PolicyDiff(BaseModel):
-    version: int
-    against: int
-    diff: Annotated[str, Field(description="From `against` to `version`, a unified diff; empty where nothing differs.")]
-
-
-class Published(BaseModel):
-    version: Annotated[
-        int | None, Field(description="The new version, live now; null for one that waits for its time.")
-    ]
-    scheduled: Annotated[str | None, Field(description="The id to withdraw it by, of one that waits for its time.")]
-    due_at: Moment | None
-
-
-class Checked(BaseModel):
-    ok: bool
-    rules: Annotated[int, Field(description="How many rules it has, those of teams among them.")]
-    remarks: Annotated[
-        list[str], Field(description="What in it will do nothing, a sentence each; it is good all the same.")
-    ]
-
-
-class Scheduled(BaseModel):
-    id: str
-    due_at: Moment
-    author: str
-    note: str
-    created_at: Moment
-    ended_at: Annotated[Moment | None, Field(description="Null for one that waits for its time.")]
-    result: Annotated[str, Field(description="How it ended, in a sentence.")]
-    text: str
-
-
-class ScheduledPolicies(BaseModel):
-    items: list[Scheduled]
-
-
-class Withdrawn(BaseModel):
-    id: str
-    withdrawn: bool
-
-
-class PolicyDifference(BaseModel):
-    what: Annotated[str, Field(description="A thing that is decided: `message`, `team`, `tag`, `file 2`, ...")]
-    before: str
-    after: str
-
-
-class ReplayedMessage(BaseModel):
-    message: str
-    trace: str
-    received_at: Moment
-    author: str
-    subject: str
-
-
-class ReplayGroup(BaseModel):
-    count: int
-    worse: Annotated[bool, Field(description="They were ticketed, and would not be any more.")]
-    differences: list[PolicyDifference]
-    messages: Annotated[list[ReplayedMessage], Field(description="The newest of them, at most 20.")]
-
-
-class Replay(BaseModel):
-    compared: int
-    unread: Annotated[int, Field(description="Kept without being read; nothing can be said of them.")]
-    changed: int
-    worse: int
-    groups: Annotated[list[ReplayGroup], Field(description="Messages that differ alike; what fares worse first.")]
-
-
-class ShadowState(BaseModel):
-    running: bool
-    id: str | None
-    since: Moment | None
-    author: str | None
-    note: str | None
-    text: str | None
-    looked_at_since: Annotated[
-        Moment | None, Field(description="Later than `since` where more mail came than is looked at.")
-    ]
-    replay: Annotated[Replay | None, Field(description="The mail since then under the candidate.")]
-
-
-class SeenCondition(BaseModel):
-    condition: str
-    expected: str
-    saw: str
-    holds: bool
-
-
-class JudgedRule(BaseModel):
-    rule: str
-    result: Annotated[str, _one_of("matched", "not matched", "not seen", "not reached")]
-    conditions: list[SeenCondition]
-    effects: list[str]
-    already_decided: Annotated[list[list[str]], Field(description="What it wanted to set, and who had decided it.")]
-    withheld: Annotated[list[list[str]], Field(description="What it asked for, and why that is not done.")]
-    stops: bool
-
-
-class Judged(BaseModel):
-    """As `gateway policy test --json` has it."""
-
-    model_config = ConfigDict(extra="allow")
-
-    disposition: Annotated[str, _one_of("accept", "ignore", "quarantine", "reject", "defer")]
-    reason: str
-    text: str
-    kind: str
-    ticket: str
-    mailbox: str
-    recipients_of_no_mailbox: Annotated[
-        list[str], Field(description="Of `recipient`, what is no address of the account: by SMTP it would be refused.")
-    ]
-    subject: str
-    effects: list[dict[str, Any]]
-    rules: Annotated[list[JudgedRule], Field(description="As each would judge it if nothing before them had.")]
-    acknowledgement: str
 
 
 class Remark(BaseModel):
@@ -434,73 +296,3 @@ class Remark(BaseModel):
     is_good: bool
     text: str
     cure: Annotated[str, Field(description="How to mend it; empty where all is well.")]
-
-
-class Drift(BaseModel):
-    what: str
-    before: str
-    after: str
-    at: Moment
-    trace: str
-
-
-class Forwarder(BaseModel):
-    id: str
-    name: str
-    networks: list[str]
-    provider: Annotated[str, Field(description="Set where strangers share the networks.")]
-    spf_domain: str
-    form: Annotated[str, _one_of(*Form)]
-    reverse_path: str
-    border: str
-    arc_sealer: str
-    dkim_domain: str
-    adds: list[str]
-    keeps_author: bool
-    keeps_subject: bool
-    keeps_message_id: bool
-    keeps_body: bool
-    learnt_at: Moment
-
-
-class KnownForwarder(Forwarder):
-    drifts: Annotated[list[Drift], Field(description="What it began to do otherwise since it was learnt.")]
-
-
-class ChallengeDelivery(BaseModel):
-    state: Annotated[str, _one_of("pending", "delivered", "failed", "cancelled")]
-    attempts: int
-    last_reply: str
-    next_at: Moment | None
-    settled_at: Moment | None
-
-
-class Check(BaseModel):
-    id: str
-    state: Annotated[str, _one_of("open", "returned", "bounced", "expired")]
-    sent_at: Moment
-    expires_at: Moment
-    settled_at: Moment | None
-    subject: str
-    delivery: ChallengeDelivery
-    learnt: Annotated[bool, Field(description="Whether this challenge taught a forwarder.")]
-    why_not: str
-    forwarder: Annotated[Forwarder | None, Field(description="The server it came back by, trusted or not.")]
-    remarks: list[Remark]
-    trace: Annotated[str | None, Field(description="Of the transaction that brought it back, or its bounce.")]
-
-
-class Confirmation(BaseModel):
-    asked_by: str
-    code: str
-    link: Annotated[str, Field(description="Confirms when opened. The gateway never opens it.")]
-    message: str
-    received_at: Moment
-
-
-class Forwarding(BaseModel):
-    mailbox: str
-    inbound_address: str
-    forwarders: list[KnownForwarder]
-    check: Check | None
-    confirmations: Annotated[list[Confirmation], Field(description="Google's, by proof; the newest first.")]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from gateway.store import changes, outbox
+from gateway.store import changes, outbox, ticket_changes
 from gateway.store.changes import NewContact, changing
 from gateway.store.notice_reading import Notices
 from gateway.store.tables import Agent, Event, MailboxRow, Outbox, Participant, Ticket
@@ -56,7 +56,7 @@ def away(desk: Desk, *locals_: str) -> None:
 @pytest.mark.parametrize("state", ["open", "pending"])
 def test_new_mail_joins_the_ticket_in_work_and_opens_it(desk: Desk, state: str) -> None:
     desk.file(numbered(1))
-    changes.set_ticket_state(desk.store, desk.acme, 1, state, by="test")
+    ticket_changes.set_ticket_state(desk.store, desk.acme, 1, state, by="test")
     assert desk.file(numbered(2), policy=JOIN).ticket == 1
     ticket = desk.ticket(1)
     assert (ticket["state"], len(ticket["messages"]), len(desk.rows(Ticket))) == ("open", 2, 1)
@@ -67,7 +67,7 @@ def test_new_mail_joins_the_ticket_in_work_and_opens_it(desk: Desk, state: str) 
 
 def test_a_closed_ticket_is_not_joined(desk: Desk) -> None:
     desk.file(numbered(1))
-    changes.set_ticket_state(desk.store, desk.acme, 1, "closed", by="test")
+    ticket_changes.set_ticket_state(desk.store, desk.acme, 1, "closed", by="test")
     assert desk.file(numbered(2), policy=JOIN).ticket == 2
 
 
@@ -106,7 +106,7 @@ def test_only_the_newest_fifty_tickets_are_looked_at(desk: Desk) -> None:
     for n in range(51):
         desk.file(numbered(n))
         if n:
-            changes.set_ticket_state(desk.store, desk.acme, n + 1, "closed", by="test")
+            ticket_changes.set_ticket_state(desk.store, desk.acme, n + 1, "closed", by="test")
     assert desk.file(numbered("x"), policy=JOIN).ticket == 52
 
 
@@ -162,14 +162,14 @@ def test_who_closed_it_before_that_was_remembered_last_touched_it_then(desk: Des
 def test_a_ticket_closed_by_a_rule_or_a_person_knows_since_when(desk: Desk) -> None:
     desk.file(numbered(1), policy="rules: [{then: [{set: {state: closed}}]}]")
     desk.file(numbered(2))
-    changes.set_ticket_state(desk.store, desk.acme, 2, "closed", by="test")
+    ticket_changes.set_ticket_state(desk.store, desk.acme, 2, "closed", by="test")
     first, second = desk.rows(Ticket)
     assert first.closed_at == AT
     assert second.closed_at == second.updated_at
     desk.now = AT + timedelta(days=1)
     desk.file(answer(desk, 3), policy="rules: [{if: {kind: answer}, then: [{set: {state: closed}}]}]")
     assert {t.closed_at for t in desk.rows(Ticket) if t.updated_at == desk.now} == {desk.now}
-    changes.set_ticket_state(desk.store, desk.acme, 2, "open", by="test")
+    ticket_changes.set_ticket_state(desk.store, desk.acme, 2, "open", by="test")
     assert [t.closed_at for t in desk.rows(Ticket) if t.number == 2] == [None]
 
 

@@ -35,7 +35,20 @@ from gateway.policy.engine import compile_policy, decide
 from gateway.policy.loader import load
 from gateway.registry import plugins_of
 from gateway.smtp.replies import final_reply
-from gateway.store import changes, engine, outbox, policies, queries, removal
+from gateway.store import (
+    changes,
+    directory,
+    engine,
+    log_reading,
+    message_reading,
+    outbox,
+    outbox_changes,
+    policies,
+    removal,
+    stored_message,
+    ticket_changes,
+    ticket_reading,
+)
 from gateway.store import committer as committing
 from gateway.store.changes import NewAccount, NewAgent, NewContact, NewMailbox, changing
 from gateway.store.commit import Commit
@@ -91,7 +104,7 @@ class Desk:
         self.directory = Directory(self.store, "gw.test", "mx.gw.test")
         found = plugins_of(strategy_package, "STRATEGY", Strategy)  # type: ignore[type-abstract]
         self.commit = Commit(found, lambda outcome, trace: str(final_reply(outcome, trace)))
-        self.acme = queries.account_id(self.store, "acme")
+        self.acme = directory.account_id(self.store, "acme")
         self.now = AT
 
     def filing(
@@ -137,7 +150,7 @@ class Desk:
             return list(connection.execute(select(*columns(table)).order_by(*table.__table__.primary_key)))
 
     def ticket(self, number: int) -> dict[str, Any]:
-        return queries.ticket(self.store, self.acme, number)
+        return ticket_reading.ticket(self.store, self.acme, number)
 
     def told(self, kind: str | None = None) -> list[str]:
         return sorted(r.recipient for r in self.rows(Outbox) if kind in (None, r.kind))
@@ -376,7 +389,7 @@ def test_copies_of_an_answer_leave_the_ticket_where_it_is(desk: Desk, together: 
 def test_a_copy_does_not_take_a_ticket_that_somebody_works_on(desk: Desk) -> None:
     desk.file(copy_for("support"), "support@acme.gw.test")
     desk.now = AT + timedelta(minutes=1)
-    changes.set_ticket_state(desk.store, desk.acme, 1, "pending", by="ann")
+    ticket_changes.set_ticket_state(desk.store, desk.acme, 1, "pending", by="ann")
     assert desk.file(copy_for("billing"), "billing@acme.gw.test").ticket == 1
     ticket = desk.ticket(1)
     assert (ticket["mailbox"], ticket["state"]) == ("support@acme.test", "pending")
@@ -401,9 +414,9 @@ def test_least_open_looks_at_what_is_open_now(desk: Desk) -> None:
     policy = assigning("least-open")
     for n in range(6):
         desk.file(numbered(n), policy=policy)
-    ann = {t["number"] for t in queries.tickets(desk.store, desk.acme) if t["assignee"] == "ann@acme.test"}
+    ann = {t["number"] for t in ticket_reading.tickets(desk.store, desk.acme) if t["assignee"] == "ann@acme.test"}
     for number in ann:
-        changes.set_ticket_state(desk.store, desk.acme, number, "closed", by="ann")
+        ticket_changes.set_ticket_state(desk.store, desk.acme, number, "closed", by="ann")
     for n in range(6, 9):
         number = desk.file(numbered(n), policy=policy).ticket
         assert desk.ticket(number or 0)["assignee"] == "ann@acme.test"
@@ -437,7 +450,7 @@ def test_an_agent_given_a_ticket_by_an_answer_or_a_copy_has_it_counted_for_today
 
 def test_an_answer_from_a_participant_joins_and_reopens_its_ticket(desk: Desk) -> None:
     desk.file(numbered(1))
-    changes.set_ticket_state(desk.store, desk.acme, 1, "closed", by="ann")
+    ticket_changes.set_ticket_state(desk.store, desk.acme, 1, "closed", by="ann")
     answer = desk.file(numbered(2, f"References: <x@y.test> <{desk.our_message_id()}>"))
     ticket = desk.ticket(1)
     assert (answer.ticket, ticket["state"], len(ticket["messages"])) == (1, "open", 2)
@@ -453,7 +466,7 @@ def test_a_message_id_that_was_lower_cased_on_its_way_still_joins(desk: Desk) ->
 
 def test_a_stranger_with_our_message_id_leaves_a_note_that_reopens_nothing(desk: Desk) -> None:
     desk.file(numbered(1))
-    changes.set_ticket_state(desk.store, desk.acme, 1, "closed", by="ann")
+    ticket_changes.set_ticket_state(desk.store, desk.acme, 1, "closed", by="ann")
     stranger = numbered(2, f"In-Reply-To: <{desk.our_message_id()}>").replace(b"carol@", b"mallory@")
     assert desk.file(stranger).ticket == 1
     ticket = desk.ticket(1)
@@ -498,7 +511,7 @@ def test_a_delivery_report_to_our_bounce_address_is_ignored(desk: Desk) -> None:
     local = desk.ground.tokens.bounce_local(desk.acme, row.id).upper()
     outcome = desk.file(b"From: MAILER-DAEMON@x.test\r\n\r\nfailed\r\n", f"{local}@acme.gw.test", reverse_path=None)
     assert (outcome.ticket, outcome.reason) == (None, Reason.DELIVERY_REPORT)
-    message = queries.message(desk.store, desk.acme, outcome.message_id)
+    message = message_reading.message(desk.store, desk.acme, outcome.message_id)
     assert (message["disposition"], message["reason"]) == ("ignored", "delivery-report")
     desk.consistent()
 
@@ -683,7 +696,7 @@ def test_a_deferral_remembers_the_first_try_only(desk: Desk) -> None:
 def test_what_is_refused_of_an_unknown_account_is_the_operators(desk: Desk) -> None:
     envelope = replace(desk.filing(numbered(1)).envelope, account="nobody")
     desk.write(LogEntry(record_of(envelope, outcome="refused", reason="unknown-recipient", reply="550"), ()))
-    assert queries.log_lines(desk.store, queries.LogFilter(account="system"))[-1]["trace"] == envelope.trace_id
+    assert log_reading.log_lines(desk.store, log_reading.LogFilter(account="system"))[-1]["trace"] == envelope.trace_id
 
 
 # --- blobs ---
@@ -875,7 +888,7 @@ def test_only_what_is_still_there_is_taken(desk: Desk) -> None:
     desk.file(numbered(1))
     found = outbox.due(desk.store, AT, 10)
     first, second, third = found
-    changes.cancel_outbox(desk.store, first.account_id, first.id, by="op")
+    outbox_changes.cancel_outbox(desk.store, first.account_id, first.id, by="op")
     assert [c.id for c in outbox.take(desk.store, [second], AT, by="another")] == [second.id]
     assert [c.id for c in outbox.take(desk.store, found, AT, by="worker")] == [third.id]
     assert outbox.take(desk.store, [replace(third, id="0" * 32)], AT) == []
@@ -966,13 +979,13 @@ def test_a_row_cancelled_during_its_attempt_stays_so_unless_the_mail_is_out(
 def test_a_failed_row_is_retried_when_somebody_asks(desk: Desk) -> None:
     claim = owed(desk)[0]
     outbox.settle(desk.store, [Settlement(claim, delivery(DeliveryResult.FAILED, 550), "failed", AT)], AT)
-    assert changes.retry_outbox(desk.store, desk.acme, claim.id) == 1
+    assert outbox_changes.retry_outbox(desk.store, desk.acme, claim.id) == 1
     later = AT + timedelta(days=400)
     assert claim.id in {c.id for c in outbox.claim(desk.store, later, 10)}
     with pytest.raises(UnknownThing):
-        changes.retry_outbox(desk.store, desk.acme, "0" * 32)
+        outbox_changes.retry_outbox(desk.store, desk.acme, "0" * 32)
     with pytest.raises(UnknownThing):
-        changes.retry_outbox(desk.store, "0" * 32, claim.id)
+        outbox_changes.retry_outbox(desk.store, "0" * 32, claim.id)
 
 
 # --- admin changes ---
@@ -1001,11 +1014,11 @@ def test_a_failed_row_is_retried_when_somebody_asks(desk: Desk) -> None:
         (lambda s, a: changes.add_agent(s, a, NewAgent("new@acme.test", "A", ("nope",))), UnknownThing, "nope"),
         (lambda s, a: changes.set_agent_status(s, a, "no@acme.test", "away"), UnknownThing, "no@acme.test"),
         (lambda s, a: changes.revoke_key(s, a, "0" * 32), UnknownThing, "key list"),
-        (lambda s, a: changes.set_ticket_state(s, a, 99, "closed", by="x"), UnknownThing, "ticket 99"),
-        (lambda s, a: queries.account_id(s, "nobody"), UnknownThing, "acme"),
-        (lambda s, a: queries.ticket(s, a, 99), UnknownThing, "99"),
-        (lambda s, a: queries.message(s, a, "0" * 32), UnknownThing, "message"),
-        (lambda s, a: queries.trace(s, "NOSUCHTRACE"), UnknownThing, "NOSUCHTRACE"),
+        (lambda s, a: ticket_changes.set_ticket_state(s, a, 99, "closed", by="x"), UnknownThing, "ticket 99"),
+        (lambda s, a: directory.account_id(s, "nobody"), UnknownThing, "acme"),
+        (lambda s, a: ticket_reading.ticket(s, a, 99), UnknownThing, "99"),
+        (lambda s, a: message_reading.message(s, a, "0" * 32), UnknownThing, "message"),
+        (lambda s, a: log_reading.trace(s, "NOSUCHTRACE"), UnknownThing, "NOSUCHTRACE"),
         (lambda s, a: policies.policy_text(s, a, 7), UnknownThing, "7"),
     ],
 )  # fmt: skip
@@ -1035,7 +1048,7 @@ def test_contacts_are_added_or_brought_up_to_date(desk: Desk) -> None:
 
 
 def test_agents_of_two_accounts_have_numbers_of_their_own(desk: Desk) -> None:
-    globex = queries.account_id(desk.store, "globex")
+    globex = directory.account_id(desk.store, "globex")
     changes.add_agent(desk.store, globex, NewAgent("gil@globex.test", "Gil", ("support",)))
     desk.file(numbered(1), account="globex")
     filing = desk.filing(
@@ -1051,10 +1064,10 @@ def test_agents_of_two_accounts_have_numbers_of_their_own(desk: Desk) -> None:
 def test_facts_come_back_as_they_were(desk: Desk) -> None:
     content = numbered("Grüße \U0001f600 \x7f", text="Text mit \0 und \x1b[31m").replace(b"It leaks", b"\xff\xfe")
     outcome = desk.file(content)
-    stored = queries.stored_message(desk.store, desk.blobs, desk.acme, outcome.message_id)
+    stored = stored_message.stored_message(desk.store, desk.blobs, desk.acme, outcome.message_id)
     assert stored.envelope.content == content
     assert stored.facts
-    assert stored.facts.message.subject == queries.message(desk.store, desk.acme, outcome.message_id)["subject"]
+    assert stored.facts.message.subject == message_reading.message(desk.store, desk.acme, outcome.message_id)["subject"]
     assert stored.envelope.recipients == ("support@acme.gw.test",)
 
 
@@ -1161,7 +1174,7 @@ def test_agents_that_answer_every_notice_by_machine_are_told_twenty_times_an_hou
     assert max(Counter(desk.told()).values()) == 20
     assert len(desk.rows(Ticket)) == 50
     last = desk.rows(MessageRow)[-1]
-    steps = queries.trace(desk.store, last.trace_id)["events"]
+    steps = log_reading.trace(desk.store, last.trace_id)["events"]
     assert any(s["stage"] == "notify" and "budget" in s["reason"] for s in steps)
 
 
@@ -1198,8 +1211,8 @@ def test_an_account_that_holds_mail_is_not_removed_and_an_empty_one_is(desk: Des
     desk.file(numbered(1))
     with pytest.raises(InvalidInput, match="holds 1 messages"):
         removal.remove_account(desk.store, desk.acme, "acme")
-    removal.remove_account(desk.store, queries.account_id(desk.store, "globex"), "globex")
-    assert {m.account_id for m in desk.rows(MailboxRow)} == {desk.acme, queries.account_id(desk.store, "system")}
+    removal.remove_account(desk.store, directory.account_id(desk.store, "globex"), "globex")
+    assert {m.account_id for m in desk.rows(MailboxRow)} == {desk.acme, directory.account_id(desk.store, "system")}
     desk.consistent()
 
 

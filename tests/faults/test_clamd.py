@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.store import changes, queries
+from gateway.store import changes, message_reading, outbox_reading, ticket_reading
 from tests.servers.clamd import MARKER, ClamdServer
 from tests.servers.fake_clamd import FakeClamd, answer
 from tests.servers.inprocess import Gateway, Reply, fresh_ground, make_seed, numbered, running
@@ -91,7 +91,7 @@ async def test_the_policy_says_what_becomes_of_mail_that_nothing_scanned(
             assert scanned(gateway, reply.trace) == ("unscanned", "protocol" if fault == "nonsense" else "down")
             [message] = gateway.messages()
             assert message["disposition"] == disposition
-            [file] = queries.message(gateway.ground.store, gateway.account_id(), message["id"])["attachments"]
+            [file] = message_reading.message(gateway.ground.store, gateway.account_id(), message["id"])["attachments"]
             assert file["disposition"] == {"hold": "held", "accept": "kept", "quarantine": "held"}[choice]
 
 
@@ -130,8 +130,8 @@ async def test_what_is_infected_is_refused_and_behind_a_probable_forwarder_kept_
         assert reply.code == 250
         [message] = gateway.messages()
         assert (message["disposition"], message["reason"]) == ("quarantined", "virus")
-        assert queries.outbox_rows(gateway.ground.store, None) == []
-        assert queries.tickets(gateway.ground.store, gateway.account_id()) == []
+        assert outbox_reading.outbox_rows(gateway.ground.store, None) == []
+        assert ticket_reading.tickets(gateway.ground.store, gateway.account_id()) == []
 
 
 async def test_what_is_infected_is_found_once_clamd_is_back(clamd: ClamdServer, seed: Path, tmp_path: Path) -> None:

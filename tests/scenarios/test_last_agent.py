@@ -9,7 +9,7 @@ from sqlalchemy import update
 
 from gateway.commands.replay import replay
 from gateway.core.clock import now
-from gateway.store import queries
+from gateway.store import ticket_reading
 from gateway.store.tables import Agent
 from gateway.store.tables.columns import columns
 from tests.scenarios.test_replay import go_live
@@ -21,7 +21,7 @@ DAVE = numbered("dave").replace(b"carol@", b"dave@").replace(b"Carol", b"Dave")
 
 
 def assignees(gateway: Gateway) -> list[str]:
-    found = queries.tickets(gateway.ground.store, gateway.account_id())
+    found = ticket_reading.tickets(gateway.ground.store, gateway.account_id())
     return [t["assignee"] for t in sorted(found, key=lambda t: t["number"])]
 
 
@@ -70,7 +70,7 @@ async def test_the_rules_of_the_team_that_a_ticket_is_of_ran_on_it_and_a_replay_
     """Given to somebody of finance it was finance's ticket, and the rules of support had seen it."""
     await go_live(gateway, ASSIGNED)
     await client.mail(numbered(1))
-    (ticket,) = queries.tickets(gateway.ground.store, gateway.account_id())
+    (ticket,) = ticket_reading.tickets(gateway.ground.store, gateway.account_id())
     assert (ticket["team"], ticket["assignee"], ticket["tags"]) == ("finance", "fay@acme.test", ["by-finance"])
     again = replay(gateway.ground.store, gateway.account_id(), ASSIGNED, now() - timedelta(days=1))
     assert (again.compared, again.changed) == (1, ())

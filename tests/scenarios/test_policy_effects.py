@@ -25,7 +25,7 @@ from gateway.notify.render import Templates
 from gateway.outbox.worker import OutboxWorker
 from gateway.parse.language import is_installed
 from gateway.policy.problems import PolicyError
-from gateway.store import queries
+from gateway.store import message_reading, stored_message, ticket_reading
 from gateway.store.late_scans import mark_infected
 from gateway.store.tables import Outbox
 from gateway.store.tables.columns import columns
@@ -187,7 +187,7 @@ async def test_quarantined_mail_is_forwarded_when_it_is_released(gateway: Gatewa
 
 
 async def release_again_is_no_second_copy(gateway: Gateway, message_id: str) -> None:
-    stored = queries.stored_message(gateway.ground.store, gateway.ground.blobs, gateway.account_id(), message_id)
+    stored = stored_message.stored_message(gateway.ground.store, gateway.ground.blobs, gateway.account_id(), message_id)
     await gateway.line.intake.again(stored.envelope, message_id)
     assert len(of_kind(gateway)) == 2
 
@@ -358,7 +358,7 @@ def both_bodies() -> bytes:
 def shown(gateway: Gateway) -> dict[str, Any]:
     ground = gateway.ground
     message = gateway.messages()[0]
-    return queries.message(ground.store, gateway.account_id(), message["id"], ground.blobs)
+    return message_reading.message(ground.store, gateway.account_id(), message["id"], ground.blobs)
 
 
 async def test_html_is_taken_unless_text_is_preferred(gateway: Gateway, client: Client, tmp_path: Path) -> None:
@@ -466,7 +466,7 @@ async def test_mail_is_sorted_by_when_it_came(
     at = datetime.fromisoformat(moment).replace(tzinfo=UTC)
     monkeypatch.setattr("gateway.intake._facts_of", _received(at))
     await client.mail(numbered(1))
-    assert queries.tickets(gateway.ground.store, gateway.account_id())[0]["tags"] == tags
+    assert ticket_reading.tickets(gateway.ground.store, gateway.account_id())[0]["tags"] == tags
 
 
 def _received(at: datetime) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gateway.core.clock import now
-from gateway.store import changes, outbox, queries
+from gateway.store import changes, outbox, ticket_reading
 from gateway.store.changes import NewContact
 from tests.scenarios.test_replay import go_live
 from tests.servers.inprocess import Client, Gateway, Reply, fresh_ground, numbered, running
@@ -27,11 +27,11 @@ async def gateway(seed: Path, tmp_path: Path) -> AsyncIterator[Gateway]:
 
 def tickets(gateway: Gateway) -> list[dict[str, Any]]:
     """Oldest first."""
-    return queries.tickets(gateway.ground.store, gateway.account_id())[::-1]
+    return ticket_reading.tickets(gateway.ground.store, gateway.account_id())[::-1]
 
 
 def ticket(gateway: Gateway, number: int = 1) -> dict[str, Any]:
-    return queries.ticket(gateway.ground.store, gateway.account_id(), number)
+    return ticket_reading.ticket(gateway.ground.store, gateway.account_id(), number)
 
 
 def told(gateway: Gateway, number: int = 1) -> list[str]:

@@ -14,7 +14,7 @@ from gateway import app
 from gateway.commands.audit import audit
 from gateway.commands.rescan import Tally, rescan
 from gateway.scan.again import ScannerAway
-from gateway.store import files, queries
+from gateway.store import files, message_reading, ticket_reading
 from gateway.store.files import Withheld
 from gateway.store.kept_files import Place, Scope
 from gateway.store.tables import Outbox
@@ -71,7 +71,7 @@ async def mailed(gateway: Gateway, content: bytes, *to: str) -> dict[str, Any]:
 
 
 def message(gateway: Gateway, message_id: str, account: str = "acme") -> dict[str, Any]:
-    return queries.message(gateway.ground.store, gateway.account_id(account), message_id)
+    return message_reading.message(gateway.ground.store, gateway.account_id(account), message_id)
 
 
 def told(gateway: Gateway) -> list[str]:
@@ -81,7 +81,7 @@ def told(gateway: Gateway) -> list[str]:
 
 
 def tags(gateway: Gateway, number: int, account: str = "acme") -> list[str]:
-    return list(queries.ticket(gateway.ground.store, gateway.account_id(account), number)["tags"])
+    return list(ticket_reading.ticket(gateway.ground.store, gateway.account_id(account), number)["tags"])
 
 
 def fates(message: dict[str, Any]) -> list[tuple[str, str]]:

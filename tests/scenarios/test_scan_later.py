@@ -16,7 +16,7 @@ from gateway.core.clock import now
 from gateway.jobs.job import Turn
 from gateway.jobs.tasks.scan_later import JOB
 from gateway.settings import YaraSettings
-from gateway.store import changes, files, queries
+from gateway.store import changes, files, message_reading, ticket_reading
 from gateway.store.files import Withheld
 from tests.scenarios.test_rescan import HARMLESS, fates, mailed, message, tags, told, with_files
 from tests.servers.clamd import MARKER, ClamdServer
@@ -130,7 +130,9 @@ async def test_a_virus_in_the_text_of_what_waited_is_shown_no_more(gateway: Gate
 
     after = message(gateway, kept["id"])
     assert (after["scan"]["status"], after["text"], after["text_new"]) == ("infected", "", "")
-    everything = json.dumps([queries.messages(store, account), queries.ticket(store, account, kept["ticket"], blobs)])
+    everything = json.dumps(
+        [message_reading.messages(store, account), ticket_reading.ticket(store, account, kept["ticket"], blobs)]
+    )
     assert MARKER.decode() not in everything
     with pytest.raises(Withheld, match="infected"):
         files.raw_message(store, blobs, account, kept["id"], admin=True)

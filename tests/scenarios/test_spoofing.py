@@ -21,7 +21,7 @@ import pytest_asyncio
 from sqlalchemy import insert, select
 
 from gateway.core.forwarder import Form, Forwarder
-from gateway.store import changes, queries
+from gateway.store import changes, message_reading, outbox_reading, ticket_reading
 from gateway.store.forwarders import dump
 from gateway.store.tables import ForwarderRow, MailboxRow
 from tests.servers.inprocess import Client, Gateway, Reply, fresh_ground, numbered, running
@@ -109,11 +109,11 @@ async def sent(
 
 def shown(gateway: Gateway, reply: Reply) -> dict[str, Any]:
     assert reply.code == 250, reply
-    return queries.message(gateway.ground.store, gateway.account_id(), gateway.trace(reply.trace)["message"])
+    return message_reading.message(gateway.ground.store, gateway.account_id(), gateway.trace(reply.trace)["message"])
 
 
 def acknowledged(gateway: Gateway) -> list[str]:
-    owed = queries.outbox_rows(gateway.ground.store, "acme")
+    owed = outbox_reading.outbox_rows(gateway.ground.store, "acme")
     return [o["recipient"] for o in owed if o["kind"] in ("acknowledgement", "answer", "refused", "attachment-removed")]
 
 
@@ -124,7 +124,7 @@ def our_message_id(gateway: Gateway, ticket: dict[str, Any]) -> str:
 
 
 def carols_ticket(gateway: Gateway) -> dict[str, Any]:
-    return queries.ticket(gateway.ground.store, gateway.account_id(), 1)
+    return ticket_reading.ticket(gateway.ground.store, gateway.account_id(), 1)
 
 
 # --- the material ---
@@ -373,7 +373,9 @@ async def test_nobody_is_verified_as_somebody_else(gateway: Gateway, attack: Att
     if attack.then == AMBIGUOUS:
         assert (auth["sender"], message["author"]["address"]) == ("unverified", "")
         assert "ambiguous-author" in auth["reason"]
-        assert queries.ticket(gateway.ground.store, gateway.account_id(), message["ticket"])["participants"] == []
+        assert (
+            ticket_reading.ticket(gateway.ground.store, gateway.account_id(), message["ticket"])["participants"] == []
+        )
     else:
         assert (auth["sender"], message["author"]["address"]) == (attack.then, attack.author)
     assert message["ticket"] != 1
@@ -446,7 +448,7 @@ async def test_a_forger_of_a_participant_is_none_with_our_message_id_too(gateway
         gateway, await sent(gateway, banks(mail(FROM_BANK, subject="Loan")), client=BANK, sender="<ceo@bank.test>")
     )
     assert genuine["auth"]["by"] == "dkim:bank.test"
-    before = queries.ticket(gateway.ground.store, gateway.account_id(), genuine["ticket"])
+    before = ticket_reading.ticket(gateway.ground.store, gateway.account_id(), genuine["ticket"])
     reply = await sent(gateway, mail(FROM_BANK, f"References: {our_message_id(gateway, before)}"))
     message = shown(gateway, reply)
     assert (message["auth"]["sender"], message["ticket"], message["internal"]) == ("forged", genuine["ticket"], True)

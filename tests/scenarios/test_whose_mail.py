@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from gateway.store import changes, queries
+from gateway.store import changes, message_reading, ticket_reading
 from tests.scenarios.test_forwarding import World, world_of
 from tests.servers import company
 from tests.servers.company import Sent, hand_over
@@ -42,7 +42,7 @@ def mail(*fields: str) -> bytes:
 
 def shown(gateway: Gateway, reply: Reply) -> dict[str, Any]:
     assert reply.code == 250, reply
-    return queries.message(gateway.ground.store, gateway.account_id(), gateway.trace(reply.trace)["message"])
+    return message_reading.message(gateway.ground.store, gateway.account_id(), gateway.trace(reply.trace)["message"])
 
 
 def whose(gateway: Gateway, reply: Reply) -> list[dict[str, Any]]:
@@ -51,7 +51,7 @@ def whose(gateway: Gateway, reply: Reply) -> list[dict[str, Any]]:
 
 
 def ticket(gateway: Gateway, message: dict[str, Any]) -> dict[str, Any]:
-    return queries.ticket(gateway.ground.store, gateway.account_id(), message["ticket"])
+    return ticket_reading.ticket(gateway.ground.store, gateway.account_id(), message["ticket"])
 
 
 def confirmed(gateway: Gateway, message: dict[str, Any]) -> list[str]:

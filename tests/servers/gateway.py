@@ -28,7 +28,7 @@ from gateway.commands import accounts
 from gateway.commands.audit import AuditReport, audit
 from gateway.ground import open_ground, prepare
 from gateway.settings import Settings, load
-from gateway.store import queries
+from gateway.store import directory, log_reading, message_reading, outbox_reading, stored_message, ticket_reading
 from gateway.store.changes import NewAccount, NewAgent, NewMailbox
 
 STAGES = Path(__file__).resolve().parent.parent / "faults" / "stages"
@@ -147,7 +147,7 @@ class RunningGateway:
         """The first mailbox is the default one."""
         new = NewAccount("", name, name.capitalize(), "", b"", "")
         accounts.add_account(self.ground.store, self.ground.secret, self.settings, new)
-        self.account_ids[name] = queries.account_id(self.ground.store, name)
+        self.account_ids[name] = directory.account_id(self.ground.store, name)
         for i, address in enumerate(mailboxes):
             mailbox = NewMailbox(address, f"{name.capitalize()} {address.partition('@')[0]}", None, default=i == 0)
             accounts.add_mailbox(self.ground.store, self.settings, self.account_ids[name], name, mailbox)
@@ -319,22 +319,22 @@ class RunningGateway:
         return audit(self.ground.store, self.ground.blobs)
 
     def messages(self, account: str = "acme", **wanted: Any) -> list[dict[str, Any]]:
-        return queries.messages(self.ground.store, self.account_ids[account], **wanted)
+        return message_reading.messages(self.ground.store, self.account_ids[account], **wanted)
 
     def raw(self, account: str, message_id: str) -> bytes | None:
-        return queries.raw_content(self.ground.store, self.ground.blobs, self.account_ids[account], message_id)
+        return stored_message.raw_content(self.ground.store, self.ground.blobs, self.account_ids[account], message_id)
 
     def tickets(self, account: str = "acme") -> list[dict[str, Any]]:
-        return queries.tickets(self.ground.store, self.account_ids[account])
+        return ticket_reading.tickets(self.ground.store, self.account_ids[account])
 
     def outbox(self, account: str | None = None, **wanted: Any) -> list[dict[str, Any]]:
-        return queries.outbox_rows(self.ground.store, account, **wanted)
+        return outbox_reading.outbox_rows(self.ground.store, account, **wanted)
 
     def log_lines(self, **wanted: Any) -> list[dict[str, Any]]:
-        return queries.log_lines(self.ground.store, queries.LogFilter(**wanted))
+        return log_reading.log_lines(self.ground.store, log_reading.LogFilter(**wanted))
 
     def trace(self, trace_id: str) -> dict[str, Any]:
-        return queries.trace(self.ground.store, trace_id)
+        return log_reading.trace(self.ground.store, trace_id)
 
 
 def transaction(

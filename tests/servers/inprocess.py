@@ -26,7 +26,7 @@ from gateway.line import Line
 from gateway.settings import Settings, load
 from gateway.smtp.client_table import ClientTable
 from gateway.smtp.server import SmtpServer
-from gateway.store import queries, secret
+from gateway.store import directory, log_reading, message_reading, secret, stored_message
 from gateway.store.changes import NewAccount, NewAgent, NewMailbox
 from gateway.supervisor import listen
 from tests.dnsserver import NameServer
@@ -79,7 +79,7 @@ def make_seed(folder: Path, server: PostgresServer | None = None) -> Path:
     for name in ("acme", "globex"):
         new = NewAccount("", name, name.capitalize(), "", b"", "", domains=(f"mail.{name}.example",))
         accounts.add_account(ground.store, ground.secret, settings, new)
-    acme, globex = (queries.account_id(ground.store, n) for n in ("acme", "globex"))
+    acme, globex = (directory.account_id(ground.store, n) for n in ("acme", "globex"))
     accounts.add_team(ground.store, acme, "finance")
     for local, team in (("support", "support"), ("billing", "finance"), ("sales", None)):
         mailbox = NewMailbox(f"{local}@acme.test", f"Acme {local}", None, None, team, default=local == "support")
@@ -211,19 +211,19 @@ class Gateway:
             await client.close()
 
     def account_id(self, name: str = "acme") -> str:
-        return queries.account_id(self.ground.store, name)
+        return directory.account_id(self.ground.store, name)
 
     def log(self, **wanted: Any) -> list[dict[str, Any]]:
-        return queries.log_lines(self.ground.store, queries.LogFilter(**wanted))
+        return log_reading.log_lines(self.ground.store, log_reading.LogFilter(**wanted))
 
     def trace(self, trace_id: str) -> dict[str, Any]:
-        return queries.trace(self.ground.store, trace_id)
+        return log_reading.trace(self.ground.store, trace_id)
 
     def messages(self, account: str = "acme") -> list[dict[str, Any]]:
-        return queries.messages(self.ground.store, self.account_id(account))
+        return message_reading.messages(self.ground.store, self.account_id(account))
 
     def raw(self, message_id: str, account: str = "acme") -> bytes | None:
-        return queries.raw_content(self.ground.store, self.ground.blobs, self.account_id(account), message_id)
+        return stored_message.raw_content(self.ground.store, self.ground.blobs, self.account_id(account), message_id)
 
     async def settled(self) -> None:
         """Every line of the delivery log that was begun is written."""

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Path, Query, Response
 
 from gateway.core.errors import InvalidInput, UnknownThing
-from gateway.web import shapes
+from gateway.web import forwarding_shapes
 from gateway.web.access import Admin, Parts, Served, account_router
 from gateway.web.openapi import withheld
 from gateway.web.problems import Problem
@@ -22,19 +22,19 @@ Address = Annotated[
 
 @router.get(
     "/mailboxes/{address}/check",
-    response_model=shapes.Forwarding,
+    response_model=forwarding_shapes.Forwarding,
     responses={
         403: withheld("The key's scope is not `admin`: who has Google's code and link can confirm a forwarding.")
     },
 )
 async def get_mailbox_check(caller: Admin, parts: Served, address: Address) -> Response:
     """The forwarders that are known, what the last challenge showed so far, and what Google asks."""
-    return await parts.answer(shapes.Forwarding, parts.checks.state, caller.account_id, address)
+    return await parts.answer(forwarding_shapes.Forwarding, parts.checks.state, caller.account_id, address)
 
 
 @router.post(
     "/mailboxes/{address}/check",
-    response_model=shapes.Forwarding,
+    response_model=forwarding_shapes.Forwarding,
     responses={
         403: withheld("The key's scope is not `admin`."),
         409: withheld("There is no relay to send by, or nothing to check; the detail says what to do."),
@@ -52,7 +52,7 @@ async def post_mailbox_check(
 
 async def _begun(parts: Parts, account_id: str, address: str, *, anew: bool) -> Response:
     try:
-        return await parts.answer(shapes.Forwarding, parts.checks.begin, account_id, address, anew=anew)
+        return await parts.answer(forwarding_shapes.Forwarding, parts.checks.begin, account_id, address, anew=anew)
     except UnknownThing:
         raise
     except InvalidInput as error:

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Path, Query, Response
 
 from gateway.core.errors import InvalidInput, UnknownThing
-from gateway.store import pages, queries
+from gateway.store import message_reading, pages
 from gateway.store.files import attached_file, raw_message, shown_image
 from gateway.store.releasing import release_file
 from gateway.web import shapes
@@ -38,7 +38,9 @@ async def list_messages(
 @router.get("/messages/{message_id}", response_model=shapes.Message)
 async def get_message(caller: Member, parts: Served, message_id: MessageId) -> Response:
     """One message with its sanitised HTML."""
-    return await parts.answer(shapes.Message, queries.message, parts.store, caller.account_id, message_id, parts.blobs)
+    return await parts.answer(
+        shapes.Message, message_reading.message, parts.store, caller.account_id, message_id, parts.blobs
+    )
 
 
 @router.get(
@@ -105,4 +107,6 @@ async def post_attachment_release(caller: Admin, parts: Served, message_id: Mess
         raise
     except InvalidInput as error:
         raise Problem(409, str(error)) from None
-    return await parts.answer(shapes.Message, queries.message, parts.store, caller.account_id, message_id, parts.blobs)
+    return await parts.answer(
+        shapes.Message, message_reading.message, parts.store, caller.account_id, message_id, parts.blobs
+    )

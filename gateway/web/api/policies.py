@@ -14,7 +14,7 @@ from gateway.core.errors import InvalidInput
 from gateway.policy.remarks import remarks
 from gateway.store import candidates, listing, pages, policies
 from gateway.store.events import moment
-from gateway.web import shapes
+from gateway.web import policy_shapes, shapes
 from gateway.web.access import Admin, Member, Paged, Parts, Publisher, Served, account_router
 from gateway.web.bodies import Body, taking
 from gateway.web.long_work import MOST_MESSAGES
@@ -30,17 +30,17 @@ Version = Annotated[int, Path(ge=0, le=2**31 - 1, description="0 is the empty po
 _NOT_YOURS = withheld("The key's scope is not `admin`, nor is it a key of the team whose rules these are.")
 
 
-@router.get("/policies", response_model=shapes.Page[shapes.PolicySummary])
+@router.get("/policies", response_model=shapes.Page[policy_shapes.PolicySummary])
 async def list_policies(caller: Member, parts: Served, wanted: Paged) -> Response:
     """Published versions, newest first, without their text."""
-    page = shapes.Page[shapes.PolicySummary]
+    page = shapes.Page[policy_shapes.PolicySummary]
     return await parts.answer(page, pages.policies, parts.store, caller.account_id, wanted)
 
 
 @router.post(
     "/policies",
     status_code=201,
-    response_model=shapes.Published,
+    response_model=policy_shapes.Published,
     responses={403: _NOT_YOURS, 409: WORSE, 413: TOO_LARGE, 422: NOT_A_POLICY},
     openapi_extra=taking(PolicyToPublish),
 )
@@ -58,7 +58,7 @@ async def post_policy(
         if order.at is not None:
             return await _scheduled(caller, parts, order, order.at)
         version = await parts.long_work(_published, caller, parts, order)
-    return _answer(shapes.Published(version=version, scheduled=None, due_at=None), 201)
+    return _answer(policy_shapes.Published(version=version, scheduled=None, due_at=None), 201)
 
 
 def _published(caller: Caller, parts: Parts, order: PolicyToPublish) -> int:
@@ -81,12 +81,12 @@ async def _scheduled(caller: Caller, parts: Parts, order: PolicyToPublish, at: s
         schedule, parts.store, caller.account_id, order.text, due_at,
         note=order.note, author=caller.by, agreed=order.yes, most=MOST_MESSAGES,
     )  # fmt: skip
-    return _answer(shapes.Published(version=None, scheduled=candidate, due_at=str(moment(due_at))), 201)
+    return _answer(policy_shapes.Published(version=None, scheduled=candidate, due_at=str(moment(due_at))), 201)
 
 
 @router.post(
     "/policies/check",
-    response_model=shapes.Checked,
+    response_model=policy_shapes.Checked,
     responses={413: TOO_LARGE, 422: NOT_A_POLICY},
     openapi_extra=taking(PolicyText),
 )
@@ -95,10 +95,10 @@ async def post_policy_check(
 ) -> Response:
     """Whether it is a good policy for this account. Nothing is published."""
 
-    def found() -> shapes.Checked:
+    def found() -> policy_shapes.Checked:
         document = check(parts.store, caller.account_id, order.text)
         rules = len(document.rules) + sum(len(team.rules) for team in document.teams.values())
-        return shapes.Checked(ok=True, rules=rules, remarks=list(remarks(document)))
+        return policy_shapes.Checked(ok=True, rules=rules, remarks=list(remarks(document)))
 
     with telling():
         return _answer(await parts.pool(found))
@@ -107,7 +107,7 @@ async def post_policy_check(
 @router.post(
     "/policies/rollback",
     status_code=201,
-    response_model=shapes.Published,
+    response_model=policy_shapes.Published,
     responses={403: NOT_ADMIN, 413: TOO_LARGE, 422: NOT_A_POLICY},
     openapi_extra=taking(VersionToRestore),
 )
@@ -117,21 +117,21 @@ async def post_policy_rollback(
     """Publish an old version's text anew, at once: it is not tried on past mail first. 404 for a version that never was."""
     with telling():
         version = await parts.pool(rollback, parts.store, caller.account_id, order.version, author=caller.by)
-    return _answer(shapes.Published(version=version, scheduled=None, due_at=None), 201)
+    return _answer(policy_shapes.Published(version=version, scheduled=None, due_at=None), 201)
 
 
 # --- to be published later ---
 
 
-@router.get("/policies/scheduled", response_model=shapes.ScheduledPolicies)
+@router.get("/policies/scheduled", response_model=policy_shapes.ScheduledPolicies)
 async def list_scheduled_policies(caller: Member, parts: Served) -> Response:
     """Versions that wait for their time, the next one first; then the last that have had it, with what became of them."""
 
-    def found() -> shapes.ScheduledPolicies:
+    def found() -> policy_shapes.ScheduledPolicies:
         every = candidates.scheduled(parts.store, caller.account_id)
-        return shapes.ScheduledPolicies(
+        return policy_shapes.ScheduledPolicies(
             items=[
-                shapes.Scheduled(
+                policy_shapes.Scheduled(
                     id=c.id, due_at=str(moment(c.due_at)), author=c.author, note=c.note,
                     created_at=str(moment(c.created_at)), ended_at=moment(c.ended_at), result=c.result, text=c.text,
                 )
@@ -139,10 +139,10 @@ async def list_scheduled_policies(caller: Member, parts: Served) -> Response:
             ]
         )  # fmt: skip
 
-    return await parts.answer(shapes.ScheduledPolicies, found)
+    return await parts.answer(policy_shapes.ScheduledPolicies, found)
 
 
-@router.delete("/policies/scheduled/{candidate_id}", response_model=shapes.Withdrawn, responses={403: NOT_ADMIN})
+@router.delete("/policies/scheduled/{candidate_id}", response_model=policy_shapes.Withdrawn, responses={403: NOT_ADMIN})
 async def delete_scheduled_policy(
     caller: Admin,
     parts: Served,
@@ -150,7 +150,7 @@ async def delete_scheduled_policy(
 ) -> Response:
     """Withdraw a version that waits: it is not published."""
     await parts.pool(candidates.unschedule, parts.store, caller.account_id, candidate_id, by=caller.by)
-    return _answer(shapes.Withdrawn(id=candidate_id, withdrawn=True))
+    return _answer(policy_shapes.Withdrawn(id=candidate_id, withdrawn=True))
 
 
 # --- one version: behind all paths that begin with a word ---
@@ -163,13 +163,13 @@ def _answer(shape: BaseModel, status: int = 200) -> Response:
 one = account_router("policies")
 
 
-@one.get("/policies/{version}", response_model=shapes.Policy)
+@one.get("/policies/{version}", response_model=policy_shapes.Policy)
 async def get_policy(caller: Member, parts: Served, version: Version) -> Response:
     """One version with its text."""
-    return await parts.answer(shapes.Policy, pages.policy, parts.store, caller.account_id, version)
+    return await parts.answer(policy_shapes.Policy, pages.policy, parts.store, caller.account_id, version)
 
 
-@one.get("/policies/{version}/diff", response_model=shapes.PolicyDiff)
+@one.get("/policies/{version}/diff", response_model=policy_shapes.PolicyDiff)
 async def get_policy_diff(
     caller: Member,
     parts: Served,
@@ -181,8 +181,8 @@ async def get_policy_diff(
     """What a version changed of the one before it, or of another."""
     other = max(version - 1, 0) if against is None else against
 
-    def found() -> shapes.PolicyDiff:
+    def found() -> policy_shapes.PolicyDiff:
         diff = policies.diff(parts.store, caller.account_id, other, version)
-        return shapes.PolicyDiff(version=version, against=other, diff=diff)
+        return policy_shapes.PolicyDiff(version=version, against=other, diff=diff)
 
-    return await parts.answer(shapes.PolicyDiff, found)
+    return await parts.answer(policy_shapes.PolicyDiff, found)

@@ -23,7 +23,7 @@ from gateway.store.events import moment
 from gateway.store.facts import UnreadableFacts
 from gateway.store.history import count_of_history
 from gateway.store.policies import live_version, policy_text
-from gateway.web import shapes
+from gateway.web import policy_shapes
 from gateway.web.access import Admin, Member, Parts, Served, account_router
 from gateway.web.bodies import MESSAGE_BYTES, Body, taking
 from gateway.web.long_work import MOST_MESSAGES
@@ -45,7 +45,7 @@ _JSON = "application/json"
 
 @router.post(
     "/policies/test",
-    response_model=shapes.Judged,
+    response_model=policy_shapes.Judged,
     responses={
         409: withheld("The message was kept unread, or its facts are of a later release."),
         413: TOO_LARGE,
@@ -68,7 +68,7 @@ async def post_policy_test(
 
 
 def _written(found: Judgement) -> str:
-    return shapes.Judged.model_validate(judged(found), from_attributes=True).model_dump_json()
+    return policy_shapes.Judged.model_validate(judged(found), from_attributes=True).model_dump_json()
 
 
 def _text(parts: Parts, caller: Caller, order: PolicyToTest) -> tuple[str, int]:
@@ -117,7 +117,7 @@ async def _of_raw(parts: Parts, caller: Caller, order: PolicyToTest, raw: bytes)
 
 @router.post(
     "/policies/replay",
-    response_model=shapes.Replay,
+    response_model=policy_shapes.Replay,
     responses={413: TOO_LARGE, 422: NOT_A_POLICY},
     openapi_extra=taking(PolicyToReplay),
 )
@@ -127,7 +127,7 @@ async def post_policy_replay(
     """What a policy would have done otherwise with past mail, by the facts of the day it came. At most 10,000 messages."""
     since = _since(order.since)
 
-    def found() -> shapes.Replay:
+    def found() -> policy_shapes.Replay:
         check(parts.store, caller.account_id, order.text)
         count = count_of_history(parts.store, caller.account_id, since)
         if count > MOST_MESSAGES:
@@ -135,7 +135,7 @@ async def post_policy_replay(
             raise bad_request(
                 [Mistake(where="body: since", what=what, cure=f"name a later one: at most {MOST_MESSAGES}")]
             )
-        return shapes.Replay.model_validate(
+        return policy_shapes.Replay.model_validate(
             replayed(replay(parts.store, caller.account_id, order.text, since), EXAMPLES)
         )
 
@@ -159,7 +159,7 @@ def _since(text: str | None) -> datetime:
 # --- the shadow ---
 
 
-@router.get("/policies/shadow", response_model=shapes.ShadowState)
+@router.get("/policies/shadow", response_model=policy_shapes.ShadowState)
 async def get_policy_shadow(caller: Member, parts: Served) -> Response:
     """The candidate that runs beside the live policy, and what it would have done otherwise with the mail since its start."""
     return await _state(caller, parts)
@@ -167,7 +167,7 @@ async def get_policy_shadow(caller: Member, parts: Served) -> Response:
 
 @router.put(
     "/policies/shadow",
-    response_model=shapes.ShadowState,
+    response_model=policy_shapes.ShadowState,
     responses={403: NOT_ADMIN, 413: TOO_LARGE, 422: NOT_A_POLICY},
     openapi_extra=taking(PolicyToShadow),
 )
@@ -180,7 +180,7 @@ async def put_policy_shadow(
     return await _state(caller, parts)
 
 
-@router.delete("/policies/shadow", response_model=shapes.ShadowState, responses={403: NOT_ADMIN})
+@router.delete("/policies/shadow", response_model=policy_shapes.ShadowState, responses={403: NOT_ADMIN})
 async def delete_policy_shadow(caller: Admin, parts: Served) -> Response:
     """End the candidate's run; 404 where none runs."""
     await parts.pool(shadow.stop, parts.store, caller.account_id, by=caller.by)
@@ -190,7 +190,7 @@ async def delete_policy_shadow(caller: Admin, parts: Served) -> Response:
 @router.post(
     "/policies/shadow/publish",
     status_code=201,
-    response_model=shapes.Published,
+    response_model=policy_shapes.Published,
     responses={403: NOT_ADMIN, 409: WORSE, 413: TOO_LARGE, 422: NOT_A_POLICY},
     openapi_extra=taking(ShadowToPublish),
 )
@@ -203,7 +203,7 @@ async def post_policy_shadow_publish(
             shadow.make_live, parts.store, caller.account_id,
             note=order.note, author=caller.by, agreed=order.yes, most=MOST_MESSAGES,
         )  # fmt: skip
-    shape = shapes.Published(version=version, scheduled=None, due_at=None)
+    shape = policy_shapes.Published(version=version, scheduled=None, due_at=None)
     return Response(shape.model_dump_json(), 201, media_type=_JSON)
 
 
@@ -213,13 +213,13 @@ async def _state(caller: Caller, parts: Parts) -> Response:
     return Response(_shape(found).model_dump_json(), media_type=_JSON)
 
 
-def _shape(found: Shadow | None) -> shapes.ShadowState:
+def _shape(found: Shadow | None) -> policy_shapes.ShadowState:
     if found is None:
-        return shapes.ShadowState(
+        return policy_shapes.ShadowState(
             running=False, id=None, since=None, author=None, note=None, text=None, looked_at_since=None, replay=None
         )
     one = found.candidate
-    return shapes.ShadowState(
+    return policy_shapes.ShadowState(
         running=True,
         id=one.id,
         since=moment(one.created_at),
@@ -227,5 +227,5 @@ def _shape(found: Shadow | None) -> shapes.ShadowState:
         note=one.note,
         text=one.text,
         looked_at_since=moment(found.since),
-        replay=shapes.Replay.model_validate(replayed(found.found, EXAMPLES)),
+        replay=policy_shapes.Replay.model_validate(replayed(found.found, EXAMPLES)),
     )

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import Path, Query, Response
 
-from gateway.store import pages, queries
+from gateway.store import pages, ticket_reading
 from gateway.web import shapes
 from gateway.web.access import Member, Paged, Served, account_router
 
@@ -30,4 +30,4 @@ async def list_tickets(
 @router.get("/tickets/{number}", response_model=shapes.Ticket)
 async def get_ticket(caller: Member, parts: Served, number: Number) -> Response:
     """One ticket with its messages in full and the notifications about it."""
-    return await parts.answer(shapes.Ticket, queries.ticket, parts.store, caller.account_id, number, parts.blobs)
+    return await parts.answer(shapes.Ticket, ticket_reading.ticket, parts.store, caller.account_id, number, parts.blobs)

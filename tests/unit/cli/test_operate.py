@@ -32,7 +32,7 @@ def _log(cli: Cli, trace: str, outcome: str, minutes_ago: float, path: str | Non
     """A line of the delivery log, as a session would have written it."""
     from sqlalchemy import insert
 
-    from gateway.store.queries import account_id
+    from gateway.store.directory import account_id
     from gateway.store.tables import Transaction
 
     store = Store(f"sqlite:///{cli.folder / 'var' / 'gateway.db'}", cli.folder / "var")
@@ -269,10 +269,10 @@ def test_the_log_goes_on_after_what_was_asked_for(cli: Cli, monkeypatch: pytest.
 
 def test_a_database_that_is_away_does_not_end_the_log(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     from gateway.core.errors import StoreUnavailable
-    from gateway.store import queries
+    from gateway.store import log_reading
 
     waits: list[float] = []
-    good = queries.log_lines
+    good = log_reading.log_lines
 
     def wait(seconds: float) -> None:
         waits.append(seconds)
@@ -285,7 +285,7 @@ def test_a_database_that_is_away_does_not_end_the_log(cli: Cli, monkeypatch: pyt
         return good(*arguments)
 
     monkeypatch.setattr("gateway.cli.log.time.sleep", wait)
-    monkeypatch.setattr(queries, "log_lines", bad)
+    monkeypatch.setattr(log_reading, "log_lines", bad)
 
     assert "database is gone; trying again" in cli("log", "--follow", code=130).err
 
@@ -422,7 +422,8 @@ def test_two_who_release_a_message_at_once_make_one_ticket_and_lose_no_content(c
     from gateway.ground import open_ground
     from gateway.journey import Again
     from gateway.line import Line
-    from gateway.store.queries import account_id, stored_message
+    from gateway.store.directory import account_id
+    from gateway.store.stored_message import stored_message
 
     arguments = ("--sender", "carol@customer.test", "--recipient", "support@acme.gw.test", "--json")
     large = compose("carol@customer.test", "suspicious size") + b"y\r\n" * 200_000

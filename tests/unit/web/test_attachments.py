@@ -16,7 +16,7 @@ from sqlalchemy import delete, insert, select, update
 
 from gateway.core.clock import now
 from gateway.core.trace import Step
-from gateway.store.group import event_row
+from gateway.store.events import event_row
 from gateway.store.tables import Event, MessageRow
 from gateway.store.tables.columns import columns
 from gateway.web import downloads

@@ -8,9 +8,9 @@ from typing import Any, get_args
 
 import pytest
 
-from gateway.store import listing, pages, queries
+from gateway.store import listing, message_reading, pages, ticket_reading
 from gateway.store.pages import Wanted
-from gateway.web import shapes
+from gateway.web import policy_shapes, shapes
 from tests.unit.web.conftest import MAIL, Api, World
 
 
@@ -153,18 +153,18 @@ def test_nothing_that_the_store_tells_is_missing_from_the_shapes(world: World) -
     files = world.messages["files"]
     for shape, told in (
         (shapes.Account, listing.account(store, acme)),
-        (shapes.Ticket, queries.ticket(store, acme, 2, world.ground.blobs)),
+        (shapes.Ticket, ticket_reading.ticket(store, acme, 2, world.ground.blobs)),
         (shapes.TicketSummary, pages.tickets(store, acme, wanted).items[0]),
-        (shapes.Message, queries.message(store, acme, files, world.ground.blobs)),
+        (shapes.Message, message_reading.message(store, acme, files, world.ground.blobs)),
         (shapes.MessageSummary, pages.messages(store, acme, wanted).items[0]),
         (shapes.Trace, pages.trace(store, acme, world.traces["plain"])),
         (shapes.LoggedEvent, pages.events(store, acme, wanted).items[0]),
         (shapes.Notification, pages.outbox(store, acme, wanted).items[0]),
-        (shapes.PolicySummary, pages.policies(store, acme, wanted).items[0]),
-        (shapes.Policy, pages.policy(store, acme, 1)),
+        (policy_shapes.PolicySummary, pages.policies(store, acme, wanted).items[0]),
+        (policy_shapes.Policy, pages.policy(store, acme, 1)),
     ):
         assert set(told) == set(shape.model_fields), shape
-    message = queries.message(store, acme, files)
+    message = message_reading.message(store, acme, files)
     for name in ("auth", "scan"):
         shape = next(t for t in get_args(shapes.MessageSummary.model_fields[name].annotation) if t is not type(None))
         assert set(message[name]) == set(shape.model_fields)
