@@ -1,1 +1,1 @@
-"""The command line: one module per command group. Thin: parse arguments, call commands or queries, print."""
+"""The command line: one module per command group. Thin: parse arguments, call commands or the store, print."""
