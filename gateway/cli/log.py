@@ -43,7 +43,7 @@ def log(
     as_json: AsJson = False,
 ) -> None:
     """Every transaction, oldest first, refused and deferred ones too; of all accounts unless one is named."""
-    from gateway.store import directory, log_reading
+    from gateway.store import account_ids, log_reading
 
     if follow and unreturned:
         raise typer.BadParameter(
@@ -53,7 +53,7 @@ def log(
         raise typer.BadParameter(f"only deferred mail comes back: leave out --outcome {outcome.value}", ctx=ctx)
     with at_desk(ctx) as desk:
         if account:
-            directory.account_id(desk.store, account)
+            account_ids.account_id(desk.store, account)
         wanted = log_reading.LogFilter(
             account=account or None,
             outcome=outcome.value if outcome else None,

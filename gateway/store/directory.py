@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, select
 
-from gateway.core.errors import UnknownThing
 from gateway.core.place import AgentTeams, Mailbox
 from gateway.store.engine import Store
 from gateway.store.forwarders import forwarders_of
@@ -157,13 +156,3 @@ def _mailboxes(connection: Connection, account_id: str) -> tuple[Mailbox, ...]:
         Mailbox(r.id, r.address_key, r.name, r.inbound, r.language, r.team, r.is_default, known.get(r.id, ()))
         for r in rows
     )
-
-
-def account_id(store: Store, name: str) -> str:
-    """Raises UnknownThing."""
-    with store.read() as connection:
-        found = connection.execute(select(_a.id).where(_a.name == name)).scalar()
-        if found is None:
-            names = ", ".join(connection.execute(select(_a.name).order_by(_a.name)).scalars()) or "none yet"
-            raise UnknownThing(f"there is no account {name!r}; accounts: {names}")
-    return str(found)

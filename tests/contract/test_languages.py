@@ -19,7 +19,7 @@ from gateway.notify.compose import compose
 from gateway.notify.folder import templates_folder
 from gateway.notify.render import Templates
 from gateway.settings import load
-from gateway.store import directory, outbox
+from gateway.store import account_ids, outbox
 from gateway.store.changes import NewAccount, NewAgent, NewContact, NewMailbox
 from gateway.store.notice_reading import Notices
 
@@ -50,7 +50,7 @@ async def spoken(
     try:
         new = NewAccount("", "acme", "Acme", "", b"", "", **({"language": account} if account else {}))
         accounts.add_account(ground.store, ground.secret, settings, new)
-        account_id = directory.account_id(ground.store, "acme")
+        account_id = account_ids.account_id(ground.store, "acme")
         box = NewMailbox("support@acme.test", "Acme Support", None, mailbox, default=True)
         accounts.add_mailbox(ground.store, settings, account_id, "acme", box)
         accounts.add_agent(

@@ -36,8 +36,8 @@ from gateway.policy.loader import load
 from gateway.registry import plugins_of
 from gateway.smtp.replies import final_reply
 from gateway.store import (
+    account_ids,
     changes,
-    directory,
     engine,
     log_reading,
     message_reading,
@@ -104,7 +104,7 @@ class Desk:
         self.directory = Directory(self.store, "gw.test", "mx.gw.test")
         found = plugins_of(strategy_package, "STRATEGY", Strategy)  # type: ignore[type-abstract]
         self.commit = Commit(found, lambda outcome, trace: str(final_reply(outcome, trace)))
-        self.acme = directory.account_id(self.store, "acme")
+        self.acme = account_ids.account_id(self.store, "acme")
         self.now = AT
 
     def filing(
@@ -1015,7 +1015,7 @@ def test_a_failed_row_is_retried_when_somebody_asks(desk: Desk) -> None:
         (lambda s, a: changes.set_agent_status(s, a, "no@acme.test", "away"), UnknownThing, "no@acme.test"),
         (lambda s, a: changes.revoke_key(s, a, "0" * 32), UnknownThing, "key list"),
         (lambda s, a: ticket_changes.set_ticket_state(s, a, 99, "closed", by="x"), UnknownThing, "ticket 99"),
-        (lambda s, a: directory.account_id(s, "nobody"), UnknownThing, "acme"),
+        (lambda s, a: account_ids.account_id(s, "nobody"), UnknownThing, "acme"),
         (lambda s, a: ticket_reading.ticket(s, a, 99), UnknownThing, "99"),
         (lambda s, a: message_reading.message(s, a, "0" * 32), UnknownThing, "message"),
         (lambda s, a: log_reading.trace(s, "NOSUCHTRACE"), UnknownThing, "NOSUCHTRACE"),
@@ -1048,7 +1048,7 @@ def test_contacts_are_added_or_brought_up_to_date(desk: Desk) -> None:
 
 
 def test_agents_of_two_accounts_have_numbers_of_their_own(desk: Desk) -> None:
-    globex = directory.account_id(desk.store, "globex")
+    globex = account_ids.account_id(desk.store, "globex")
     changes.add_agent(desk.store, globex, NewAgent("gil@globex.test", "Gil", ("support",)))
     desk.file(numbered(1), account="globex")
     filing = desk.filing(
@@ -1211,8 +1211,8 @@ def test_an_account_that_holds_mail_is_not_removed_and_an_empty_one_is(desk: Des
     desk.file(numbered(1))
     with pytest.raises(InvalidInput, match="holds 1 messages"):
         removal.remove_account(desk.store, desk.acme, "acme")
-    removal.remove_account(desk.store, directory.account_id(desk.store, "globex"), "globex")
-    assert {m.account_id for m in desk.rows(MailboxRow)} == {desk.acme, directory.account_id(desk.store, "system")}
+    removal.remove_account(desk.store, account_ids.account_id(desk.store, "globex"), "globex")
+    assert {m.account_id for m in desk.rows(MailboxRow)} == {desk.acme, account_ids.account_id(desk.store, "system")}
     desk.consistent()
 
 

@@ -28,7 +28,7 @@ from gateway.commands import accounts
 from gateway.commands.audit import AuditReport, audit
 from gateway.ground import open_ground, prepare
 from gateway.settings import Settings, load
-from gateway.store import directory, log_reading, message_reading, outbox_reading, stored_message, ticket_reading
+from gateway.store import account_ids, log_reading, message_reading, outbox_reading, stored_message, ticket_reading
 from gateway.store.changes import NewAccount, NewAgent, NewMailbox
 
 STAGES = Path(__file__).resolve().parent.parent / "faults" / "stages"
@@ -147,7 +147,7 @@ class RunningGateway:
         """The first mailbox is the default one."""
         new = NewAccount("", name, name.capitalize(), "", b"", "")
         accounts.add_account(self.ground.store, self.ground.secret, self.settings, new)
-        self.account_ids[name] = directory.account_id(self.ground.store, name)
+        self.account_ids[name] = account_ids.account_id(self.ground.store, name)
         for i, address in enumerate(mailboxes):
             mailbox = NewMailbox(address, f"{name.capitalize()} {address.partition('@')[0]}", None, default=i == 0)
             accounts.add_mailbox(self.ground.store, self.settings, self.account_ids[name], name, mailbox)
