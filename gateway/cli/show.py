@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from gateway.core.addresses import without_controls
 
@@ -61,6 +61,10 @@ Cell = Words | str | int | None
 
 SHORT_CELL = 20
 """Columns up to this width (times, trace ids, states) stay on one line; longer ones give way on a narrow terminal."""
+LEAST_CELL = 12
+"""So narrow a longer column may become before rows are shown one below the other."""
+_BETWEEN = 3
+"""What rich puts between two columns."""
 
 
 def washed(text: str) -> str:
@@ -168,19 +172,48 @@ def _aligned(rows: Sequence[Sequence[Words]]) -> list[str]:
 
 
 def _rich_table(columns: Sequence[str], rows: Sequence[Sequence[Words]]) -> None:
+    """Side by side where there is room. An id that is cut, or a column that is gone, misleads: then one below the other."""
+    widths = [max(len(row[n].text) for row in rows) for n in range(len(columns))]
+    short = [width <= SHORT_CELL for width in widths]
+    # a title is as little cut as what stands below it
+    least = [max(w if s else LEAST_CELL, len(c)) for w, s, c in zip(widths, short, columns, strict=True)]
+    if sum(least) + _BETWEEN * (len(columns) - 1) > _console().width:
+        _stacked(columns, rows, short)
+    else:
+        _side_by_side(columns, rows, short, least)
+
+
+def _side_by_side(
+    columns: Sequence[str], rows: Sequence[Sequence[Words]], short: Sequence[bool], least: Sequence[int]
+) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
     shown = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for number, title in enumerate(columns):
-        texts = [row[number].text for row in rows]
-        numeric = all(t.isdigit() for t in texts)
-        short = max(map(len, texts)) <= SHORT_CELL
-        shown.add_column(title, justify="right" if numeric else "left", overflow="fold", no_wrap=short)
+        justify: Literal["left", "right"] = "right" if all(row[number].text.isdigit() for row in rows) else "left"
+        shown.add_column(title, justify=justify, overflow="fold", no_wrap=short[number], min_width=least[number])
     for row in rows:
         shown.add_row(*(Text(w.text, style=w.style) for w in row))
     _console().print(shown)
+
+
+def _stacked(columns: Sequence[str], rows: Sequence[Sequence[Words]], short: Sequence[bool]) -> None:
+    """Each row a few lines: what is short beside each other, what is long below it with its title."""
+    titles = [title for title, is_short in zip(columns, short, strict=True) if not is_short]
+    width = max(map(len, titles), default=0) + 2
+    lines = []
+    for row in rows:
+        told = [(title, w) for title, w in zip(columns, row, strict=True) if w.text != "-"]
+        beside: list[Words] = []
+        for title, words in told:
+            if title not in titles:
+                gap = "  " if beside else ""
+                beside += [Words(f"{gap}{title} " if title else gap, "dim"), words]
+        lines.append(Line(body=tuple(beside)))
+        lines += [field(title, w, width=width) for title, w in told if title in titles]
+    _rich_page(lines)
 
 
 # --- pages ---
