@@ -12,12 +12,14 @@ from gateway.cli import policy_later, policy_shadow, policy_starters, policy_ver
 from gateway.cli.completion import team_names
 from gateway.cli.desk import AccountDesk, at_account, on_the_line
 from gateway.cli.options import AccountName, AsJson, moment_since, read_bytes, whoami
-from gateway.cli.policy_file import Agreed, Note, PolicyFile, called, policy_text, told, worse
+from gateway.cli.policy_file import Agreed, Note, PolicyFile, called, policy_text, told
+from gateway.cli.policy_losses import losses_json, not_agreed, say_losses
 from gateway.cli.policy_probation import probation_of, say_probation
 from gateway.cli.progress import progress
 
 if TYPE_CHECKING:
     from gateway.commands.judge import Judgement
+    from gateway.commands.losses import Losses
     from gateway.line import Line
     from gateway.policy.document import PolicyDocument
 
@@ -83,55 +85,57 @@ def publish(
 ) -> None:
     """Check a policy, try it on the mail of the last 7 days, and make it the live one: a new version that never changes.
 
-    Where mail that was ticketed would be refused, ignored or quarantined it shows which, and publishes only with --yes;
-    such mail then waits in quarantine for the version's first 24 hours. So it does where rules that teams' managers
-    published would be lost. With --at it is checked and tried now and once more
-    when it is published; see `policy scheduled`.
+    Where mail that was ticketed would be refused, ignored or quarantined, or rules that teams' managers published would be
+    lost, it shows all of that, and publishes only with --yes; such mail then waits in quarantine for the version's first 24
+    hours. With --at it is checked and tried now and once more when it is published; see `policy scheduled`.
     """
-    from gateway.commands.publish import FaresWorse
+    from gateway.commands.losses import NotAgreed
     from gateway.policy.problems import PolicyError
 
-    if at and team:
+    if at is not None and team is not None:
         raise typer.BadParameter("a team's rules are published at once; leave one of the two away", param_hint="--at")
     text = policy_text(file)
     with at_account(ctx, account) as desk, progress() as on_progress:
         how = {"note": note, "author": whoami(), "agreed": yes, "on_progress": on_progress}
         try:
-            done = _scheduled(desk, text, at, how) if at else _published(desk, text, team, how)
+            done, losses = _published(desk, text, team, how) if at is None else _scheduled(desk, text, at, how)
         except PolicyError as error:
             raise told(file, error, as_json=as_json, version=None) from None
-        except FaresWorse as error:
-            raise worse(error, as_json=as_json) from None
+        except NotAgreed as error:
+            raise not_agreed(error, as_json=as_json) from None
     if as_json:
-        show.document({"account": desk.account} | done)
-    elif at:
-        show.say(
-            f"It will be published at {show.moment(done['due_at'])}; to withdraw it: policy unschedule {done['id']}"
-        )
+        show.document({"account": desk.account} | done | losses_json(losses))
+        return
+    say_losses(losses)
+    if at is not None:
+        withdraw = f"gateway policy unschedule {done['id']} --account {desk.account}"
+        show.say(f"It will be published at {show.moment(done['due_at'])}; to withdraw it: {withdraw}")
     else:
         version = done["version"]
         show.say(f"Version {version} is the policy of {desk.account} now; running processes see it within 2 seconds.")
         say_probation(desk.account, done["probation"])
 
 
-def _published(desk: AccountDesk, text: str, team: str | None, how: dict[str, Any]) -> dict[str, Any]:
+def _published(desk: AccountDesk, text: str, team: str | None, how: dict[str, Any]) -> tuple[dict[str, Any], Losses]:
     from gateway.commands.publish import publish as make_live
     from gateway.commands.team_rules import publish_team_rules
 
     if team is None:
-        version = make_live(desk.store, desk.account_id, text, **how)
-        return {"version": version, "probation": probation_of(desk, version)}
-    version = publish_team_rules(desk.store, desk.account_id, team, text, **how)
-    return {"version": version, "team": team, "probation": probation_of(desk, version)}
+        done = make_live(desk.store, desk.account_id, text, **how)
+    else:
+        done = publish_team_rules(desk.store, desk.account_id, team, text, **how)
+    whose = {} if team is None else {"team": team}
+    return {"version": done.version, "probation": probation_of(desk, done.version)} | whose, done.losses
 
 
-def _scheduled(desk: AccountDesk, text: str, at: str, how: dict[str, Any]) -> dict[str, Any]:
+def _scheduled(desk: AccountDesk, text: str, at: str, how: dict[str, Any]) -> tuple[dict[str, Any], Losses]:
     from gateway.commands.schedule import moment_of, schedule
     from gateway.store.events import moment
     from gateway.store.listing import account
 
     due_at = moment_of(at, account(desk.store, desk.account_id)["timezone"])
-    return {"id": schedule(desk.store, desk.account_id, text, due_at, **how), "due_at": moment(due_at)}
+    done = schedule(desk.store, desk.account_id, text, due_at, **how)
+    return {"id": done.id, "due_at": moment(due_at)}, done.losses
 
 
 @app.command()

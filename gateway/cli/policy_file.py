@@ -11,7 +11,6 @@ from gateway.cli import show
 from gateway.cli.options import read_standard_input, read_text
 
 if TYPE_CHECKING:
-    from gateway.commands.publish import FaresWorse
     from gateway.policy.problems import PolicyError
 
 PolicyFile = Annotated[
@@ -50,18 +49,4 @@ def told(file: Path | str, error: PolicyError, *, as_json: bool, **besides: Any)
         show.document(refused(file, error) | besides)
     for problem in str(error).splitlines():
         show.complain(problem, prefix=f"{called(file)}: ")
-    return typer.Exit(1)
-
-
-def worse(error: FaresWorse, *, as_json: bool) -> typer.Exit:
-    """Show the mail that would fare worse, and say that nothing was published."""
-    from gateway.cli.replay_page import replay_lines
-    from gateway.commands.replay import json_of
-
-    found = json_of(error.found)
-    if as_json:
-        show.document({"version": None, "replay": found})
-    else:
-        show.page(replay_lines(found | {"groups": [g for g in found["groups"] if g["worse"]]}))
-    show.complain(str(error))
     return typer.Exit(1)

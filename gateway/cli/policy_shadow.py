@@ -9,7 +9,8 @@ import typer
 from gateway.cli import show
 from gateway.cli.desk import at_account
 from gateway.cli.options import AccountName, AsJson, whoami
-from gateway.cli.policy_file import Agreed, Note, PolicyFile, policy_text, told, worse
+from gateway.cli.policy_file import Agreed, Note, PolicyFile, policy_text, told
+from gateway.cli.policy_losses import losses_json, not_agreed, say_losses
 from gateway.cli.policy_probation import probation_of, say_probation
 from gateway.cli.progress import progress
 
@@ -25,7 +26,7 @@ def start(
 ) -> None:
     """Let a policy be asked about every message beside the live one. Nothing that it decides happens.
 
-    One runs at a time: another one takes its place.
+    One runs at a time: where another does, `policy shadow stop` ends it first.
     """
     from gateway.commands import shadow
     from gateway.policy.problems import PolicyError
@@ -91,21 +92,25 @@ def publish(
 ) -> None:
     """Make the candidate the live policy, checked and tried on past mail as `policy publish` does, and end its run."""
     from gateway.commands import shadow
-    from gateway.commands.publish import FaresWorse
+    from gateway.commands.losses import NotAgreed
     from gateway.policy.problems import PolicyError
 
     with at_account(ctx, account) as desk, progress() as on_progress:
         try:
-            version = shadow.make_live(
+            done = shadow.make_live(
                 desk.store, desk.account_id, note=note, author=whoami(), agreed=yes, on_progress=on_progress
             )
         except PolicyError as error:
             raise told("the candidate", error, as_json=as_json, version=None) from None
-        except FaresWorse as error:
-            raise worse(error, as_json=as_json) from None
-        probation = probation_of(desk, version)
+        except NotAgreed as error:
+            raise not_agreed(error, as_json=as_json) from None
+        probation = probation_of(desk, done.version)
     if as_json:
-        show.document({"account": desk.account, "version": version, "probation": probation})
+        told_of = {"account": desk.account, "version": done.version, "probation": probation}
+        show.document(told_of | losses_json(done.losses))
     else:
-        show.say(f"Version {version} is the policy of {desk.account} now; running processes see it within 2 seconds.")
+        say_losses(done.losses)
+        show.say(
+            f"Version {done.version} is the policy of {desk.account} now; running processes see it within 2 seconds."
+        )
         say_probation(desk.account, probation)

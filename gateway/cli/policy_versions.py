@@ -9,6 +9,7 @@ import typer
 from gateway.cli import show
 from gateway.cli.desk import at_account
 from gateway.cli.options import AccountName, AsJson, whoami
+from gateway.cli.policy_losses import losses_json, not_agreed, say_losses
 from gateway.cli.policy_probation import probation_of, say_probation
 from gateway.core.errors import InvalidInput
 
@@ -90,25 +91,32 @@ def rollback(
     ctx: typer.Context,
     version: Annotated[int, typer.Argument(metavar="VERSION", min=1, help="See `policy versions`.")],
     account: AccountName = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Go back even if rules of teams be lost.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Publish an old version's text anew, at once: it is not tried on past mail first.
 
-    What the version in between ignored or held back is brought back by `gateway reprocess --since`.
+    Where rules that teams' managers published would be lost it names them, and goes back only with --yes. What the version
+    in between ignored or held back is brought back by `gateway reprocess --since`.
     """
+    from gateway.commands.losses import NotAgreed
     from gateway.commands.publish import rollback as go_back
     from gateway.policy.problems import PolicyError
 
     with at_account(ctx, account) as desk:
         try:
-            new = go_back(desk.store, desk.account_id, version, author=whoami())
-            probation = probation_of(desk, new)
+            done = go_back(desk.store, desk.account_id, version, author=whoami(), agreed=yes)
+        except NotAgreed as error:
+            raise not_agreed(error, as_json=as_json) from None
         except PolicyError as error:
             raise InvalidInput(f"version {version} does not fit the account any more:\n{error}") from None
+        probation = probation_of(desk, done.version)
     if as_json:
-        show.document({"account": desk.account, "version": new, "rolled_back_from": version, "probation": probation})
+        back = {"account": desk.account, "version": done.version, "rolled_back_from": version, "probation": probation}
+        show.document(back | losses_json(done.losses))
         return
-    show.say(f"Version {new} is the policy of {desk.account} now; its text is that of version {version}.")
+    say_losses(done.losses, f"version {version}")
+    show.say(f"Version {done.version} is the policy of {desk.account} now; its text is that of version {version}.")
     say_probation(desk.account, probation)
     show.say("It was not tried on past mail. What was held back or ignored meanwhile: gateway reprocess --since TIME")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from gateway.core.errors import InvalidInput
 from gateway.policy.document import PolicyDocument
 from gateway.policy.loader import load_published
 from gateway.store.engine import Store
@@ -13,18 +12,6 @@ from gateway.store.policies import last_whole_version, live_version, policy_text
 
 NOTE_OF_A_TEAM = "rules of team "
 """How the note of each version begins that a team's manager published."""
-
-
-class DropsTeamRules(InvalidInput):
-    """The document lacks rules that team managers published; `rules` are their names. Nothing was published."""
-
-    def __init__(self, rules: tuple[str, ...]) -> None:
-        what = "a rule that a team's manager" if len(rules) == 1 else f"{len(rules)} rules that teams' managers"
-        super().__init__(
-            f"this document lacks, or changes, {what} published: {', '.join(rules)}; nothing is published. `gateway policy "
-            "show` has them: copy them, or publish with --yes to do without"
-        )
-        self.rules = rules
 
 
 def dropped(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from dataclasses import dataclass
 
-from gateway.commands.dropped_rules import DropsTeamRules, dropped
-from gateway.commands.replay import Replay, replay
+from gateway.commands.dropped_rules import dropped
+from gateway.commands.losses import REPLAYED, Losses, NotAgreed
+from gateway.commands.replay import replay
 from gateway.core.clock import now
-from gateway.core.errors import InvalidInput
 from gateway.notify.templates_for import templates_for_agents, templates_for_customers
 from gateway.policy.document import PolicyDocument
 from gateway.policy.loader import load
@@ -17,19 +17,13 @@ from gateway.store import changes, policies
 from gateway.store.engine import Store
 from gateway.store.history import beginning_of
 
-REPLAYED = timedelta(days=7)
-"""How much past mail a new version is tried on before it is live."""
 
+@dataclass(frozen=True, slots=True)
+class Published:
+    """The number of a version that is live now, and what was agreed to lose by it."""
 
-class FaresWorse(InvalidInput):
-    """Mail that was ticketed would get no ticket under the new version; `found` tells which. Nothing was published."""
-
-    def __init__(self, found: Replay) -> None:
-        super().__init__(
-            f"{len(found.worse)} of {found.compared} messages of the last {REPLAYED.days} days were ticketed and would be "
-            "refused, ignored or quarantined; nothing is published. If that is meant, publish with --yes"
-        )
-        self.found = found
+    version: int
+    losses: Losses
 
 
 def check(store: Store, account_id: str, text: str) -> PolicyDocument:
@@ -59,58 +53,58 @@ def publish(
     instead_of: int | None = None,
     most: int | None = None,
     on_progress: Callable[[int, int], None] = lambda _done, _all: None,
-) -> int:
-    """Make it the next immutable version and the live one; returns its number. Tried on the mail of the last days first:
-    where some of it fares worse and that is `agreed` to, the version begins on probation (`policy.trial`).
+) -> Published:
+    """Make it the next immutable version and the live one. Tried on the mail of the last days first: where some of it fares
+    worse and that is `agreed` to, the version begins on probation (`policy.trial`).
 
     `instead_of`: the live version that the text was made of, which lacks nothing of it but what its maker took out; `most`:
-    so many messages are tried, the newest. Raises PolicyError, DropsTeamRules, FaresWorse, and InvalidInput where another
-    than `instead_of` is live.
+    so many messages are tried, the newest. Raises PolicyError, NotAgreed, and InvalidInput where another than `instead_of`
+    is live.
     """
-    if instead_of is None and not agreed:
-        keep_team_rules(store, account_id, text)
-    found = tried(store, account_id, text, agreed=agreed, most=most, on_progress=on_progress)
-    worse = bool(found.worse)
-    return changes.publish_policy(
+    losses = losses_of(store, account_id, text, whole=instead_of is None, most=most, on_progress=on_progress)
+    if losses and not agreed:
+        raise NotAgreed(losses)
+    worse = losses.replay is not None
+    version = changes.publish_policy(
         store, account_id, text, note=note, author=author, probation=worse, instead_of=instead_of
     )
+    return Published(version, losses)
 
 
-def keep_team_rules(store: Store, account_id: str, text: str, *, since: datetime | None = None) -> None:
-    """Raises DropsTeamRules where the text lacks what teams' managers published (after `since`), and PolicyError."""
-    lost = dropped(store, account_id, check(store, account_id, text), since=since)
-    if lost:
-        raise DropsTeamRules(lost)
-
-
-def tried(
+def losses_of(
     store: Store,
     account_id: str,
     text: str,
     *,
-    agreed: bool = False,
+    whole: bool = True,
     most: int | None = None,
     on_progress: Callable[[int, int], None] = lambda _done, _all: None,
-) -> Replay:
-    """Checked, and tried on the mail of the last days. Raises PolicyError, and FaresWorse where that is not `agreed` to."""
-    check(store, account_id, text)
+) -> Losses:
+    """Checked, and all that it would take away. Of rules only a `whole` document, written from an older one, takes any.
+    Raises PolicyError.
+    """
+    document = check(store, account_id, text)
+    rules = dropped(store, account_id, document) if whole else ()
     since = now() - REPLAYED
     since = beginning_of(store, account_id, since, most) if most else since
     found = replay(store, account_id, text, since, on_progress)
-    if found.worse and not agreed:
-        raise FaresWorse(found)
-    return found
+    return Losses(rules, found if found.worse else None)
 
 
-def rollback(store: Store, account_id: str, version: int, *, author: str = "") -> int:
-    """Publish an old version's text anew; returns the new number. Not tried on past mail, and on probation only where that
-    version's own was not over when another took its place: who goes back wants it now, and that text has judged mail
-    before. Raises UnknownThing, PolicyError when the text names what is not there any more.
+def rollback(store: Store, account_id: str, version: int, *, author: str = "", agreed: bool = False) -> Published:
+    """Publish an old version's text anew. Not tried on past mail, and on probation only where that version's own was not
+    over when another took its place: who goes back wants it now, and that text has judged mail before. Rules that teams'
+    managers published since it does away with as any document does: where that is `agreed` to.
+
+    Raises UnknownThing, PolicyError when the text names what is not there any more, NotAgreed.
     """
     text = policies.policy_text(store, account_id, version)
-    check(store, account_id, text)
+    losses = Losses(dropped(store, account_id, check(store, account_id, text)))
+    if losses and not agreed:
+        raise NotAgreed(losses, f"version {version}")
     note = f"rollback to version {version}"
     probation = policies.never_stood_its_trial(store, account_id, version)
-    return changes.publish_policy(
+    new = changes.publish_policy(
         store, account_id, text, note=note, author=author, rolled_back_from=version, probation=probation
     )
+    return Published(new, losses)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from gateway.commands.dropped_rules import DropsTeamRules
-from gateway.commands.publish import REPLAYED, keep_team_rules, tried
+from gateway.commands.dropped_rules import dropped
+from gateway.commands.losses import REPLAYED, Losses, NotAgreed
+from gateway.commands.publish import check, losses_of
 from gateway.commands.replay import replay
 from gateway.core.clock import now
 from gateway.core.errors import InvalidInput
@@ -21,6 +23,14 @@ from gateway.store.policies import live_version
 RAW_MOMENT = (
     "write a time of RFC 3339 (2026-12-01T08:00:00+01:00), or 2026-12-01 08:00 as clocks of the account show it"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduled:
+    """A version that waits for its time: the id to withdraw it by, and what was agreed to lose by it."""
+
+    id: str
+    losses: Losses
 
 
 def moment_of(text: str, timezone: str) -> datetime:
@@ -59,12 +69,12 @@ def schedule(
     agreed: bool = False,
     most: int | None = None,
     on_progress: Callable[[int, int], None] = lambda _done, _all: None,
-) -> str:
-    """Publish it then; returns an id to withdraw it by. Raises PolicyError, DropsTeamRules and FaresWorse as `publish` does."""
-    if not agreed:
-        keep_team_rules(store, account_id, text)
-    tried(store, account_id, text, agreed=agreed, most=most, on_progress=on_progress)
-    return candidates.schedule(store, account_id, text, at, note=note, author=author)
+) -> Scheduled:
+    """Publish it then. Raises PolicyError and NotAgreed as `publish` does."""
+    losses = losses_of(store, account_id, text, most=most, on_progress=on_progress)
+    if losses and not agreed:
+        raise NotAgreed(losses)
+    return Scheduled(candidates.schedule(store, account_id, text, at, note=note, author=author), losses)
 
 
 def publish_due(store: Store, moment: datetime) -> list[str]:
@@ -79,9 +89,8 @@ def _published(store: Store, candidate: Candidate) -> str:
     """Empty where somebody withdrew it meanwhile, or published another; then it is due still."""
     live = live_version(store, candidate.account_id)
     try:
-        # of what managers published before, whoever scheduled it was asked
-        keep_team_rules(store, candidate.account_id, candidate.text, since=candidate.created_at)
-    except (PolicyError, DropsTeamRules) as error:
+        _keep_rules_since(store, candidate)
+    except (PolicyError, NotAgreed) as error:
         ended = candidates.refuse_due(store, candidate, str(error), NOT_PUBLISHED)
         return f"{candidate.id} was not published: {str(error).splitlines()[0]}" if ended else ""
     worse = len(replay(store, candidate.account_id, candidate.text, now() - REPLAYED).worse)
@@ -95,3 +104,11 @@ def _published(store: Store, candidate: Candidate) -> str:
 
     version = candidates.publish_due(store, candidate, probation=bool(worse), result=result, instead_of=live)
     return f"{candidate.id}: {result(version)}" if version else ""
+
+
+def _keep_rules_since(store: Store, candidate: Candidate) -> None:
+    """Of what managers published before, whoever scheduled it was asked. Raises PolicyError, NotAgreed."""
+    document = check(store, candidate.account_id, candidate.text)
+    rules = dropped(store, candidate.account_id, document, since=candidate.created_at)
+    if rules:
+        raise NotAgreed(Losses(rules))

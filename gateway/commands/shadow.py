@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from gateway.commands.publish import check, publish
+from gateway.commands.publish import Published, check, publish
 from gateway.commands.replay import Replay, replay
 from gateway.core.errors import UnknownThing
 from gateway.store import candidates
@@ -27,7 +27,7 @@ class Shadow:
 
 
 def start(store: Store, account_id: str, text: str, *, note: str = "", author: str = "") -> str:
-    """In the place of a candidate that runs already. Returns its id. Raises PolicyError."""
+    """Returns its id. Raises PolicyError, ShadowRuns where one runs already."""
     check(store, account_id, text)
     return candidates.start_shadow(store, account_id, text, note=note, author=author)
 
@@ -65,17 +65,17 @@ def make_live(
     agreed: bool = False,
     most: int | None = None,
     on_progress: OnProgress = lambda _done, _all: None,
-) -> int:
-    """Publish the candidate, and end the shadow; the version. Raises UnknownThing, PolicyError, FaresWorse."""
+) -> Published:
+    """Publish the candidate, and end the shadow. Raises UnknownThing, PolicyError, NotAgreed."""
     candidate = candidates.shadow_of(store, account_id)
     if candidate is None:
         raise _none_runs()
-    version = publish(
+    done = publish(
         store, account_id, candidate.text,
         note=note or candidate.note, author=author, agreed=agreed, most=most, on_progress=on_progress,
     )  # fmt: skip
-    candidates.stop_shadow(store, account_id, f"published as version {version}", only=candidate.id)
-    return version
+    candidates.stop_shadow(store, account_id, f"published as version {done.version}", only=candidate.id)
+    return done
 
 
 def _none_runs() -> UnknownThing:

@@ -12,16 +12,24 @@ from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import YAMLError
 
 from gateway.commands.dropped_rules import NOTE_OF_A_TEAM
-from gateway.commands.publish import check, publish
+from gateway.commands.publish import Published, check, publish
 from gateway.core.errors import InvalidInput
 from gateway.policy.problems import PolicyError, Problem
 from gateway.policy.yaml_tree import Entry, Node, read_tree
 from gateway.store.engine import Store
-from gateway.store.policies import live_version, policy_text
+from gateway.store.policies import live_version, names, policy_text
 
 _LONGEST_LINE = 2**20
 _STEPS = re.compile(r"\[\d+\]|[^.\[\]]+")
 _PLAIN = re.compile(r"(?!(?i:true|false|null)$)[A-Za-z][A-Za-z0-9_-]*")
+
+
+class NoSuchTeam(InvalidInput):
+    """Rules are for a team that the account does not have. `what` is wrong, and the `cure`."""
+
+    def __init__(self, team: str, teams: Sequence[str]) -> None:
+        self.what, self.cure = f"there is no team {team!r}", f"teams: {', '.join(teams) or 'none'}"
+        super().__init__(f"--team: {self.what}; {self.cure}")
 
 
 def publish_team_rules(
@@ -35,11 +43,13 @@ def publish_team_rules(
     agreed: bool = False,
     most: int | None = None,
     on_progress: Callable[[int, int], None] = lambda _done, _all: None,
-) -> int:
-    """Publish the live document with `text`'s rules in the place of the team's; the version.
+) -> Published:
+    """Publish the live document with `text`'s rules in the place of the team's.
 
-    Raises PolicyError with places in `text`, FaresWorse, and InvalidInput where another version was published meanwhile.
+    Raises NoSuchTeam, PolicyError with places in `text`, NotAgreed, and InvalidInput where another version was published
+    meanwhile.
     """
+    _there_is(store, account_id, team)
     live = live_version(store, account_id)
     whole = with_team_rules(policy_text(store, account_id, live), team, text)
     why = f"{NOTE_OF_A_TEAM}{team}" + (f": {note}" if note else "")
@@ -51,6 +61,13 @@ def publish_team_rules(
     except PolicyError as error:
         alone = _problems_of(store, account_id, text)
         raise PolicyError([in_the_team_s_text(p, team, text, alone) for p in error.problems]) from None
+
+
+def _there_is(store: Store, account_id: str, team: str) -> None:
+    """Asked before the document is: that one would call it a mistake of the account's policy. Raises NoSuchTeam."""
+    teams, _, _ = names(store, account_id)
+    if team not in teams:
+        raise NoSuchTeam(team, sorted(teams))
 
 
 def _problems_of(store: Store, account_id: str, text: str) -> tuple[Problem, ...]:

@@ -10,9 +10,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, insert, select, update
 
 from gateway.core.clock import new_id, now
-from gateway.core.errors import UnknownThing
+from gateway.core.errors import InvalidInput, UnknownThing
 from gateway.store.changes import changing, insert_version
 from gateway.store.engine import Store
+from gateway.store.events import moment as written
 from gateway.store.policy_notices import owe_to_admins
 from gateway.store.tables import Account, PolicyCandidate, PolicyVersion
 from gateway.store.tables.columns import columns
@@ -44,10 +45,22 @@ class Candidate:
 # --- the shadow ---
 
 
+class ShadowRuns(InvalidInput):
+    """Another candidate runs in the shadow: what it was asked about would be lost with it. `which` tells of it."""
+
+    def __init__(self, running: Candidate) -> None:
+        by = f", started by {running.author}" if running.author else ""
+        note = f" ({running.note})" if running.note else ""
+        self.which = f"a candidate runs already, since {written(running.created_at)}{by}{note}"
+        super().__init__(f"{self.which}; one runs at a time: end it with `gateway policy shadow stop` first")
+
+
 def start_shadow(store: Store, account_id: str, text: str, *, note: str = "", author: str = "") -> str:
-    """From now on it is asked beside the live policy, in the place of any other; returns its id. The text was checked."""
+    """From now on it is asked beside the live policy; returns its id. The text was checked. Raises ShadowRuns."""
     with changing(store) as connection:
-        _end_shadow(connection, account_id, "another candidate took its place")
+        running = _shadow_in(connection, account_id)
+        if running:
+            raise ShadowRuns(running)
         candidate = _insert(connection, account_id, SHADOW, text, note=note, author=author)
         connection.execute(update(Account).where(_a.id == account_id).values(shadow_id=candidate))
     return candidate
@@ -55,9 +68,13 @@ def start_shadow(store: Store, account_id: str, text: str, *, note: str = "", au
 
 def shadow_of(store: Store, account_id: str) -> Candidate | None:
     """The candidate that runs in the shadow."""
-    query = select(*_c).join_from(Account, PolicyCandidate, (_c.account_id == _a.id) & (_c.id == _a.shadow_id))
     with store.read() as connection:
-        row = connection.execute(query.where(_a.id == account_id)).first()
+        return _shadow_in(connection, account_id)
+
+
+def _shadow_in(connection: Connection, account_id: str) -> Candidate | None:
+    query = select(*_c).join_from(Account, PolicyCandidate, (_c.account_id == _a.id) & (_c.id == _a.shadow_id))
+    row = connection.execute(query.where(_a.id == account_id)).first()
     return Candidate(*row) if row else None
 
 

@@ -13,7 +13,10 @@ MOST_RAW_BYTES = 2 * 1024 * 1024
 Line = Annotated[str, Field(max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Text = Annotated[str, Field(description="The YAML document, at most 256 KiB.")]
 Note = Annotated[Line, Field(description="Why, for the list of versions.")]
-Yes = Annotated[bool, Field(description="Publish even where mail that was ticketed would not be any more.")]
+Yes = Annotated[
+    bool,
+    Field(description="Publish even where mail that was ticketed would not be any more, or rules of teams be lost."),
+]
 
 
 class Order(BaseModel):
@@ -57,6 +60,9 @@ class ShadowToPublish(Order):
 
 class VersionToRestore(Order):
     version: Annotated[int, Field(ge=1, le=2**31 - 1)]
+    yes: Annotated[
+        bool, Field(description="Go back even where rules that teams' managers published would be lost.")
+    ] = False
 
 
 class PolicyToTest(Order):

@@ -5,24 +5,33 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from gateway.commands.publish import FaresWorse
+from gateway.commands.losses import Losses, NotAgreed
 from gateway.commands.replay import json_of
+from gateway.commands.team_rules import NoSuchTeam
 from gateway.core.errors import InvalidInput, UnknownThing
 from gateway.policy.problems import MOST_SHOWN, PolicyError
+from gateway.store.candidates import ShadowRuns
 from gateway.web.openapi import withheld
-from gateway.web.problems import Problem
+from gateway.web.problems import Mistake, Problem
 
 EXAMPLES = 20
 _OPTION = re.compile(r"(?<![\w'\"-])--(yes|at|team|note|since|recipient|sender|client-ip|helo)(?![\w-])")
 
 NOT_ADMIN = withheld("The key's scope is not `admin`.")
 NOT_A_POLICY = withheld("It is no good policy for this account; `problems` names each mistake with its place.")
-TOO_LARGE = withheld("The body is too large.")
-WORSE = withheld(
-    "Past mail that was ticketed would not be any more (`replay` shows which; publish with `yes` if that is meant), rules "
-    "that teams' managers published would be lost (the same), or another version was published meanwhile."
+NOT_A_POLICY_OR_TEAM = withheld(
+    "It is no good policy for this account (`problems` names each mistake with its place), or there is no such `team` "
+    "(`errors`)."
 )
+TOO_LARGE = withheld("The body is too large.")
+LOST = withheld(
+    "Past mail that was ticketed would not be any more (`replay` shows which), or rules that teams' managers published would "
+    "be lost (`dropped_rules`), or both: publish with `yes` if all of that is meant. Or another version was published meanwhile."
+)
+RULES_LOST = withheld("Rules that teams' managers published would be lost (`dropped_rules`): `yes` if that is meant.")
+RUNS = withheld("A candidate runs already: DELETE it first.")
 
 
 @contextmanager
@@ -32,8 +41,13 @@ def telling() -> Iterator[None]:
         yield
     except UnknownThing:
         raise
-    except FaresWorse as error:
-        raise Problem(409, in_fields(str(error)), more={"replay": json_of(error.found, EXAMPLES)}) from None
+    except NotAgreed as error:
+        raise Problem(409, in_fields(str(error)), more=losses_json(error.losses)) from None
+    except ShadowRuns as error:
+        raise Problem(409, f"{error.which}; one runs at a time: DELETE it first") from None
+    except NoSuchTeam as error:
+        mistake = Mistake(where="body: team", what=error.what, cure=error.cure)
+        raise Problem(422, in_fields(str(error)), [mistake]) from None
     except PolicyError as error:
         problems = [
             {"line": p.line, "column": p.column, "path": p.path, "message": p.message}
@@ -42,6 +56,14 @@ def telling() -> Iterator[None]:
         raise Problem(422, str(error), more={"problems": problems}) from None
     except InvalidInput as error:
         raise Problem(409, in_fields(str(error))) from None
+
+
+def losses_json(losses: Losses) -> dict[str, Any]:
+    """All that a version takes away, for the problem and for who agreed to it."""
+    return {
+        "dropped_rules": list(losses.rules),
+        "replay": json_of(losses.replay, EXAMPLES) if losses.replay else None,
+    }
 
 
 def in_fields(text: str) -> str:

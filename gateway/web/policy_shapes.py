@@ -31,14 +31,6 @@ class PolicyDiff(BaseModel):
     diff: Annotated[str, Field(description="From `against` to `version`, a unified diff; empty where nothing differs.")]
 
 
-class Published(BaseModel):
-    version: Annotated[
-        int | None, Field(description="The new version, live now; null for one that waits for its time.")
-    ]
-    scheduled: Annotated[str | None, Field(description="The id to withdraw it by, of one that waits for its time.")]
-    due_at: Moment | None
-
-
 class Checked(BaseModel):
     ok: bool
     rules: Annotated[int, Field(description="How many rules it has, those of teams among them.")]
@@ -94,6 +86,20 @@ class Replay(BaseModel):
     changed: int
     worse: int
     groups: Annotated[list[ReplayGroup], Field(description="Messages that differ alike; what fares worse first.")]
+
+
+class Published(BaseModel):
+    version: Annotated[
+        int | None, Field(description="The new version, live now; null for one that waits for its time.")
+    ]
+    scheduled: Annotated[str | None, Field(description="The id to withdraw it by, of one that waits for its time.")]
+    due_at: Moment | None
+    dropped_rules: Annotated[
+        list[str], Field(description="With `yes` agreed to: rules that teams' managers published, and that are lost.")
+    ]
+    replay: Annotated[
+        Replay | None, Field(description="With `yes` agreed to: past mail, where some of it fares worse.")
+    ]
 
 
 class ShadowState(BaseModel):

@@ -48,9 +48,14 @@ class ProblemDocument(BaseModel):
     title: str
     status: int
     detail: str
-    errors: Annotated[list[Mistake] | None, Field(description="With 400: every mistake by itself.")] = None
+    errors: Annotated[
+        list[Mistake] | None, Field(description="With 400: every mistake by itself. With 422: the team that is none.")
+    ] = None
     problems: Annotated[
         list[PolicyProblem] | None, Field(description="With 422: what is wrong with the policy, each with its place.")
+    ] = None
+    dropped_rules: Annotated[
+        list[str] | None, Field(description="With 409: rules that teams' managers published, and that would be lost.")
     ] = None
     replay: Annotated[
         Replay | None, Field(description="With 409: past mail under the policy, where some of it fares worse.")

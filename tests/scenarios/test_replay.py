@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gateway.commands.publish import FaresWorse, publish
+from gateway.commands.losses import NotAgreed
+from gateway.commands.publish import publish
 from gateway.commands.release import release
 from gateway.commands.replay import Replay, replay
 from gateway.commands.reprocess import reprocess
@@ -28,7 +29,7 @@ def told(found: Replay) -> list[tuple[int, bool, list[tuple[str, str, str]]]]:
 
 
 async def go_live(gateway: Gateway, text: str, *, agreed: bool = True) -> int:
-    version = publish(gateway.ground.store, gateway.account_id(), text, agreed=agreed)
+    version = publish(gateway.ground.store, gateway.account_id(), text, agreed=agreed).version
     await gateway.line.store_pool(gateway.line.directory.refresh)
     return version
 
@@ -136,9 +137,10 @@ async def test_publish_refuses_what_would_take_tickets_away_until_it_is_agreed_t
 ) -> None:
     await client.mail(numbered(1))
     store, account = gateway.ground.store, gateway.account_id()
-    with pytest.raises(FaresWorse, match="1 of 1 messages of the last 7 days") as caught:
+    with pytest.raises(NotAgreed, match="1 of 1 messages of the last 7 days") as caught:
         publish(store, account, "rules: [{name: all, then: [ignore]}]")
     assert live_version(store, account) == 0
-    assert len(caught.value.found.worse) == 1
-    assert publish(store, account, "rules: [{name: all, then: [ignore]}]", agreed=True) == 1
-    assert publish(store, account, "rules: [{name: all, then: [{tag: [x]}]}]") == 2
+    assert caught.value.losses.replay is not None
+    assert len(caught.value.losses.replay.worse) == 1
+    assert publish(store, account, "rules: [{name: all, then: [ignore]}]", agreed=True).version == 1
+    assert publish(store, account, "rules: [{name: all, then: [{tag: [x]}]}]").version == 2

@@ -209,7 +209,7 @@ async def test_what_a_bad_version_held_back_and_ignored_is_brought_back(
     assert isinstance(opened, Accepted)
     assert opened.ticket == 2
 
-    assert rollback(store, account, good) == 3
+    assert rollback(store, account, good).version == 3
     await gateway.line.store_pool(gateway.line.directory.refresh)
     done = await reprocess(gateway.line, account, began)
     assert [(c.message.subject, c.after, c.done, c.ticket) for c in done] == [

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Path, Query, Response
 from pydantic import BaseModel
 
-from gateway.commands.publish import check, publish, rollback
+from gateway.commands.publish import Published, check, publish, rollback
 from gateway.commands.schedule import moment_of, schedule
 from gateway.commands.team_rules import publish_team_rules
 from gateway.core.errors import InvalidInput
@@ -20,7 +20,17 @@ from gateway.web.bodies import Body, taking
 from gateway.web.long_work import MOST_MESSAGES
 from gateway.web.openapi import withheld
 from gateway.web.orders import PolicyText, PolicyToPublish, VersionToRestore
-from gateway.web.policy_problems import NOT_A_POLICY, NOT_ADMIN, TOO_LARGE, WORSE, in_fields, telling
+from gateway.web.policy_problems import (
+    LOST,
+    NOT_A_POLICY,
+    NOT_A_POLICY_OR_TEAM,
+    NOT_ADMIN,
+    RULES_LOST,
+    TOO_LARGE,
+    in_fields,
+    losses_json,
+    telling,
+)
 from gateway.web.problems import Mistake, Problem, bad_request
 from gateway.web.security import Caller
 
@@ -41,7 +51,7 @@ async def list_policies(caller: Member, parts: Served, wanted: Paged) -> Respons
     "/policies",
     status_code=201,
     response_model=policy_shapes.Published,
-    responses={403: _NOT_YOURS, 409: WORSE, 413: TOO_LARGE, 422: NOT_A_POLICY},
+    responses={403: _NOT_YOURS, 409: LOST, 413: TOO_LARGE, 422: NOT_A_POLICY_OR_TEAM},
     openapi_extra=taking(PolicyToPublish),
 )
 async def post_policy(
@@ -57,11 +67,15 @@ async def post_policy(
     with telling():
         if order.at is not None:
             return await _scheduled(caller, parts, order, order.at)
-        version = await parts.long_work(_published, caller, parts, order)
-    return _answer(policy_shapes.Published(version=version, scheduled=None, due_at=None), 201)
+        done = await parts.long_work(_published, caller, parts, order)
+    return _answer(_shape(done), 201)
 
 
-def _published(caller: Caller, parts: Parts, order: PolicyToPublish) -> int:
+def _shape(done: Published) -> policy_shapes.Published:
+    return policy_shapes.Published(version=done.version, scheduled=None, due_at=None, **losses_json(done.losses))
+
+
+def _published(caller: Caller, parts: Parts, order: PolicyToPublish) -> Published:
     store, account, by = parts.store, caller.account_id, caller.by
     if order.team is None:
         return publish(store, account, order.text, note=order.note, author=by, agreed=order.yes, most=MOST_MESSAGES)
@@ -77,11 +91,14 @@ async def _scheduled(caller: Caller, parts: Parts, order: PolicyToPublish, at: s
     except InvalidInput as error:
         what, _, cure = str(error).removeprefix("--at ").partition("; ")
         raise bad_request([Mistake(where="body: at", what=what, cure=in_fields(cure))]) from None
-    candidate = await parts.long_work(
+    done = await parts.long_work(
         schedule, parts.store, caller.account_id, order.text, due_at,
         note=order.note, author=caller.by, agreed=order.yes, most=MOST_MESSAGES,
     )  # fmt: skip
-    return _answer(policy_shapes.Published(version=None, scheduled=candidate, due_at=str(moment(due_at))), 201)
+    shape = policy_shapes.Published(
+        version=None, scheduled=done.id, due_at=str(moment(due_at)), **losses_json(done.losses)
+    )
+    return _answer(shape, 201)
 
 
 @router.post(
@@ -108,7 +125,7 @@ async def post_policy_check(
     "/policies/rollback",
     status_code=201,
     response_model=policy_shapes.Published,
-    responses={403: NOT_ADMIN, 413: TOO_LARGE, 422: NOT_A_POLICY},
+    responses={403: NOT_ADMIN, 409: RULES_LOST, 413: TOO_LARGE, 422: NOT_A_POLICY},
     openapi_extra=taking(VersionToRestore),
 )
 async def post_policy_rollback(
@@ -116,8 +133,10 @@ async def post_policy_rollback(
 ) -> Response:
     """Publish an old version's text anew, at once: it is not tried on past mail first. 404 for a version that never was."""
     with telling():
-        version = await parts.pool(rollback, parts.store, caller.account_id, order.version, author=caller.by)
-    return _answer(policy_shapes.Published(version=version, scheduled=None, due_at=None), 201)
+        done = await parts.pool(
+            rollback, parts.store, caller.account_id, order.version, author=caller.by, agreed=order.yes
+        )
+    return _answer(_shape(done), 201)
 
 
 # --- to be published later ---

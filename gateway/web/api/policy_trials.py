@@ -29,7 +29,7 @@ from gateway.web.bodies import MESSAGE_BYTES, Body, taking
 from gateway.web.long_work import MOST_MESSAGES
 from gateway.web.openapi import withheld
 from gateway.web.orders import PolicyToReplay, PolicyToShadow, PolicyToTest, ShadowToPublish
-from gateway.web.policy_problems import EXAMPLES, NOT_A_POLICY, NOT_ADMIN, TOO_LARGE, WORSE, telling
+from gateway.web.policy_problems import EXAMPLES, LOST, NOT_A_POLICY, NOT_ADMIN, RUNS, TOO_LARGE, losses_json, telling
 from gateway.web.problems import Mistake, Problem, bad_request
 from gateway.web.security import Caller
 
@@ -168,13 +168,13 @@ async def get_policy_shadow(caller: Member, parts: Served) -> Response:
 @router.put(
     "/policies/shadow",
     response_model=policy_shapes.ShadowState,
-    responses={403: NOT_ADMIN, 413: TOO_LARGE, 422: NOT_A_POLICY},
+    responses={403: NOT_ADMIN, 409: RUNS, 413: TOO_LARGE, 422: NOT_A_POLICY},
     openapi_extra=taking(PolicyToShadow),
 )
 async def put_policy_shadow(
     caller: Admin, parts: Served, order: Annotated[PolicyToShadow, Depends(Body(PolicyToShadow))]
 ) -> Response:
-    """Let a policy be asked about every message beside the live one, without effect; in the place of any other."""
+    """Let a policy be asked about every message beside the live one, without effect. One runs at a time."""
     with telling():
         await parts.pool(shadow.start, parts.store, caller.account_id, order.text, note=order.note, author=caller.by)
     return await _state(caller, parts)
@@ -191,7 +191,7 @@ async def delete_policy_shadow(caller: Admin, parts: Served) -> Response:
     "/policies/shadow/publish",
     status_code=201,
     response_model=policy_shapes.Published,
-    responses={403: NOT_ADMIN, 409: WORSE, 413: TOO_LARGE, 422: NOT_A_POLICY},
+    responses={403: NOT_ADMIN, 409: LOST, 413: TOO_LARGE, 422: NOT_A_POLICY},
     openapi_extra=taking(ShadowToPublish),
 )
 async def post_policy_shadow_publish(
@@ -199,11 +199,11 @@ async def post_policy_shadow_publish(
 ) -> Response:
     """Make the candidate the live policy, tried on past mail as any other, and end its run; 404 where none runs."""
     with telling():
-        version = await parts.long_work(
+        done = await parts.long_work(
             shadow.make_live, parts.store, caller.account_id,
             note=order.note, author=caller.by, agreed=order.yes, most=MOST_MESSAGES,
         )  # fmt: skip
-    shape = policy_shapes.Published(version=version, scheduled=None, due_at=None)
+    shape = policy_shapes.Published(version=done.version, scheduled=None, due_at=None, **losses_json(done.losses))
     return Response(shape.model_dump_json(), 201, media_type=_JSON)
 
 

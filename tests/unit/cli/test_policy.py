@@ -64,6 +64,8 @@ def test_a_policy_is_published_as_the_next_version(cli: Cli) -> None:
         "account": "acme",
         "version": 2,
         "probation": None,
+        "dropped_rules": [],
+        "replay": None,
     }
 
     versions = cli("policy", "versions", "--json").json
@@ -131,7 +133,7 @@ def test_a_rollback_publishes_the_old_text_anew(cli: Cli) -> None:
     cli("policy", "publish", cli.write("p.yaml", ""))
 
     assert cli("policy", "rollback", "1", "--json").json == {
-        "account": "acme", "version": 3, "rolled_back_from": 1, "probation": None,
+        "account": "acme", "version": 3, "rolled_back_from": 1, "probation": None, "dropped_rules": [], "replay": None,
     }  # fmt: skip
     assert cli("policy", "show", "--json").json["text"] == POLICY
 
@@ -288,6 +290,16 @@ def test_a_candidate_is_checked_before_it_runs_and_ends_when_it_is_stopped(cli: 
     assert "shadow start" in cli("policy", "shadow", "stop", code=1).err
 
 
+def test_a_second_candidate_does_not_end_the_one_that_runs(cli: Cli) -> None:
+    cli("policy", "shadow", "start", cli.write("p.yaml", ""), "--note", "pumps")
+    first = cli("policy", "shadow", "show", "--json").json["id"]
+    said = cli("policy", "shadow", "start", cli.write("p.yaml", POLICY), code=1).err
+    assert "runs already, since 20" in said
+    assert "(pumps)" in said
+    assert "`gateway policy shadow stop`" in said
+    assert cli("policy", "shadow", "show", "--json").json["id"] == first
+
+
 # --- one team's rules ---
 
 
@@ -323,6 +335,52 @@ def test_a_whole_document_that_lacks_what_a_teams_manager_published_wants_yes(cl
         assert "--yes" in said
     assert cli("policy", "publish", whole, "--yes", "--json").json["version"] == 5
     assert cli("policy", "publish", whole, "--json").json["version"] == 6
+
+
+@pytest.mark.parametrize("how", [(), ("--at", "2126-12-01T08:00:00Z")])
+def test_yes_agrees_to_nothing_that_was_not_shown(cli: Cli, how: tuple[str, ...]) -> None:
+    """A rule of a team's manager was all that was named; mail that lost its ticket by the same document was not."""
+    rules = cli.write("t.yaml", "rules:\n  - {name: dunning, then: [{tag: [t]}]}\n")
+    cli("policy", "publish", rules, "--team", "support")
+    whole = cli.write("p.yaml", "rules: [{name: all, then: [ignore]}]")
+
+    refused = cli("policy", "publish", whole, *how, code=1)
+    assert "a rule that a team's manager published: team support: dunning; and 1 of " in " ".join(refused.err.split())
+    assert "a new ticket → ignored (ignored-by-rule)" in refused.out
+    found = cli("policy", "publish", whole, *how, "--json", code=1).json
+    assert (found["version"], found["dropped_rules"], found["replay"]["worse"]) == (None, ["team support: dunning"], 1)
+
+    agreed = cli("policy", "publish", whole, *how, "--yes").out
+    assert "Agreed to with --yes: this document lacks" in agreed
+    assert "team support: dunning; and 1 of " in agreed
+    assert "a new ticket → ignored (ignored-by-rule)" in agreed
+
+
+def test_what_yes_agreed_to_is_json_too(cli: Cli) -> None:
+    cli("policy", "publish", cli.write("t.yaml", "rules: [{name: a, then: [{tag: [t]}]}]"), "--team", "support")
+    found = cli("policy", "publish", cli.write("p.yaml", "rules: [{name: x, then: [ignore]}]"), "--yes", "--json").json
+    assert (found["version"], found["dropped_rules"], found["replay"]["worse"]) == (3, ["team support: a"], 1)
+
+
+def test_a_rollback_does_not_drop_a_teams_rules_unasked(cli: Cli) -> None:
+    cli("policy", "publish", cli.write("t.yaml", "rules: [{name: dunning, then: [{tag: [t]}]}]"), "--team", "support")
+    refused = cli("policy", "rollback", "1", "--json", code=1)
+    assert "version 1 lacks, or changes, a rule that a team's manager published: team support: dunning" in refused.err
+    assert "--yes" in refused.err
+    assert refused.json == {"version": None, "dropped_rules": ["team support: dunning"], "replay": None}
+
+    agreed = cli("policy", "rollback", "1", "--yes").out
+    assert "Agreed to with --yes: version 1 lacks, or changes, a rule" in agreed
+    assert "Version 3 is the policy" in agreed
+
+
+@pytest.mark.parametrize("team", ["nope", ""])
+def test_a_team_that_is_none_is_no_mistake_of_the_accounts_policy(cli: Cli, team: str) -> None:
+    rules = cli.write("t.yaml", "rules: [{name: a, then: [{tag: [t]}]}]")
+    said = cli("policy", "publish", rules, "--team", team, code=1).err
+    assert f"--team: there is no team '{team}'; teams: " in said
+    assert "support" in said
+    assert "line " not in said
 
 
 def test_a_whole_document_that_has_them_goes_through(cli: Cli) -> None:

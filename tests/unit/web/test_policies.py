@@ -53,7 +53,8 @@ def office(api: Api) -> Office:
 
 async def test_a_policy_is_published_as_the_next_version(office: Office) -> None:
     answer = await office("POST", "", {"text": TAG, "note": "tags"})
-    assert (answer.status_code, answer.json()) == (201, {"version": 1, "scheduled": None, "due_at": None})
+    nothing_else = {"scheduled": None, "due_at": None, "dropped_rules": [], "replay": None}
+    assert (answer.status_code, answer.json()) == (201, {"version": 1, **nothing_else})
     version = (await office("GET", "/1")).json()
     assert (version["text"], version["note"], version["live"], version["probation"]) == (TAG, "tags", True, False)
     assert version["author"].startswith("API key ")
@@ -169,6 +170,27 @@ async def test_a_key_that_writes_but_is_no_teams_publishes_nothing(office: Offic
     assert "scope admin" in told["detail"]
 
 
+@pytest.mark.parametrize("team", ["nope", ""])
+async def test_a_team_that_is_none_is_no_mistake_of_the_accounts_policy(office: Office, team: str) -> None:
+    told = problem(await office("POST", "", {"text": TAG, "team": team}), 422)
+    (mistake,) = told["errors"]
+    assert (mistake["where"], mistake["what"]) == ("body: team", f"there is no team '{team}'")
+    assert "support" in mistake["cure"]
+    assert "problems" not in told
+
+
+@pytest.mark.parametrize(("path", "body"), [("", {"text": ""}), ("/rollback", {"version": 1})])
+async def test_neither_a_document_nor_a_rollback_drops_a_teams_rules_unasked(
+    office: Office, path: str, body: dict[str, Any]
+) -> None:
+    await office("POST", "", {"text": "# ours\n"})
+    await office("POST", "", {"text": TAG, "team": "support"})
+    told = problem(await office("POST", path, body), 409)
+    assert (told["dropped_rules"], "`yes`" in told["detail"]) == (["team support: all"], True)
+    done = (await office("POST", path, {**body, "yes": True})).json()
+    assert (done["version"], done["dropped_rules"], done["replay"]) == (3, ["team support: all"], None)
+
+
 # --- trying ---
 
 
@@ -254,9 +276,8 @@ async def test_who_comes_behind_many_is_asked_to_come_again(api: Api, monkeypatc
 
 async def test_a_candidate_runs_in_the_shadow_until_it_is_stopped_or_published(office: Office) -> None:
     assert (await office("GET", "/shadow")).json()["running"] is False
-    for n in (1, 2):
-        state = (await office("PUT", "/shadow", {"text": TAG, "note": f"try {n}"})).json()
-    assert (state["running"], state["note"], state["text"], state["replay"]["compared"]) == (True, "try 2", TAG, 0)
+    state = (await office("PUT", "/shadow", {"text": TAG, "note": "a try"})).json()
+    assert (state["running"], state["note"], state["text"], state["replay"]["compared"]) == (True, "a try", TAG, 0)
     assert (await office("DELETE", "/shadow")).json()["running"] is False
     problem(await office("DELETE", "/shadow"), 404)
     problem(await office("POST", "/shadow/publish", {}), 404)
@@ -265,6 +286,14 @@ async def test_a_candidate_runs_in_the_shadow_until_it_is_stopped_or_published(o
     answer = await office("POST", "/shadow/publish", {"note": "well tried"})
     assert (answer.status_code, answer.json()["version"]) == (201, 1)
     assert (await office("GET", "/shadow")).json()["running"] is False
+
+
+async def test_a_second_candidate_does_not_end_the_one_that_runs(office: Office) -> None:
+    first = (await office("PUT", "/shadow", {"text": TAG, "note": "pumps"})).json()
+    told = problem(await office("PUT", "/shadow", {"text": ""}), 409)["detail"]
+    assert told.startswith(f"a candidate runs already, since {first['since']}, started by API key ")
+    assert told.endswith("(pumps); one runs at a time: DELETE it first")
+    assert (await office("GET", "/shadow")).json()["id"] == first["id"]
 
 
 # --- bodies ---
