@@ -159,6 +159,12 @@ def edit(
     number_prefix: Annotated[
         str | None, typer.Option("--number-prefix", metavar="P", help="Put before numbers.")
     ] = None,
+    domain: Annotated[
+        list[str] | None, typer.Option("--domain", metavar="OWN.DOMAIN", help="One more whose MX is this gateway.")
+    ] = None,
+    no_domain: Annotated[
+        list[str] | None, typer.Option("--no-domain", metavar="OWN.DOMAIN", help="Received here no more.")
+    ] = None,
     relay: Annotated[str | None, typer.Option("--relay", metavar="URL", hidden=True)] = None,
     arc_sealers: Annotated[
         str | None,
@@ -191,21 +197,25 @@ def edit(
         "arc_sealers": sealers, "quarantine_days": quarantine_days,
     }  # fmt: skip
     values = {k: v for k, v in given.items() if v is not None}
-    if not values and admins is None:
+    if not values and admins is None and not domain and not no_domain:
         options = (
-            "--company-name, --timezone, --language, --number-prefix, --arc-sealers, --quarantine-days or --admins"
+            "--company-name, --timezone, --language, --number-prefix, --domain, --no-domain, --arc-sealers, "
+            "--quarantine-days or --admins"
         )
         raise typer.BadParameter(f"say what to change: {options}", ctx=ctx)
     _check(values)
     with at_account(ctx, name) as desk:
         if admins is not None:
             values["admins"] = accounts.admins(admins, desk.settings)
-        edit_account(desk.store, desk.account_id, values)
+        more = [accounts.own_domain(d, desk.settings) for d in dict.fromkeys(domain or ())]
+        gone = [accounts.own_domain(d, desk.settings) for d in dict.fromkeys(no_domain or ())]
+        edit_account(desk.store, desk.account_id, values, domains=more, no_domains=gone)
         found = _shown(desk)
     if as_json:
         show.document(found)
     else:
-        show.say(f"Account {name}: changed {', '.join(k.replace('_', ' ') for k in values)}.")
+        changed = [k.replace("_", " ") for k in values] + ["domains"] * bool(more or gone)
+        show.say(f"Account {name}: changed {', '.join(changed)}.")
 
 
 def _check(values: Mapping[str, Any]) -> None:

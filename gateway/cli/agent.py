@@ -24,11 +24,11 @@ Address = Annotated[
 def add(
     ctx: typer.Context,
     address: NewAddress,
-    account: AccountName = None,
-    name: Annotated[str, typer.Option("--name", metavar="TEXT", help="As colleagues and customers see it.")] = "",
+    name: Annotated[str, typer.Option("--name", metavar="TEXT", help="As colleagues and customers see it.")],
     team: Annotated[
-        list[str] | None, typer.Option("--team", metavar="TEAM", help="May be given again.", autocompletion=team_names)
-    ] = None,
+        list[str], typer.Option("--team", metavar="TEAM", help="May be given again.", autocompletion=team_names)
+    ],
+    account: AccountName = None,
     language: Language = None,
     as_json: AsJson = False,
 ) -> None:
@@ -42,7 +42,7 @@ def add(
             desk.store,
             desk.settings,
             desk.account_id,
-            NewAgent(address, name, tuple(dict.fromkeys(team or ())), language),
+            NewAgent(address, name, tuple(dict.fromkeys(team)), language),
         )
         newest = max(listing.agents(desk.store, desk.account_id), key=lambda a: int(a["number"]))
     if as_json:
@@ -92,26 +92,39 @@ def edit(
     address: Address,
     account: AccountName = None,
     name: Annotated[str | None, typer.Option("--name", metavar="TEXT")] = None,
+    team: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--team",
+            metavar="TEAM",
+            help="In the place of the teams so far. Give it once for each.",
+            autocompletion=team_names,
+        ),
+    ] = None,
     language: Language = None,
     signature: Annotated[Path | None, typer.Option("--signature", metavar="FILE", hidden=True)] = None,
     notices: Annotated[str | None, typer.Option("--notices", metavar="WHICH", hidden=True)] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Change an agent's name or language."""
+    """Change an agent's name, teams or language. Tickets that are assigned to the agent stay so."""
     from gateway.commands.departures import edit_agent
 
     for option, value in (("--signature", signature), ("--notices", notices)):
         if value is not None:
             raise not_available(option)
-    if name is None and language is None:
-        raise typer.BadParameter("say what to change: --name or --language", ctx=ctx)
+    if name is None and language is None and not team:
+        raise typer.BadParameter("say what to change: --name, --team or --language", ctx=ctx)
     with at_account(ctx, account) as desk:
-        edit_agent(desk.store, desk.account_id, address, name=name, language=language)
+        edit_agent(desk.store, desk.account_id, address, name=name, language=language, teams=team or ())
         found = _one(desk, address)
     if as_json:
         show.document(found)
     else:
-        show.say(f"Agent {found['address']} is changed.")
+        show.say(f"Agent {found['address']} is changed{_in_teams(found) if team else ''}.")
+
+
+def _in_teams(agent: dict[str, Any]) -> str:
+    return f", and in {', '.join(agent['teams'])} now"
 
 
 def _one(desk: AccountDesk, address: str) -> dict[str, Any]:

@@ -18,20 +18,27 @@ def add(
     ctx: typer.Context,
     address: Annotated[str, typer.Argument(metavar="ADDRESS")],
     account: AccountName = None,
-    name: Annotated[str, typer.Option("--name", metavar="TEXT")] = "",
+    name: Annotated[str | None, typer.Option("--name", metavar="TEXT")] = None,
     company: Annotated[str | None, typer.Option("--company", metavar="TEXT")] = None,
     language: Language = None,
-    tag: Annotated[list[str] | None, typer.Option("--tag", metavar="TAG", help="May be given again.")] = None,
+    tag: Annotated[
+        list[str] | None,
+        typer.Option("--tag", metavar="TAG", help="Added to the tags there are. May be given again."),
+    ] = None,
+    no_tag: Annotated[
+        list[str] | None, typer.Option("--no-tag", metavar="TAG", help="Taken away. May be given again.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Add a contact, or bring one that is known up to date."""
+    """Add a contact, or bring one that is known up to date: what is not named stays; '' takes away what was known."""
     from gateway.commands.accounts import add_contact
     from gateway.core.addresses import canonical
     from gateway.store import listing
-    from gateway.store.changes import NewContact
+    from gateway.store.contacts import NewContact
 
     with at_account(ctx, account) as desk:
-        add_contact(desk.store, desk.account_id, NewContact(address, name, language, company, tuple(tag or ())))
+        said = NewContact(address, name, language, company, tuple(tag or ()), tuple(no_tag or ()))
+        add_contact(desk.store, desk.account_id, said)
         every = listing.contacts(desk.store, desk.account_id) if as_json else []
     if as_json:
         show.document(next(c for c in every if canonical(c["address"]) == canonical(address.strip())))

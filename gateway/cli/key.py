@@ -25,7 +25,7 @@ def add(
         typer.Option(
             "--team",
             metavar="NAME",
-            help="With --scope write: it writes this team's rules, and nothing else.",
+            help="Needed with --scope write: it writes this team's rules, and nothing else.",
             autocompletion=team_names,
         ),
     ] = None,
@@ -38,6 +38,11 @@ def add(
 
     if team and scope is not KeyScope.WRITE:
         raise typer.BadParameter("a team's key reads, and writes that team's rules: --scope write", param_hint="--team")
+    if scope is KeyScope.WRITE and not team:
+        raise typer.BadParameter(
+            "a key that writes is a team's: name it with --team; what else can be changed takes --scope admin",
+            param_hint="--scope",
+        )
     key = f"gw_{secrets.token_urlsafe(32)}"
     with at_account(ctx, account) as desk:
         key_id = add_key(desk.store, desk.account_id, scope=scope.value, digest=key_digest(key), note=note, team=team)
@@ -45,7 +50,8 @@ def add(
         show.document({"id": key_id, "key": key})
         return
     show.say(key)
-    show.complain(f"This is the only time the key is shown. To revoke it: gateway key revoke {key_id}", prefix="")
+    revoke_it = f"gateway key revoke {key_id} --account {desk.account}"
+    show.complain(f"This is the only time the key is shown. To revoke it: {revoke_it}", prefix="")
 
 
 @app.command("list")

@@ -51,6 +51,8 @@ def log(
         )
     if unreturned and outcome not in (None, OutcomeName.DEFERRED):
         raise typer.BadParameter(f"only deferred mail comes back: leave out --outcome {outcome.value}", ctx=ctx)
+    _is_address("--sender", sender)
+    _is_address("--recipient", recipient)
     with at_desk(ctx) as desk:
         if account:
             account_ids.account_id(desk.store, account)
@@ -70,6 +72,19 @@ def log(
         show.document(found)
         return
     show.table(_COLUMNS, [_row(x) for x in found], empty="No transaction fits.")
+
+
+def _is_address(option: str, given: str | None) -> None:
+    """An empty list for what is no address would look as if nothing had come."""
+    from gateway.core.addresses import BadAddress, parse_addr_spec
+
+    if given is None or given.lower() == "postmaster":  # the one recipient without a domain, RFC 5321 section 4.1.1.3
+        return
+    try:
+        parse_addr_spec(given, lenient=True)
+    except BadAddress as error:
+        cure = "write a whole address, for example support@acme.example"
+        raise typer.BadParameter(f"{given!r} is no mail address: {error}; {cure}", param_hint=option) from None
 
 
 def _row(x: dict[str, Any]) -> tuple[show.Cell, ...]:

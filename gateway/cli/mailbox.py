@@ -25,8 +25,8 @@ TeamName = Annotated[
 def add(
     ctx: typer.Context,
     address: Address,
+    name: Annotated[str, typer.Option("--name", metavar="TEXT", help="Shown to customers: Acme Support.")],
     account: AccountName = None,
-    name: Annotated[str, typer.Option("--name", metavar="TEXT", help="Shown to customers: Acme Support.")] = "",
     inbound: Annotated[
         str | None,
         typer.Option("--inbound", metavar="LOCALPART", help="Where it forwards to; else the address's local part."),

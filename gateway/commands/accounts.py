@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from zoneinfo import available_timezones
 
 from email_validator import EmailNotValidError, validate_email
@@ -14,7 +14,8 @@ from gateway.core.errors import InvalidInput
 from gateway.notify.sign import new_key
 from gateway.settings import Settings
 from gateway.store import changes
-from gateway.store.changes import NewAccount, NewAgent, NewContact, NewMailbox
+from gateway.store.changes import NewAccount, NewAgent, NewMailbox
+from gateway.store.contacts import NewContact, add_contacts
 from gateway.store.directory import SYSTEM
 from gateway.store.engine import Store
 from gateway.store.secret import Secret
@@ -63,14 +64,18 @@ def ensure_system_account(store: Store, secret: Secret, settings: Settings) -> N
     if changes.has_account(store, SYSTEM):
         return
     new = NewAccount("", SYSTEM, "Mail gateway", "", b"", "")
-    _make_account(store, secret, settings, new, SYSTEM, default_local="postmaster")
+    try:
+        _make_account(store, secret, settings, new, SYSTEM, default_local="postmaster")
+    except InvalidInput:
+        if not changes.has_account(store, SYSTEM):  # else another process made it meanwhile
+            raise
 
 
 def _make_account(
     store: Store, secret: Secret, settings: Settings, new: NewAccount, name: str, default_local: str = "support"
 ) -> DkimRecord:
     domain = f"{name}.{settings.domain}"
-    domains = tuple(_own_domain(d, settings) for d in new.domains)
+    domains = tuple(own_domain(d, settings) for d in new.domains)
     check_language(new.language)
     check_timezone(new.timezone)
     check_number_prefix(new.number_prefix)
@@ -100,7 +105,8 @@ def _make_account(
     return DkimRecord(f"{DKIM_SELECTOR}._domainkey.{domain}", record)
 
 
-def _own_domain(text: str, settings: Settings) -> str:
+def own_domain(text: str, settings: Settings) -> str:
+    """A domain that an account may receive for. Raises InvalidInput."""
     try:
         domain = normal_domain(text)
     except BadAddress as error:
@@ -171,7 +177,9 @@ def check_number_prefix(prefix: str) -> None:
 
 def check_name(name: str, option: str = "--name") -> None:
     """It stands in From and in the text of mails."""
-    if not name.strip() or not name.isprintable() or len(name) > 120:
+    if not name.strip():
+        raise InvalidInput(f'{option}: a name is needed; write for example {option} "Acme Support"')
+    if not name.isprintable() or len(name) > 120:
         raise InvalidInput(f"{option}: a name on one line, at most 120 characters")
 
 
@@ -248,7 +256,7 @@ def set_agent_status(store: Store, account_id: str, address: str, status: str) -
 
 
 def add_contact(store: Store, account_id: str, new: NewContact) -> None:
+    """Of one that is known only what is said changes. Raises InvalidInput."""
     check_language(new.language)
-    address = typed_address(new.address)
-    contact = NewContact(address, new.name.strip(), new.language, new.company, new.tags)
-    changes.add_contacts(store, account_id, [contact])
+    name = None if new.name is None else new.name.strip()
+    add_contacts(store, account_id, [replace(new, address=typed_address(new.address), name=name)])

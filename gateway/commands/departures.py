@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from gateway.commands.accounts import check_language
@@ -13,13 +14,22 @@ from gateway.store import policies, removal
 from gateway.store.engine import Store
 
 
-def edit_agent(store: Store, account_id: str, address: str, *, name: str | None, language: str | None) -> None:
-    """Raises InvalidInput, UnknownThing."""
+def edit_agent(
+    store: Store,
+    account_id: str,
+    address: str,
+    *,
+    name: str | None = None,
+    language: str | None = None,
+    teams: Collection[str] = (),
+) -> None:
+    """`teams`: all that he belongs to from now on. Raises InvalidInput, UnknownThing."""
     check_language(language)
     if name is not None and not without_controls(name).strip():
         raise InvalidInput("--name: an agent needs a name that customers can read")
     given = {"name": without_controls(name).strip() if name else None, "language": language}
-    removal.edit_agent(store, account_id, address, {k: v for k, v in given.items() if v is not None})
+    values = {k: v for k, v in given.items() if v is not None}
+    removal.edit_agent(store, account_id, address, values, teams=teams)
 
 
 def remove_agent(

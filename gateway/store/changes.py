@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from gateway.core.addresses import canonical
 from gateway.core.clock import new_id, now
@@ -18,7 +18,6 @@ from gateway.store.tables import (
     Agent,
     ApiKey,
     Change,
-    ContactRow,
     Domain,
     MailboxRow,
     Membership,
@@ -29,9 +28,10 @@ from gateway.store.tables import (
     Ticket,
 )
 from gateway.store.tables.columns import columns
+from gateway.store.taken import address_is_free, domain_is_free, free, inbound_is_free, not_received_by_another
 
 _a, _d, _b, _team, _g = columns(Account), columns(Domain), columns(MailboxRow), columns(Team), columns(Agent)
-_s, _c, _v, _k, _t = columns(Membership), columns(ContactRow), columns(PolicyVersion), columns(ApiKey), columns(Ticket)
+_s, _v, _k, _t = columns(Membership), columns(PolicyVersion), columns(ApiKey), columns(Ticket)
 _o, _m = columns(Outbox), columns(MessageRow)
 
 Values = dict[str, Any]
@@ -77,13 +77,9 @@ class NewAccount:
 def add_account(store: Store, new: NewAccount) -> None:
     """With its team and its default mailbox, which claims no local part. Raises InvalidInput when a name is taken."""
     with changing(store) as connection:
-        _free(connection, select(_a.id).where(_a.name == new.name), f"account {new.name} exists already")
+        free(connection, select(_a.id).where(_a.name == new.name), f"account {new.name} exists already")
         for domain in new.domains:
-            _free(
-                connection,
-                select(_d.domain).where(_d.domain == domain),
-                f"domain {domain} belongs to an account already",
-            )
+            domain_is_free(connection, new.id, domain)
         at = now()
         team_id = new_id()
         connection.execute(
@@ -111,9 +107,20 @@ def has_account(store: Store, name: str) -> bool:
         return connection.execute(select(_a.id).where(_a.name == name)).first() is not None
 
 
-def edit_account(store: Store, account_id: str, values: Values) -> None:
+def edit_account(
+    store: Store, account_id: str, values: Values, *, domains: Collection[str] = (), no_domains: Collection[str] = ()
+) -> None:
+    """`domains` of its own are added, `no_domains` taken away. Raises InvalidInput, UnknownThing."""
     with changing(store) as connection:
-        connection.execute(update(Account).where(_a.id == account_id).values(**values))
+        for domain in no_domains:
+            mine = (_d.account_id == account_id, _d.domain == domain)
+            if not connection.execute(delete(Domain).where(*mine)).rowcount:
+                raise UnknownThing(f"{domain} is no domain of this account's own; `gateway account show` names them")
+        for domain in domains:
+            domain_is_free(connection, account_id, domain)
+            connection.execute(insert(Domain).values(domain=domain, account_id=account_id))
+        if values:
+            connection.execute(update(Account).where(_a.id == account_id).values(**values))
 
 
 def go_live(store: Store, account_id: str) -> int:
@@ -126,11 +133,6 @@ def go_live(store: Store, account_id: str) -> int:
             .values(state="cancelled", settled_at=now(), last_reply="dropped when the account went live")
         )
     return dropped.rowcount
-
-
-def _free(connection: Connection, query: Any, taken: str) -> None:
-    if connection.execute(query).first() is not None:
-        raise InvalidInput(taken)
 
 
 def one_row(connection: Connection, query: Any, missing: str) -> Any:
@@ -157,10 +159,11 @@ def add_mailbox(store: Store, account_id: str, new: NewMailbox) -> None:
     """Raises InvalidInput when the address or the inbound local part is taken, UnknownThing for an unknown team."""
     key = canonical(new.address)
     with changing(store) as connection:
-        _address_is_free(connection, key)
+        address_is_free(connection, account_id, key)
+        not_received_by_another(connection, account_id, key)
         if new.inbound:
-            _inbound_is_free(connection, account_id, new.inbound, key)
-        team_id = _team_id(connection, account_id, new.team) if new.team else None
+            inbound_is_free(connection, account_id, new.inbound, key)
+        team_id = team_id_of(connection, account_id, new.team) if new.team else None
         if new.default:
             connection.execute(update(MailboxRow).where(_b.account_id == account_id).values(is_default=False))
         connection.execute(
@@ -178,33 +181,19 @@ def edit_mailbox(store: Store, account_id: str, address: str, values: Values, *,
         mine = (_b.account_id == account_id, _b.address_key == canonical(address), _b.removed_at.is_(None))
         one_row(connection, select(_b.id).where(*mine), f"there is no mailbox {address} in this account")
         if team:
-            values = values | {"team_id": _team_id(connection, account_id, team)}
+            values = values | {"team_id": team_id_of(connection, account_id, team)}
         if values.get("inbound"):
-            _inbound_is_free(connection, account_id, values["inbound"], canonical(address))
+            inbound_is_free(connection, account_id, values["inbound"], canonical(address))
         if values.get("is_default"):
             connection.execute(update(MailboxRow).where(_b.account_id == account_id).values(is_default=False))
         connection.execute(update(MailboxRow).where(*mine).values(**values))
 
 
-def _inbound_is_free(connection: Connection, account_id: str, inbound: str, for_key: str) -> None:
-    others = (_b.account_id == account_id, _b.address_key != for_key, _b.removed_at.is_(None))
-    if holder := connection.execute(select(_b.address).where(*others, _b.inbound == inbound)).scalar():
-        cure = "name another with --inbound LOCALPART"
-        raise InvalidInput(f"mail to {inbound}@ is for the mailbox {holder} already; {cure}")
-
-
-def _address_is_free(connection: Connection, key: str) -> None:
-    """An address belongs to one account, and is a mailbox or an agent, never both."""
-    mailbox = select(_b.id).where(_b.address_key == key, _b.removed_at.is_(None))
-    agent = select(_g.id).where(_g.address_key == key, _g.removed_at.is_(None))
-    _free(connection, mailbox, f"{key} is a mailbox already; an address belongs to one account")
-    _free(connection, agent, f"{key} is an agent's address; an address is a mailbox or an agent, never both")
-
-
 # --- teams and agents ---
 
 
-def _team_id(connection: Connection, account_id: str, name: str) -> str:
+def team_id_of(connection: Connection, account_id: str, name: str) -> str:
+    """Raises UnknownThing naming the teams there are."""
     found = connection.execute(select(_team.id).where(_team.account_id == account_id, _team.name == name)).scalar()
     if found is None:
         query = select(_team.name).where(_team.account_id == account_id).order_by(_team.name)
@@ -216,7 +205,7 @@ def _team_id(connection: Connection, account_id: str, name: str) -> str:
 def add_team(store: Store, account_id: str, name: str) -> None:
     with changing(store) as connection:
         query = select(_team.id).where(_team.account_id == account_id, _team.name == name)
-        _free(connection, query, f"team {name} exists already")
+        free(connection, query, f"team {name} exists already")
         connection.execute(insert(Team).values(account_id=account_id, id=new_id(), name=name))
 
 
@@ -226,7 +215,7 @@ def set_managers(store: Store, account_id: str, team: str, addresses: Collection
     """
     keys = {canonical(a): a for a in addresses}
     with changing(store) as connection:
-        team_id = _team_id(connection, account_id, team)
+        team_id = team_id_of(connection, account_id, team)
         mine = (_s.account_id == account_id, _s.team_id == team_id)
         members = select(_g.address_key, _g.id).join_from(
             Membership, Agent, (_g.account_id == _s.account_id) & (_g.id == _s.agent_id)
@@ -252,12 +241,10 @@ def add_agent(store: Store, account_id: str, new: NewAgent) -> None:
     key = canonical(new.address)
     domain = key.rpartition("@")[2]
     with changing(store) as connection:
-        _address_is_free(connection, key)
+        address_is_free(connection, account_id, key, for_agent=True)
         ours = select(_d.domain).where(_d.domain == domain)
-        _free(
-            connection, ours, f"{key}: mail at {domain} comes to this gateway; name the address where the agent reads"
-        )
-        teams = [_team_id(connection, account_id, t) for t in new.teams]
+        free(connection, ours, f"{key}: mail at {domain} comes to this gateway; name the address where the agent reads")
+        teams = [team_id_of(connection, account_id, t) for t in new.teams]
         number = connection.execute(select(_a.next_agent_number).where(_a.id == account_id)).scalar_one()
         connection.execute(update(Account).where(_a.id == account_id).values(next_agent_number=number + 1))
         agent_id = new_id()
@@ -279,34 +266,6 @@ def set_agent_status(store: Store, account_id: str, address: str, status: str) -
         mine = (_g.account_id == account_id, _g.address_key == canonical(address), _g.removed_at.is_(None))
         one_row(connection, select(_g.id).where(*mine), f"there is no agent {address} in this account")
         connection.execute(update(Agent).where(*mine).values(status=status))
-
-
-# --- contacts ---
-
-
-@dataclass(frozen=True, slots=True)
-class NewContact:
-    address: str
-    name: str = ""
-    language: str | None = None
-    company: str | None = None
-    tags: tuple[str, ...] = field(default=())
-
-
-def add_contacts(store: Store, account_id: str, contacts: list[NewContact]) -> tuple[int, int]:
-    """Add, or bring up to date where the address is known; all or none. Returns (added, updated)."""
-    added = 0
-    with changing(store) as connection:
-        for one in contacts:
-            key = canonical(one.address)
-            values = {"name": one.name, "language": one.language, "company": one.company, "tags": list(one.tags)}
-            mine = (_c.account_id == account_id, _c.address_key == key)
-            if connection.execute(update(ContactRow).where(*mine).values(**values)).rowcount:
-                continue
-            added += 1
-            fixed = {"account_id": account_id, "id": new_id(), "address": one.address, "address_key": key}
-            connection.execute(insert(ContactRow).values(**fixed, **values, created_at=now()))
-    return added, len(contacts) - added
 
 
 # --- policies ---
@@ -368,7 +327,7 @@ def add_key(store: Store, account_id: str, *, scope: str, digest: str, note: str
     """Returns the key's id; the key itself never comes here. Raises UnknownThing for an unknown team."""
     key_id = new_id()
     with changing(store) as connection:
-        team_id = _team_id(connection, account_id, team) if team else None
+        team_id = team_id_of(connection, account_id, team) if team else None
         connection.execute(
             insert(ApiKey).values(
                 id=key_id,

@@ -4,14 +4,15 @@ name them, their addresses are free again.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from gateway.core.addresses import canonical
 from gateway.core.clock import now
 from gateway.core.errors import InvalidInput, UnknownThing
-from gateway.store.changes import changing
+from gateway.store.changes import changing, team_id_of
 from gateway.store.directory import SYSTEM
 from gateway.store.engine import Store, row_lock
 from gateway.store.forwarders import forget_mailbox
@@ -80,11 +81,25 @@ def remove_mailbox(store: Store, account_id: str, address: str) -> None:
         forget_mailbox(connection, account_id, row.id)
 
 
-def edit_agent(store: Store, account_id: str, address: str, values: Json) -> None:
-    """Raises UnknownThing."""
+def edit_agent(store: Store, account_id: str, address: str, values: Json, *, teams: Collection[str] = ()) -> None:
+    """`teams`: he belongs to these from now on, and to no others. Raises UnknownThing."""
     with changing(store) as connection:
         row = _agent(connection, account_id, address)
-        connection.execute(update(Agent).where(_g.account_id == account_id, _g.id == row.id).values(**values))
+        if teams:
+            _set_teams(connection, account_id, row.id, {team_id_of(connection, account_id, t) for t in teams})
+        if values:
+            connection.execute(update(Agent).where(_g.account_id == account_id, _g.id == row.id).values(**values))
+
+
+def _set_teams(connection: Connection, account_id: str, agent_id: str, wanted: set[str]) -> None:
+    """Where he stays he keeps his turn, and manages what he managed."""
+    mine = (_s.account_id == account_id, _s.agent_id == agent_id)
+    connection.execute(delete(Membership).where(*mine, _s.team_id.not_in(wanted)))
+    there = set(connection.execute(select(_s.team_id).where(*mine)).scalars())
+    for team in sorted(wanted - there):
+        connection.execute(
+            insert(Membership).values(account_id=account_id, team_id=team, agent_id=agent_id, last_turn=0)
+        )
 
 
 def remove_agent(store: Store, account_id: str, address: str, *, agent: str | None, team: str | None, by: str) -> Json:

@@ -20,7 +20,8 @@ from gateway.notify.folder import templates_folder
 from gateway.notify.render import Templates
 from gateway.settings import load
 from gateway.store import account_ids, outbox
-from gateway.store.changes import NewAccount, NewAgent, NewContact, NewMailbox
+from gateway.store.changes import NewAccount, NewAgent, NewMailbox
+from gateway.store.contacts import NewContact
 from gateway.store.notice_reading import Notices
 
 ZONE = """\

@@ -11,7 +11,8 @@ import pytest
 from sqlalchemy import update
 
 from gateway.store import changes, outbox, ticket_changes
-from gateway.store.changes import NewContact, changing
+from gateway.store.changes import changing
+from gateway.store.contacts import NewContact, add_contacts
 from gateway.store.notice_reading import Notices
 from gateway.store.tables import Agent, Event, MailboxRow, Outbox, Participant, Ticket
 from gateway.store.tables.columns import columns
@@ -265,7 +266,7 @@ def test_copies_leave_each_note_once_and_that_of_the_owning_mailbox_in_any_order
 
 
 def test_those_of_cc_take_part_and_are_told_nothing(desk: Desk) -> None:
-    changes.add_contacts(desk.store, desk.acme, [NewContact("Lou@other.test")])
+    add_contacts(desk.store, desk.acme, [NewContact("Lou@other.test")])
     desk.file(numbered(1, f"Cc: {DAVE}, lou@OTHER.test, eve@other.test, billing@acme.test, ann@acme.test"))
     assert taking_part(desk, 1) == [
         ("carol@customer.test", "customer"), ("dave@customer.test", "cc"), ("lou@other.test", "cc"),

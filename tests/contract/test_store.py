@@ -50,9 +50,10 @@ from gateway.store import (
     ticket_reading,
 )
 from gateway.store import committer as committing
-from gateway.store.changes import NewAccount, NewAgent, NewContact, NewMailbox, changing
+from gateway.store.changes import NewAccount, NewAgent, NewMailbox, changing
 from gateway.store.commit import Commit
 from gateway.store.committer import Committer
+from gateway.store.contacts import NewContact, add_contacts
 from gateway.store.directory import Directory
 from gateway.store.engine import Store
 from gateway.store.filing import Filing, LogEntry
@@ -922,7 +923,7 @@ def test_attempts_of_many_accounts_are_recorded_together(desk: Desk) -> None:
 def test_many_notices_are_read_together_as_each_would_be_alone(desk: Desk) -> None:
     desk.write(desk.filing(numbered(1)), desk.filing(numbered("g"), account="globex"))
     desk.file(numbered(2, f"In-Reply-To: <{desk.our_message_id()}>"))
-    changes.add_contacts(desk.store, desk.acme, [NewContact("carol@customer.test", "Carol", "de")])
+    add_contacts(desk.store, desk.acme, [NewContact("carol@customer.test", "Carol", "de")])
     claims = outbox.claim(desk.store, AT, 20)
     together = Notices(desk.store, claims, "gw.test")
     alone = [Notices(desk.store, [c], "gw.test").of(c) for c in claims]
@@ -1009,7 +1010,7 @@ def test_a_failed_row_is_retried_when_somebody_asks(desk: Desk) -> None:
         (lambda s, a: changes.edit_mailbox(s, a, "sales@acme.test", {}, team="nope"), UnknownThing, "nope"),
         (lambda s, a: changes.edit_mailbox(s, a, "sales@acme.test", {"inbound": "support"}), InvalidInput, "support"),
         (lambda s, a: changes.add_team(s, a, "finance"), InvalidInput, "finance"),
-        (lambda s, a: changes.add_agent(s, a, NewAgent("ANN@acme.test", "A", ("support",))), InvalidInput, "never both"),
+        (lambda s, a: changes.add_agent(s, a, NewAgent("ANN@acme.test", "A", ("support",))), InvalidInput, "an agent already; `gateway agent edit ann@acme.test`"),
         (lambda s, a: changes.add_agent(s, a, NewAgent("support@acme.test", "A", ("support",))), InvalidInput, "mailbox already"),
         (lambda s, a: changes.add_agent(s, a, NewAgent("new@acme.test", "A", ("nope",))), UnknownThing, "nope"),
         (lambda s, a: changes.set_agent_status(s, a, "no@acme.test", "away"), UnknownThing, "no@acme.test"),
@@ -1040,7 +1041,7 @@ def test_a_new_default_mailbox_takes_the_place_of_the_old(desk: Desk) -> None:
 
 def test_contacts_are_added_or_brought_up_to_date(desk: Desk) -> None:
     people = [NewContact("a@x.test", "A"), NewContact("b@x.test", "B"), NewContact("A@X.test", "A again")]
-    assert changes.add_contacts(desk.store, desk.acme, people) == (2, 1)
+    assert add_contacts(desk.store, desk.acme, people) == (2, 1)
     filing = desk.filing(numbered(1).replace(b"carol@customer.test", b"a@X.test"))
     assert filing.facts
     assert filing.facts.context.contact

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from gateway.core.clock import now
-from gateway.store import changes, outbox, ticket_reading
-from gateway.store.changes import NewContact
+from gateway.store import outbox, ticket_reading
+from gateway.store.contacts import NewContact, add_contacts
 from tests.scenarios.test_replay import go_live
 from tests.servers.inprocess import Client, Gateway, Reply, fresh_ground, numbered, running
 
@@ -215,7 +215,7 @@ async def test_s21_all_mail_is_new_mail_and_answers(gateway: Gateway, client: Cl
 async def test_s26_those_of_cc_take_part_as_the_account_wants_it(
     gateway: Gateway, client: Client, word: str, people: list[str]
 ) -> None:
-    changes.add_contacts(gateway.ground.store, gateway.account_id(), [NewContact("lou@other.test")])
+    add_contacts(gateway.ground.store, gateway.account_id(), [NewContact("lou@other.test")])
     await go_live(gateway, f"import_cc: {word}")
     everybody = "Cc: dave@customer.test, lou@other.test, eve@other.test, sales@acme.test, ann@acme.test"
     await client.mail(numbered(1, everybody))

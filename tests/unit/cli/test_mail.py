@@ -151,6 +151,8 @@ def test_the_log_is_filtered(cli: Cli, options: tuple[str, ...], count: int) -> 
         (("log", "--since", "999999w"), 2, "90m, 1h, 2d"),
         (("log", "--outcome", "lost"), 2, "accepted"),
         (("log", "--account", "nobody"), 1, "no account"),
+        (("log", "--recipient", "support"), 2, "no mail address"),
+        (("log", "--sender", ""), 2, "no mail address"),
         (("trace",), 2, "--message-id"),
         (("trace", "AAAAAAAAAAAAAAAA"), 1, "gateway log"),
         (("trace", "--message-id", "nope@nowhere.test"), 1, "nope@nowhere.test"),

@@ -86,19 +86,24 @@ def test_an_account_trusts_sealers_of_its_own_until_told_otherwise(cli: Cli) -> 
         (("account", "remove", "nobody"), 1, "no account"),
         (("account", "edit", "acme", "--timezone", "Mars/Base"), 1, "no time zone"),
         (("mailbox", "add", "no-address", "--name", "X"), 1, "no mail address"),
-        (("mailbox", "add", "new@acme.test"), 1, "--name"),
+        (("mailbox", "add", "new@acme.test"), 2, "Missing option '--name'"),
+        (("mailbox", "add", "new@acme.test", "--name", " "), 1, "a name is needed"),
         (("mailbox", "add", "support@other.test", "--name", "X"), 1, "--inbound"),
         (("mailbox", "add", "new@acme.test", "--name", "X", "--team", "nope"), 1, "teams: support"),
         (("mailbox", "show", "nope@acme.test"), 1, "support@acme.test"),
         (("mailbox", "edit", "support@acme.test"), 2, "--team"),
         (("mailbox", "edit", "support@acme.test", "--name", " "), 1, "display name"),
         (("team", "add", "support"), 1, "exists already"),
-        (("agent", "add", "bob@acme.test", "--name", "Bob"), 1, "--team"),
+        (("agent", "add", "bob@acme.test", "--name", "Bob"), 2, "Missing option '--team'"),
+        (("agent", "add", "bob@acme.test", "--team", "support"), 2, "Missing option '--name'"),
+        (("agent", "edit", "ann@acme.test"), 2, "--team"),
+        (("agent", "edit", "ann@acme.test", "--team", "nope"), 1, "teams: support"),
         (("agent", "add", "support@acme.test", "--name", "Bob", "--team", "support"), 1, "a mailbox already"),
         (("agent", "status", "ann@acme.test", "asleep"), 1, "available, in-email"),
         (("agent", "status", "nobody@acme.test", "away"), 1, "no agent"),
         (("contact", "add", "nobody"), 1, "no mail address"),
         (("key", "add", "--scope", "root"), 2, "--scope"),
+        (("key", "add", "--scope", "write"), 2, "a key that writes is a team's"),
         (("key", "revoke", "nope"), 1, "gateway key list"),
     ],
 )
@@ -167,7 +172,7 @@ def test_contacts_are_added_and_brought_up_to_date(cli: Cli) -> None:
 
 
 def test_a_key_is_shown_once_and_kept_as_its_digest(cli: Cli) -> None:
-    made = cli("key", "add", "--scope", "write", "--note", "shop", "--json").json
+    made = cli("key", "add", "--scope", "write", "--team", "support", "--note", "shop", "--json").json
 
     assert set(made) == {"id", "key"}
     assert made["key"].startswith("gw_")
@@ -227,3 +232,75 @@ def test_a_key_of_a_team_is_one_that_writes(cli: Cli) -> None:
     assert "there is no team" in cli("key", "add", "--scope", "write", "--team", "nobody", code=1).err
     cli("key", "add", "--scope", "write", "--team", "support", "--json")
     assert [k["team"] for k in cli("key", "list", "--json").json] == ["support"]
+
+
+# --- what a new admin ran into ---
+
+
+def test_adding_a_known_contact_erased_what_was_not_named(cli: Cli) -> None:
+    known = ("contact", "add", "carol@petal.test")
+    cli(*known, "--name", "Carol Blum", "--company", "Petal", "--language", "de", "--tag", "vip")
+
+    again = cli(*known, "--tag", "gold", "--json").json
+
+    assert (again["name"], again["company"], again["language"]) == ("Carol Blum", "Petal", "de")
+    assert again["tags"] == ["vip", "gold"]
+    less = cli(*known, "--no-tag", "vip", "--company", "", "--json").json
+    assert (less["name"], less["company"], less["tags"]) == ("Carol Blum", None, ["gold"])
+
+
+def test_a_domain_took_the_mail_of_another_accounts_mailbox(cli: Cli) -> None:
+    cli("mailbox", "add", "support@pumps.test", "--name", "Pumps", "--inbound", "pumps")
+
+    err = cli("account", "add", "b2", "--domain", "pumps.test", code=1).err
+
+    assert "support@pumps.test is a mailbox of another account already" in err
+    err = cli("account", "edit", "acme", "--domain", "acme.test", code=1).err
+    assert "the agent ann@acme.test reads mail there" in err
+    cli("account", "add", "b2", "--domain", "b2.test")
+    assert "comes to the account b2 already" in cli("mailbox", "add", "x@b2.test", "--name", "X", code=1).err
+    cli("account", "edit", "b2", "--no-domain", "b2.test")
+    cli("mailbox", "add", "x@b2.test", "--name", "X")
+    assert "is no domain of this account" in cli("account", "edit", "b2", "--no-domain", "b2.test", code=1).err
+
+
+def test_an_accounts_domains_could_not_be_changed(cli: Cli) -> None:
+    shown = cli("account", "edit", "acme", "--domain", "Mail.Acme.Test", "--json").json
+    assert shown["domains"] == ["mail.acme.test"]
+    shown = cli("account", "edit", "acme", "--domain", "in.acme.test", "--no-domain", "mail.acme.test", "--json").json
+    assert shown["domains"] == ["in.acme.test"]
+
+
+def test_an_agent_who_was_there_already_was_taken_for_a_mailbox(cli: Cli) -> None:
+    again = ("agent", "add", "Ann@acme.test", "--name", "Ann", "--team", "support")
+
+    err = cli(*again, code=1).err
+
+    assert "ann@acme.test is an agent already; `gateway agent edit ann@acme.test` changes it" in err
+    assert "mailbox" not in err
+    cli("account", "add", "globex")
+    assert "of another account" in cli(*again, "--account", "globex", code=1).err
+
+
+def test_an_agent_had_to_be_removed_to_change_teams(cli: Cli) -> None:
+    for name in ("finance", "sales"):
+        cli("team", "add", name)
+    cli("team", "edit", "support", "--manager", "ann@acme.test")
+
+    both = cli("agent", "edit", "ann@acme.test", "--team", "support", "--team", "finance", "--json").json
+
+    assert both["teams"] == ["finance", "support"]
+    managers = {t["name"]: t["managers"] for t in cli("team", "list", "--json").json}
+    assert managers["support"] == ["ann@acme.test"]
+    assert "in sales now" in cli("agent", "edit", "ann@acme.test", "--team", "sales").out
+    assert {t["name"]: t["managers"] for t in cli("team", "list", "--json").json}["support"] == []
+
+
+def test_a_revocation_that_was_printed_could_not_be_pasted(cli: Cli) -> None:
+    key = cli("key", "list", "--json").json
+    assert key == []
+
+    err = cli("key", "add").err
+
+    key_id = cli("key", "list", "--json").json[0]["id"]
+    assert f"gateway key revoke {key_id} --account acme" in err
