@@ -150,8 +150,9 @@ def _not_back(check: Json, mailbox: str, inbound: str) -> Iterator[Remark]:
             "not-sent", f"the challenge could not be sent: {said}", "mend what the other server names, then check again"
         )
     elif delivery["state"] == "pending" and not delivery["attempts"]:
-        cure = "start `gateway serve` (with the role outbox), which sends what is owed"
-        yield _bad("waits-for-serve", "nothing has tried to send the challenge yet", cure)
+        # also told by a `serve`, moments before its outbox looks
+        cure = "look again in some seconds: `gateway serve` sends it (role outbox); where none runs, start one"
+        yield _bad("waits-for-serve", "the challenge has not been sent yet", cure)
     elif delivery["state"] == "pending":
         cure = "nothing yet: it is tried again by itself, and `gateway outbox list` shows when"
         yield _bad("delayed", f"the relay has not taken the challenge yet: {said}", cure)

@@ -18,7 +18,7 @@ def test_a_challenge_that_nobody_sends_yet_is_told_with_its_cure(cli: Cli) -> No
 
     page = cli(*CHECK, code=1).out
     assert "The challenge to support@acme.test has not come back." in page
-    assert "-> start `gateway serve`" in page
+    assert "-> look again in some seconds: `gateway serve` sends it" in page
     assert "publish: gw1._domainkey.acme.gw.test." in page
 
 
