@@ -18,19 +18,20 @@ from gateway.demo import world
 from gateway.demo.world import CONFIG, OUTGOING
 from gateway.ground import prepare_to_serve
 from gateway.settings import NOT_SETTINGS, Settings, load, split_host_port
-from gateway.supervisor import RoleLocks, Supervisor
+from gateway.supervisor import RoleLocks, Supervisor, listen
 
 ROLES = ("smtp", "outbox", "web", "jobs")
 SET_UP = "set-up"
 
 
-def run(settings: Settings, *, fresh: bool = False) -> int:
-    """Serve the example account until stopped; the exit code. Raises InvalidInput when a port or the folder is taken."""
+def run(settings: Settings, *, fresh: bool = False, smtp: int | None = None, http: int | None = None) -> int:
+    """Serve the example account until stopped; the exit code. `smtp` and `http` are other ports than the settings'. Raises
+    InvalidInput when a port or the folder is taken.
+    """
+    settings = _at_ports(settings, smtp, http)
     folder = settings.data_dir / "demo"
     set_up = folder / SET_UP
-    is_new = fresh or not set_up.exists()
-    if is_new:
-        _make_folder(folder)
+    is_new = _claim_folder(settings, folder, fresh=fresh)
     demo = _configure(settings, folder)
     supervisor = Supervisor(
         data_dir=demo.data_dir,
@@ -59,17 +60,46 @@ def _guide(demo: Settings, folder: Path, sent_before: Collection[str], is_new: b
     Guide(demo, folder, sent_before, is_new=is_new).run()
 
 
-def _make_folder(folder: Path) -> None:
-    """An empty folder with a new world. A demo that still runs there is named, and nothing of it is touched."""
+def _at_ports(settings: Settings, smtp: int | None, http: int | None) -> Settings:
+    addresses = settings.smtp.listen if smtp is None else (_at_port(settings.smtp.listen[0], smtp),)
+    web = settings.http.listen if http is None else _at_port(settings.http.listen, http)
+    changed = {
+        "smtp": settings.smtp.model_copy(update={"listen": addresses}),
+        "http": settings.http.model_copy(update={"listen": web}),
+    }
+    return settings.model_copy(update=changed)
+
+
+def _at_port(address: str, port: int) -> str:
+    return f"{address.rpartition(':')[0]}:{port}"
+
+
+def _claim_folder(settings: Settings, folder: Path, *, fresh: bool) -> bool:
+    """Whether the demo begins anew, in a folder that was emptied. A demo that still runs there, or another program at its
+    ports, is named before anything is touched. Raises InvalidInput.
+    """
     locks = RoleLocks(folder)
-    locks.take(ROLES)
+    try:
+        locks.take(ROLES)
+        for option, addresses in (("--smtp", settings.smtp.listen), ("--http", (settings.http.listen,))):
+            for address in addresses:
+                listen(address, elsewhere=f"choose another port with {option} PORT").close()
+        is_new = fresh or not (folder / SET_UP).exists()
+        if is_new:
+            _make_folder(folder)
+    finally:
+        locks.release()
+    return is_new
+
+
+def _make_folder(folder: Path) -> None:
+    """An empty folder with a new world."""
     (folder / SET_UP).unlink(missing_ok=True)  # first: what is left half deleted is not taken for a demo
     for entry in folder.iterdir():
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)
         else:
             entry.unlink()
-    locks.release()
     from gateway.demo.zone import make
 
     make(folder)
@@ -77,15 +107,15 @@ def _make_folder(folder: Path) -> None:
 
 def _configure(settings: Settings, folder: Path) -> Settings:
     """The demo's own configuration file, so that every other command can be tried with --config."""
-    listen = list(settings.smtp.listen)
+    addresses = list(settings.smtp.listen)
     if ":" in world.read(folder).forwarder_ip:
-        listen.append(f"[::1]:{split_host_port(listen[0])[1]}")
+        addresses.append(f"[::1]:{split_host_port(addresses[0])[1]}")
     lines = [
         "# made by `gateway demo`",
         'hostname = "mx.gateway.localhost"',
         'domain = "gateway.localhost"',
         f"data_dir = {json.dumps(str(folder))}",
-        f"smtp = {{ listen = {json.dumps(listen)} }}",
+        f"smtp = {{ listen = {json.dumps(addresses)} }}",
         f"http = {{ listen = {json.dumps(settings.http.listen)} }}",
         f"clamav = {{ address = {json.dumps(settings.clamav.address)} }}",
         'dns = { zone_file = "zone.txt", timeout_seconds = 1 }',

@@ -15,8 +15,9 @@ BACKLOG = 512
 _UNIT = "the .socket unit"
 
 
-def listen(address: str) -> socket.socket:
-    """A listening socket for `host:port`, `[ipv6]:port`, `unix:PATH` or `lmtp:unix:PATH`. Raises InvalidInput naming the cure.
+def listen(address: str, *, elsewhere: str = "choose another port") -> socket.socket:
+    """A listening socket for `host:port`, `[ipv6]:port`, `unix:PATH` or `lmtp:unix:PATH`. Raises InvalidInput naming the cure;
+    `elsewhere` says where another port is named.
 
     The protocol is named: asyncio sets TCP_NODELAY only on sockets made with IPPROTO_TCP, and without it every message
     stalls 40 ms.
@@ -25,14 +26,16 @@ def listen(address: str) -> socket.socket:
         return _listen_unix(Path(path))
     try:
         family, where = _resolved(address)
-        listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        listening.bind(where)
-        listening.listen(BACKLOG)
+        with contextlib.ExitStack() as failing:
+            listening = failing.enter_context(socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP))
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            listening.bind(where)
+            listening.listen(BACKLOG)
+            failing.pop_all()
     except OSError as error:
-        raise InvalidInput(_cannot_listen(address, error)) from None
+        raise InvalidInput(_cannot_listen(address, error, elsewhere)) from None
     return listening
 
 
@@ -48,7 +51,7 @@ def _resolved(address: str) -> tuple[int, tuple[Any, ...]]:
     return found[0], found[4]
 
 
-def _cannot_listen(address: str, error: OSError) -> str:
+def _cannot_listen(address: str, error: OSError, elsewhere: str = "") -> str:
     port = address.rpartition(":")[2]
     if isinstance(error, PermissionError):
         cure = (
@@ -56,7 +59,7 @@ def _cannot_listen(address: str, error: OSError) -> str:
             f"or {_UNIT} to open it"
         )
     elif "in use" in str(error):
-        cure = f"another program listens there; find it with `ss -ltnp 'sport = :{port}'`, or choose another port"
+        cure = f"another program listens there; find it with `ss -ltnp 'sport = :{port}'`, or {elsewhere}"
     else:
         cure = "name an address of this machine"
     return f"cannot listen on {address}: {error.strerror or error}; {cure}"
@@ -106,7 +109,10 @@ def open_listeners(
     mistyped would go unseen. Raises InvalidInput with a line for each socket that is missing, left over or unusable.
     """
     if not handed:
-        return {kind: [listen(a) for a in wanted] for kind, wanted in addresses.items()}
+        return {
+            kind: [listen(a, elsewhere=f"name another port in {kind}.listen") for a in wanted]
+            for kind, wanted in addresses.items()
+        }
     problems = [p for h in handed if (p := _unusable(h))]
     left = [h for h in handed if not _unusable(h)]
     found: dict[tuple[str, str], Handed] = {}

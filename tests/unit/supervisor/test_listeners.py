@@ -113,3 +113,9 @@ def test_a_path_left_by_the_dead_is_used_again(tmp_path: Path) -> None:
     again = listen(f"lmtp:unix:{tmp_path}/mail.sock")
     assert again.getsockname() == f"{tmp_path}/mail.sock"
     again.close()
+
+
+def test_a_port_that_is_taken_was_to_be_changed_nobody_knew_where(opened: ExitStack) -> None:
+    _, taken = tcp(opened)
+    with pytest.raises(InvalidInput, match=r"or name another port in http\.listen"):
+        open_listeners({"smtp": [], "http": [taken]})
