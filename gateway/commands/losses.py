@@ -47,6 +47,6 @@ class NotAgreed(InvalidInput):
     """Something would be lost, and nobody agreed to that; `losses` is all of it. Nothing was published."""
 
     def __init__(self, losses: Losses, what: str = "this document") -> None:
-        cure = " `gateway policy show` has the rules that are live: copy them." if losses.rules else ""
+        cure = " `gateway policy show` has them: publish a document with them in it." if losses.rules else ""
         super().__init__(f"{losses.told(what)}; nothing is published.{cure} If that is meant, do it again with --yes")
         self.losses = losses
