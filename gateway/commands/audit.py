@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 from sqlalchemy import Connection, func, select
 
+from gateway.commands.audit_rows import damage, lost_customers, lost_notices, lost_receipts, lost_traces
 from gateway.core.errors import BlobUnavailable
 from gateway.store.blobs import FileBlobs
 from gateway.store.engine import Store
@@ -39,10 +41,13 @@ def audit(store: Store, blobs: FileBlobs, on_progress: OnProgress = lambda _done
     """Check everything; reads all content. Raises StoreUnavailable."""
     report = AuditReport()
     with store.read() as connection:
+        report.problems += damage(connection)
         _count_states(connection, report)
         _transactions_have_messages(connection, report)
         _tickets_fit(connection, report)
         _receipts_fit(connection, report)
+        for lost in (lost_traces, lost_customers, lost_notices):
+            report.problems += lost(connection)
         _nothing_sent_twice(connection, report)
         owned = _content_is_intact(connection, blobs, report, on_progress)
     _blobs_are_owned(blobs, owned, report)
@@ -137,24 +142,29 @@ def _content_is_intact(
     """Every message's bytes have the SHA-256 and size they came with. Returns the names of the blobs that are owned."""
     total = report.counts["accepted"]
     owned: set[tuple[str, str]] = set()
-    for done, row in enumerate(_all_messages(connection), 1):
-        if row.content is None and row.disposition not in GONE:
-            owned.add((row.account_id, row.id))
-        _check_content(row, blobs, report)
-        on_progress(done, total)
+    counted = count(1)
+    for rows in _all_messages(connection):
+        report.problems += lost_receipts(connection, rows)
+        for row in rows:
+            if row.content is None and row.disposition not in GONE:
+                owned.add((row.account_id, row.id))
+            _check_content(row, blobs, report)
+            on_progress(next(counted), total)
     return owned
 
 
-def _all_messages(connection: Connection) -> Iterator[Any]:
+def _all_messages(connection: Connection) -> Iterator[Sequence[Any]]:
+    """A number of them at a time."""
     last = ("", "")
+    columns_read = (_m.account_id, _m.id, _m.content, _m.sha256, _m.size_bytes, _m.disposition)
     while True:
         rows = connection.execute(
-            select(_m.account_id, _m.id, _m.content, _m.sha256, _m.size_bytes, _m.disposition)
+            select(*columns_read, _m.recipients, _m.received_at)
             .where((_m.account_id > last[0]) | ((_m.account_id == last[0]) & (_m.id > last[1])))
             .order_by(_m.account_id, _m.id)
             .limit(CHUNK)
         ).all()
-        yield from rows
+        yield rows
         if len(rows) < CHUNK:
             return
         last = (rows[-1].account_id, rows[-1].id)

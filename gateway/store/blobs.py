@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gateway.core.errors import BlobUnavailable
+from gateway.store.anchor import Anchor
 from gateway.store.faults import translated_faults
 
 INLINE_BYTES = 256 * 1024
@@ -21,7 +22,10 @@ class FileBlobs:
     """
 
     def __init__(self, folder: Path) -> None:
+        """Its parent must be there when the first blob comes."""
         self._folder = folder
+        self._anchor = Anchor(folder)
+        self._anchor.require()
 
     def _path(self, account_id: str, message_id: str) -> Path:
         return self._folder / account_id / message_id
@@ -44,10 +48,14 @@ class FileBlobs:
             _sync_directory(path.parent)
 
     def _make_folder(self, folder: Path) -> None:
-        """A new folder is synced into its parents, or is not there: the next put would take it for synced."""
+        """A new folder is synced into its parents, or is not there: the next put would take it for synced. Never made are
+        parents of all: when they are gone, so is the database.
+        """
+        self._anchor.require()
         if folder.is_dir():
             return
-        folder.mkdir(parents=True, exist_ok=True)
+        self._folder.mkdir(exist_ok=True)
+        folder.mkdir(exist_ok=True)
         try:
             _sync_directory(self._folder.parent)
             _sync_directory(self._folder)
@@ -72,10 +80,12 @@ class FileBlobs:
             self._path(account_id, message_id).unlink(missing_ok=True)
 
     def names(self) -> Iterator[tuple[str, str]]:
-        """(account id, message id) of every blob."""
+        """(account id, message id) of every blob. What others leave beside the accounts' folders is passed over: file managers'
+        `.directory`, a file system's `lost+found`, which is root's.
+        """
         if not self._folder.is_dir():
             return
-        for account in sorted(self._folder.iterdir()):
+        for account in sorted(p for p in self._folder.iterdir() if p.is_dir() and os.access(p, os.R_OK | os.X_OK)):
             for blob in sorted(account.iterdir()):
                 yield account.name, blob.name
 
