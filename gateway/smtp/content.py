@@ -215,8 +215,10 @@ class Incoming:
 
 
 def _open(folder: Path) -> IO[bytes]:
-    """A file without a name: whatever ends the process, nothing of it is left."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """A file without a name: whatever ends the process, nothing of it is left. A data directory that is gone stays gone:
+    one made anew would take what the commit then refuses.
+    """
+    folder.mkdir(exist_ok=True)
     return tempfile.TemporaryFile(dir=folder, buffering=0)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import sys
 from collections.abc import Awaitable, Coroutine, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from gateway import log, metrics
 from gateway.core.envelope import Envelope
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
 
 FLOODS_SECONDS = 5.0
 """How often a flood's ended minutes are looked for."""
+KEEPS_SOCKET: Final = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
+"""From Python 3.13 on a server that closes would remove the path of its unix socket, which is the supervisor's: behind the
+first reload nobody could connect.
+"""
 
 
 class SmtpServer:
@@ -79,7 +84,8 @@ class SmtpServer:
         local = listening.family == socket.AF_UNIX
         listener = Listener(local=local, lmtp=local and listening.getsockname() in self._lmtp)
         make = loop.create_unix_server if local else loop.create_server
-        return await make(lambda: GatewaySmtp(self, listener, loop), sock=listening, backlog=512)
+        keep: dict[str, Any] = KEEPS_SOCKET if local else {}
+        return await make(lambda: GatewaySmtp(self, listener, loop), sock=listening, backlog=512, **keep)
 
     @property
     def is_serving(self) -> bool:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, Engine, create_engine, event, text
 
 from gateway.core.errors import StoreUnavailable
+from gateway.store.anchor import Anchor
 from gateway.store.faults import translated_faults
 from gateway.store.jsontext import json_text
 
@@ -84,12 +85,18 @@ class Store:
     """
 
     def __init__(self, url: str, data_dir: Path, *, prompt: bool = False) -> None:
-        """`prompt`: clients are waiting, so no statement may take longer than BUSY_SECONDS."""
+        """`prompt`: clients are waiting, so no statement may take longer than BUSY_SECONDS, and nothing that is gone is made
+        anew. Raises StoreUnavailable when `prompt` and the data directory or a SQLite database is not there.
+        """
         self.url = url
         self._name = url.removeprefix("sqlite:///") if url.startswith("sqlite:") else ""
         self._silence: Silence | None = None
-        data_dir.mkdir(parents=True, exist_ok=True)
         self.is_sqlite = url.startswith("sqlite:")
+        if prompt:
+            _require_there(data_dir, *([Path(self._name)] if self.is_sqlite else []))
+        data_dir.mkdir(parents=True, exist_ok=True)
+        self._anchors = [Anchor(data_dir), *([Anchor(Path(self._name))] if self.is_sqlite else [])]
+        self._anchors[0].require()
         if self.is_sqlite:
             self._write_lock = WriteLock(data_dir / "write.lock")
             self._reader = _sqlite_engine(url, "BEGIN")
@@ -103,15 +110,22 @@ class Store:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A consistent view. Raises StoreUnavailable."""
+        self._require_anchors()
         with self._watched(), translated_faults(self._name), self._reader.connect() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """One transaction, committed when the block ends. Raises StoreUnavailable, StorageFull."""
+        self._require_anchors()
         turn = self._write_lock.held() if self.is_sqlite else nullcontext()
         with turn, self._watched(), translated_faults(self._name), self._writer.begin() as connection:
             yield connection
+
+    def _require_anchors(self) -> None:
+        """Before the write lock, which would be made in whatever folder is there."""
+        for anchor in self._anchors:
+            anchor.require()
 
     def _watched(self) -> AbstractContextManager[None]:
         return self._silence.watched() if self._silence else nullcontext()
@@ -119,6 +133,12 @@ class Store:
     def close(self) -> None:
         self._reader.dispose()
         self._writer.dispose()
+
+
+def _require_there(*paths: Path) -> None:
+    for path in paths:
+        if not path.exists():
+            raise StoreUnavailable(f"{path} is not there; bring it back (is its disk mounted?)")
 
 
 def _sqlite_engine(url: str, begin: str) -> Engine:
