@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ from fastapi import FastAPI
 from gateway.web.app import make_app
 from gateway.web.figures import LoopLag
 from gateway.web.readiness import Readiness
+from tests.conftest import ROOT
 
 Json = dict[str, Any]
 
@@ -119,3 +121,21 @@ def test_lists_are_paged_alike(document: Json) -> None:
         assert ({"cursor", "limit"} <= set(query)) == is_paged, path
         if is_paged:
             assert query["limit"] == query["limit"] | {"minimum": 1, "maximum": 200, "default": 50}
+
+
+_ROW = re.compile(r"^\| `([A-Z]+) ?(\S*)` \| ([a-z ]+) \|", re.MULTILINE)
+
+
+def test_the_page_told_of_no_way_to_write_and_of_wrong_keys(document: Json) -> None:
+    """Its table has each method of each path, and whom the program refuses is told so."""
+    below = "/api/v1/accounts/{account}"
+    page = (ROOT / "docs" / "api" / "README.md").read_text(encoding="utf-8")
+    rows = {(method, f"{below}/{path}".rstrip("/")): key for method, path, key in _ROW.findall(page)}
+    has = {
+        (method.upper(), path): "403" in operation["responses"]
+        for path, methods in document["paths"].items()
+        if path.startswith(below)
+        for method, operation in methods.items()
+    }
+    assert set(rows) == set(has)
+    assert {row for row, key in rows.items() if key == "any"} == {row for row, refuses in has.items() if not refuses}

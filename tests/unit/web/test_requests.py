@@ -42,6 +42,12 @@ async def test_every_mistake_is_told_at_once(api: Api) -> None:
     assert [e["where"] for e in document["errors"]] == ["query: one", "query: two"]
 
 
+async def test_names_are_told_before_values_as_the_page_says(api: Api) -> None:
+    for query, told in (("limit=0&foo=1", ["query: foo"]), ("limit=0&state=x", ["query: state", "query: limit"])):
+        document = problem(await api(f"tickets?{query}"), 400)
+        assert sorted(e["where"] for e in document["errors"]) == sorted(told)
+
+
 async def test_a_long_value_is_not_told_back_whole(api: Api) -> None:
     assert len(problem(await api(f"tickets?limit={'9' * 5000}"), 400)["detail"]) < 300
 
