@@ -240,6 +240,13 @@ def test_a_version_is_published_later_and_can_be_withdrawn(cli: Cli) -> None:
     assert cli("policy", "scheduled", "--json").json[0]["result"].startswith("withdrawn by ")
 
 
+def test_a_withdrawal_that_was_printed_could_not_be_pasted(cli: Cli) -> None:
+    said = cli("policy", "publish", cli.write("p.yaml", ""), "--at", "2126-12-01T08:00:00Z").out
+
+    (waits,) = cli("policy", "scheduled", "--json").json
+    assert f"gateway policy unschedule {waits['id']} --account acme" in " ".join(said.split())
+
+
 def test_a_time_without_an_offset_is_the_accounts_own(cli: Cli) -> None:
     cli("account", "edit", "acme", "--timezone", "Europe/Berlin")
     file = cli.write("p.yaml", "")
