@@ -167,9 +167,11 @@ def without_password(url: str) -> str:
 def demo(
     ctx: typer.Context,
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew: forget the demo's data.")] = False,
+    smtp: Annotated[int | None, typer.Option("--smtp", metavar="PORT", min=1, max=65535, help="Else 2525.")] = None,
+    http: Annotated[int | None, typer.Option("--http", metavar="PORT", min=1, max=65535, help="Else 8080.")] = None,
 ) -> None:
     """Show the gateway at work: an example account, real messages over SMTP, every trace; then keep serving."""
     settings = settings_of(ctx)
     from gateway.demo import run
 
-    raise typer.Exit(run(settings, fresh=fresh))
+    raise typer.Exit(run(settings, fresh=fresh, smtp=smtp, http=http))

@@ -31,6 +31,17 @@ def test_a_look_at_nothing_leaves_nothing_behind(bare: Cli) -> None:
     assert not (bare.folder / "var").exists()
 
 
+def test_the_demo_could_not_be_told_other_ports(bare: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    from gateway import demo
+
+    told: dict[str, object] = {}
+    monkeypatch.setattr(demo, "run", lambda _settings, **how: told.update(how) or 0)
+
+    bare("demo", "--fresh", "--smtp", "2526", "--http", "8081")
+
+    assert told == {"fresh": True, "smtp": 2526, "http": 8081}
+
+
 def test_the_database_is_upgraded_twice_without_harm(bare: Cli) -> None:
     assert bare("db", "current", "--json").json["revision"] is None
 
