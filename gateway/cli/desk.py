@@ -117,8 +117,9 @@ def on_the_line(settings: Settings, work: Callable[[Line], Awaitable[T]]) -> T:
     from gateway.ground import open_ground
     from gateway.line import Line
 
+    terminal = sys.stderr is not None and sys.stderr.isatty()
     # to stderr: stdout is for what the command reports, and that is all a person at a terminal wants of what went well
-    log.set_up(settings.log.format, least=logging.WARNING if sys.stderr.isatty() else logging.INFO)
+    log.set_up(settings.log.format, least=logging.WARNING if terminal else logging.INFO)
 
     async def run() -> T:
         async with Line(ground) as line:

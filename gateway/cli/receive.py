@@ -7,21 +7,36 @@ from __future__ import annotations
 
 import sys
 import traceback
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+import typer.core
 
-from gateway.cli import show
+from gateway.cli import show, streams
 from gateway.cli.desk import on_the_line, settings_of
 from gateway.cli.options import AsJson
 from gateway.cli.results import in_words, json_of
 from gateway.core.errors import GatewayError, InvalidInput
 from gateway.core.outcome import Accepted, Outcome, Parked, Refused
 
+if TYPE_CHECKING:
+    from gateway.line import Line
+
 REFUSED = 65
 """EX_DATAERR: the mail server returns the message to its sender."""
 TRY_AGAIN = 75
 """EX_TEMPFAIL: the mail server keeps the message and comes again."""
+
+
+class FromAMailServer(typer.core.TyperCommand):
+    """A mistake in the mail server's configuration is no reason to return mail: 75 where other commands say 2."""
+
+    def make_context(self, *arguments: Any, **named: Any) -> Any:
+        try:
+            return super().make_context(*arguments, **named)
+        except typer.TyperException as error:
+            show.complain(str(error))
+            raise typer.Exit(TRY_AGAIN) from None
 
 
 def receive(
@@ -42,35 +57,51 @@ def receive(
         show.complain(str(error))
         raise typer.Exit(TRY_AGAIN) from None
     except Exception:  # noqa: BLE001  any other exit code makes the mail server bounce what it could keep
-        traceback.print_exc()
+        show.complain(traceback.format_exc(), prefix="")
         raise typer.Exit(TRY_AGAIN) from None
-    if as_json:
-        show.document(json_of(outcome))
-    raise typer.Exit(_exit_code(outcome, quiet=as_json))
+    with streams.unheeded():  # the mail server hears the exit code, whatever it made of our streams
+        _tell(outcome, as_json=as_json)
+    raise typer.Exit(_exit_code(outcome))
 
 
 def _outcome(
     ctx: typer.Context, sender: str, recipients: list[str], client_ip: str | None, helo: str | None
 ) -> Outcome:
+    from gateway.commands.receive import WrongCall
     from gateway.commands.receive import receive as take
     from gateway.core.outcome import Reason
-    from gateway.line import Line
 
-    content = sys.stdin.buffer.read()
+    content = _content()
 
     async def work(line: Line) -> Outcome:
         try:
             return await take(line, content, sender=sender, recipients=recipients, client_ip=client_ip, helo=helo)
+        except WrongCall:
+            raise
         except InvalidInput as error:  # an address that is none, or not ours: no later attempt can do better
             return Refused(Reason.BAD_RECIPIENT, str(error))
 
     return on_the_line(settings_of(ctx), work)
 
 
-def _exit_code(outcome: Outcome, *, quiet: bool) -> int:
+def _content() -> bytes:
+    """Raises InvalidInput when standard input cannot be read."""
+    try:
+        return sys.stdin.buffer.read()
+    except OSError as error:
+        raise InvalidInput(f"standard input cannot be read: {error.strerror}") from None
+
+
+def _tell(outcome: Outcome, *, as_json: bool) -> None:
+    if as_json:
+        show.document(json_of(outcome))
+    if not isinstance(outcome, Accepted | Parked):
+        show.complain(in_words(outcome))
+    elif not as_json:
+        show.say(in_words(outcome))
+
+
+def _exit_code(outcome: Outcome) -> int:
     if isinstance(outcome, Accepted | Parked):
-        if not quiet:
-            show.say(in_words(outcome))
         return 0
-    show.complain(in_words(outcome))
     return REFUSED if isinstance(outcome, Refused) else TRY_AGAIN

@@ -6,14 +6,12 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from gateway.cli import early, show, streams
 from gateway.cli.desk import Invocation, settings_of
-from gateway.cli.show import say
 
 if TYPE_CHECKING:
     from gateway.settings import Settings
@@ -46,27 +44,8 @@ def serve(
     SIGTERM and SIGINT finish what has begun and end it; SIGHUP checks the configuration again and, where it is good,
     replaces the workers one by one. Listening sockets may come from systemd.
     """
-    with _signals_kept():
+    with early.signals_kept():
         _serve(ctx, role)
-
-
-@contextmanager
-def _signals_kept() -> Iterator[None]:
-    """From the first moment on: SIGHUP waits for the supervisor, which hears it where it would have ended `serve`; SIGTERM
-    ends it in good order.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
-    stopped = signal.signal(signal.SIGTERM, _stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, stopped)
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _stop(_number: int, _frame: FrameType | None) -> NoReturn:
-    """Nobody has been greeted yet, and nothing begun."""
-    raise SystemExit(0)
 
 
 def _serve(ctx: typer.Context, role: str) -> NoReturn:
@@ -94,8 +73,9 @@ def _serve(ctx: typer.Context, role: str) -> NoReturn:
     )
     supervisor.claim()  # before the schema is touched: another `serve` may be at work on it
     prepare_to_serve(settings)
-    for line in announcement:
-        say(line)
+    with streams.unheeded():  # mail is taken, whatever becomes of the words
+        for line in announcement:
+            show.say(line)
     # what is blocked outlives the exec, and a handler does not
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
     supervisor.hand_over()

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
+from gateway.cli.streams import give_up, put
 from gateway.core.addresses import without_controls
 
 if TYPE_CHECKING:
@@ -119,22 +120,26 @@ def record(value: object) -> None:
 def _print_json(value: object, indent: int | None) -> None:
     text = json.dumps(value, ensure_ascii=False, indent=indent)
     # JSON lets DEL, C1 controls and direction marks stand as they are; a terminal would obey them
-    sys.stdout.write(_RAW_CONTROLS.sub(lambda m: f"\\u{ord(m.group()):04x}", text) + "\n")
+    put(_RAW_CONTROLS.sub(lambda m: f"\\u{ord(m.group()):04x}", text) + "\n")
 
 
 def say(text: str) -> None:
     """One plain line on standard output."""
-    sys.stdout.write(washed(text) + "\n")
+    put(washed(text) + "\n")
 
 
 def verbatim(text: str) -> None:
     """A text of several lines as it is, but for control characters."""
-    sys.stdout.write("".join(f"{_TURNS.sub('', without_controls(x))}\n" for x in text.splitlines()))
+    put("".join(f"{_TURNS.sub('', without_controls(x))}\n" for x in text.splitlines()))
 
 
 def complain(text: str, prefix: str = "gateway: ") -> None:
-    """Plain lines on standard error."""
-    sys.stderr.write("".join(f"{prefix}{washed(x)}\n" for x in str(text).splitlines() or [""]))
+    """Plain lines on standard error, where it takes them: the exit code tells too, and is not changed by a log that is full."""
+    try:
+        sys.stderr.write("".join(f"{prefix}{washed(x)}\n" for x in str(text).splitlines() or [""]))
+        sys.stderr.flush()
+    except (OSError, AttributeError):  # None where there was none at the start
+        give_up(sys.stderr)
 
 
 def _for_eyes() -> bool:
@@ -155,7 +160,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, empty: str)
             say(empty)
         return
     for line in _aligned([[Words(c) for c in columns], *cells] if cells else []):
-        sys.stdout.write(line + "\n")
+        put(line + "\n")
 
 
 def _words(cell: Cell) -> Words:
@@ -227,7 +232,7 @@ def page(lines: Iterable[Line]) -> None:
     for line in lines:
         head = "".join(washed(w.text) for w in line.head).ljust(line.width)
         body = "".join(washed(w.text) for w in line.body)
-        sys.stdout.write((" " * line.indent + head + body).rstrip() + "\n")
+        put((" " * line.indent + head + body).rstrip() + "\n")
 
 
 def _rich_page(lines: Iterable[Line]) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from ipaddress import ip_address
 
 from gateway.commands.line import OpenLine
-from gateway.commands.receive import normalised
+from gateway.commands.receive import client_of, normalised
 from gateway.commands.replay import as_asked
 from gateway.core.addresses import BadAddress, parse_addr_spec
 from gateway.core.clock import now
@@ -107,20 +106,6 @@ def ready(text: str, version: int) -> Policy:
 def stored_id(text: str) -> str | None:
     """The id of a stored message where this is one."""
     return text if _STORED.fullmatch(text) else None
-
-
-def client_of(ip: str | None, helo: str | None) -> Client | None:
-    """The client that `--client-ip` and `--helo` describe, None for mail that came without one. Raises InvalidInput."""
-    if not ip:
-        if helo:
-            raise InvalidInput(
-                f"--helo {helo!r}: a name alone proves nothing; name the client's address too: --client-ip IP"
-            )
-        return None
-    try:
-        return Client(str(ip_address(ip.strip("[] "))), helo or "")
-    except ValueError:
-        raise InvalidInput(f"--client-ip {ip!r} is no IP address; write for example 192.0.2.9 or 2001:db8::9") from None
 
 
 def envelope_of(

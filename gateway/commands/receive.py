@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
+from ipaddress import ip_address
 
 from gateway.commands.line import OpenLine
-from gateway.core.addresses import BadAddress, parse_addr_spec
+from gateway.core.addresses import BadAddress, parse_addr_spec, without_controls
 from gateway.core.clock import now
 from gateway.core.envelope import Client, Envelope
 from gateway.core.errors import InvalidInput
@@ -15,7 +16,13 @@ from gateway.core.outcome import Outcome
 from gateway.core.tokens import new_trace_id
 from gateway.store.directory import AccountEntry
 
+_LONGEST_NAME = 255
+"""Of a HELO: octets of a domain, RFC 5321 section 4.5.3.1.2."""
 _LINE_END = re.compile(rb"\r\n|\r|\n")
+
+
+class WrongCall(InvalidInput):
+    """The mistake is in how we are called, and says nothing of the message: with the same one it may do better later."""
 
 
 async def receive(
@@ -27,19 +34,22 @@ async def receive(
     client_ip: str | None = None,
     helo: str | None = None,
 ) -> Outcome:
-    """Take one message as if it had come by SMTP. Raises InvalidInput for addresses that are not ours or are none."""
+    """Take one message as if it had come by SMTP. Raises InvalidInput for addresses that are not ours or are none, and
+    WrongCall.
+    """
     if not content.strip():
-        raise InvalidInput("there is no message on standard input; write: gateway receive ... < message.eml")
+        raise WrongCall("there is no message on standard input; write: gateway receive ... < message.eml")
+    client = client_of(client_ip, without_controls(helo or "")[:_LONGEST_NAME]) if client_ip else None
     accounts = {account.id: account for account in [await _account_of(line, r) for r in recipients]}
     if len(accounts) != 1:
-        raise InvalidInput("--recipient: all recipients of one call belong to one account; call once per account")
+        raise WrongCall("--recipient: all recipients of one call belong to one account; call once per account")
     content = normalised(content)
     envelope = Envelope(
         trace_id=new_trace_id(),
         account=next(iter(accounts.values())).name,
         source="receive",
         received_at=now(),
-        client=Client(client_ip, helo or "") if client_ip else None,
+        client=client,
         reverse_path=_reverse_path(sender),
         recipients=tuple(dict.fromkeys(recipients)),
         smtputf8=not "".join(recipients).isascii(),
@@ -47,6 +57,20 @@ async def receive(
         sha256=hashlib.sha256(content).hexdigest(),
     )
     return await line.intake.take(envelope)
+
+
+def client_of(ip: str | None, helo: str | None) -> Client | None:
+    """The client that `--client-ip` and `--helo` describe, None for mail that came without one. Raises WrongCall."""
+    if not ip:
+        if helo:
+            raise WrongCall(
+                f"--helo {helo!r}: a name alone proves nothing; name the client's address too: --client-ip IP"
+            )
+        return None
+    try:
+        return Client(str(ip_address(ip.strip("[] "))), helo or "")
+    except ValueError:
+        raise WrongCall(f"--client-ip {ip!r} is no IP address; write for example 192.0.2.9 or 2001:db8::9") from None
 
 
 def normalised(content: bytes) -> bytes:

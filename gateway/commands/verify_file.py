@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway.commands.judge import author_of, client_of, envelope_of, given_address
-from gateway.commands.receive import normalised
+from gateway.commands.judge import author_of, envelope_of, given_address
+from gateway.commands.receive import client_of, normalised
 from gateway.core.addresses import canonical
 from gateway.core.envelope import Envelope
 from gateway.core.errors import InvalidInput, TooComplex, UnknownThing

@@ -14,6 +14,7 @@ import socket
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn, Self
@@ -115,7 +116,8 @@ class Supervisor:
         file = unnamed_file(self._data_dir, json.dumps(state).encode())
         for number in (file, *self._locks.files, self._clients.file, *(n for group in sockets.values() for n in group)):
             os.set_inheritable(number, True)
-        sys.stdout.flush()
+        with suppress(OSError, AttributeError):  # full, its reader gone, or none at all: its words are the loss
+            sys.stdout.flush()
         os.execv(sys.executable, [sys.executable, "-m", "gateway.supervisor", str(file)])  # noqa: S606  no shell is wanted
 
     @classmethod
@@ -305,13 +307,11 @@ class Supervisor:
     def _tell_manager(self) -> None:
         now = time.monotonic()
         if not self._told_ready and not self._stopping and all(s.serves for s in self._slots):
-            self._told_ready = True
-            self._manager.ready()
+            self._told_ready = self._manager.ready()
         self._tell_reload()
         interval = self._manager.watchdog_seconds
         if interval and now - self._told_alive >= interval / 2 - _QUIET_SECONDS and self._is_healthy():
-            self._told_alive = now
-            self._manager.alive()
+            self._told_alive = now if self._manager.alive() else self._told_alive
         status = self._status()
         if status != self._last_status and now - self._told_status >= _STATUS_SECONDS:
             self._told_status, self._last_status = now, status
@@ -321,11 +321,11 @@ class Supervisor:
         if self._stopping or not self._told_ready:
             return
         if self._told_reloads != self._reload.begun:
+            if not self._manager.reloading():
+                return
             self._told_reloads, self._told_reloading = self._reload.begun, True
-            self._manager.reloading()
         if self._told_reloading and not self._reload.is_under_way:
-            self._told_reloading = False
-            self._manager.ready()
+            self._told_reloading = not self._manager.ready()
 
     def _is_healthy(self) -> bool:
         """False with a worker that neither shows life nor dies of SIGKILL: only a restart of everything may help then."""
@@ -360,11 +360,14 @@ def _on_child(_number: int, _frame: FrameType | None) -> None:
 
 
 def say(text: str) -> None:
-    """A line to stderr; dropped where nobody reads: a log that is blocked must not stop the supervisor."""
+    """A line to stderr; dropped where nobody reads: a log that is blocked must not stop the supervisor.
+
+    Past Python's buffer: what waited in it would fail again at the interpreter's end, and make the exit code 120.
+    """
     try:
-        _, writable, _ = select.select([], [sys.stderr], [], 0)
+        file = sys.stderr.fileno()  # not 2: where stderr was closed that may be anything
+        _, writable, _ = select.select([], [file], [], 0)
         if writable:
-            sys.stderr.write(f"gateway supervisor: {text}\n")
-            sys.stderr.flush()
-    except (OSError, ValueError, AttributeError):  # closed, or its reader is gone
+            os.write(file, f"gateway supervisor: {text}\n".encode("utf-8", "backslashreplace"))
+    except (OSError, ValueError, AttributeError):  # full, closed, its reader gone; None where it never was
         return

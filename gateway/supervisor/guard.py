@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, ParamSpec
 
@@ -38,7 +39,8 @@ class Guard:
         if len(self._told) > 100:
             self._told.clear()
         self._told[text] = now
-        self._say(text)
+        with suppress(Exception):  # a word that fails must not end what it tells of
+            self._say(text)
 
 
 def _place(error: Exception) -> str:

@@ -57,22 +57,25 @@ class ServiceManager:
         manager._address, manager.watchdog_seconds = state["address"], state["watchdog_seconds"]
         return manager
 
-    def ready(self) -> None:
+    # Each is False while the manager has not taken it: its queue may be full for a moment, or it is being restarted. What
+    # it waits for is told again then.
+
+    def ready(self) -> bool:
         """Also the end of what `reloading` began."""
-        self._tell("READY=1")
+        return self._tell("READY=1")
 
-    def reloading(self) -> None:
-        self._tell(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+    def reloading(self) -> bool:
+        return self._tell(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
-    def stopping(self) -> None:
-        self._tell("STOPPING=1")
+    def stopping(self) -> bool:
+        return self._tell("STOPPING=1")
 
-    def alive(self) -> None:
-        self._tell("WATCHDOG=1")
+    def alive(self) -> bool:
+        return self._tell("WATCHDOG=1")
 
-    def status(self, text: str) -> None:
+    def status(self, text: str) -> bool:
         """One line, for `systemctl status`."""
-        self._tell(f"STATUS={' '.join(text.split())[:500]}")
+        return self._tell(f"STATUS={' '.join(text.split())[:500]}")
 
     def close(self) -> None:
         """After the last word."""
@@ -80,15 +83,16 @@ class ServiceManager:
             self._sender.close()
             self._sender = None
 
-    def _tell(self, text: str) -> None:
-        """A manager that does not listen stops nobody, nor does one that cannot be told."""
+    def _tell(self, text: str) -> bool:
+        """A manager that does not listen stops nobody, nor does one that cannot be told. Where there is none, all is told."""
         if not self._address.startswith(("/", "@")):
-            return
+            return True
         name = f"\0{self._address[1:]}" if self._address.startswith("@") else self._address
         try:
             self._open().sendto(text.encode(), name)
         except OSError:
-            return
+            return False
+        return True
 
     def _open(self) -> socket.socket:
         """One socket for all words: where descriptors run out, one for each would be the first to fail. Raises OSError."""
@@ -100,9 +104,9 @@ class ServiceManager:
 
 def _handed(told: dict[str, str]) -> tuple[Handed, ...]:
     """LISTEN_PID guards against variables that were inherited by somebody they were not meant for."""
-    if told["LISTEN_PID"] != str(os.getpid()) or not told["LISTEN_FDS"].isdigit():
+    count = _number(told["LISTEN_FDS"])
+    if told["LISTEN_PID"] != str(os.getpid()) or count > os.sysconf("SC_OPEN_MAX"):
         return ()
-    count = int(told["LISTEN_FDS"])
     names = told["LISTEN_FDNAMES"].split(":") if told["LISTEN_FDNAMES"] else []
     names += ["unknown"] * (count - len(names))
     return tuple(Handed(names[n], _taken(_FIRST_HANDED + n)) for n in range(count))
@@ -119,6 +123,11 @@ def _taken(file: int) -> socket.socket | None:
 
 
 def _watchdog_seconds(told: dict[str, str]) -> float | None:
-    if not told["WATCHDOG_USEC"].isdigit() or told["WATCHDOG_PID"] not in ("", str(os.getpid())):
+    if told["WATCHDOG_PID"] not in ("", str(os.getpid())):
         return None
-    return int(told["WATCHDOG_USEC"]) / 1e6 or None
+    return _number(told["WATCHDOG_USEC"]) / 1e6 or None
+
+
+def _number(text: str) -> int:
+    """0 for what is none: digits of other scripts are none, nor is what no variable of 64 bits holds."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 20 else 0

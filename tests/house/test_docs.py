@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import typer.main
 
-from gateway.cli.main import app
+from gateway.cli.app import app
 from gateway.commands import accounts
 from gateway.commands.audit import audit
 from gateway.commands.receive import receive

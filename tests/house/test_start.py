@@ -42,7 +42,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_command_line_itself_needs_no_library_but_its_own() -> None:
-    assert imported_by("import gateway.cli.main") & (DATABASE | WEB | LINE | OUTBOX | SHOW | ELSEWHERE) == set()
+    assert imported_by("import gateway.cli.app") & (DATABASE | WEB | LINE | OUTBOX | SHOW | ELSEWHERE) == set()
 
 
 def test_a_command_on_the_store_needs_neither_the_line_nor_the_web(config: Path) -> None:

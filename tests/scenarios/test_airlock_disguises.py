@@ -16,7 +16,7 @@ import httpx2
 import pytest
 from typer.testing import CliRunner
 
-from gateway.cli.main import app
+from gateway.cli.app import app
 from gateway.store import changes
 from gateway.web.security import key_digest
 from tests.scenarios.airlock import ARCHIVES, DISGUISES, DOCUMENTS, HARMLESS, VIRUS, Disguise

@@ -62,6 +62,28 @@ def test_a_manager_that_reads_nothing_makes_nobody_wait(heard: tuple[str, socket
             told.alive()
 
 
+def test_a_word_that_finds_the_queue_full_is_known_not_to_be_told(heard: tuple[str, socket.socket]) -> None:
+    """READY=1 was lost for good."""
+    name, manager = heard
+    with closing(ServiceManager({"NOTIFY_SOCKET": name})) as told:
+        waiting = 0
+        while told.alive():
+            waiting += 1
+        assert not told.ready()
+        for _ in range(waiting):
+            manager.recv(4096)
+        assert told.ready()
+    assert manager.recv(4096) == b"READY=1"
+
+
+@pytest.mark.parametrize("count", ["\u00b2", "\u0663", "9" * 5000, "-1", ""])
+def test_a_count_that_is_none_hands_nothing(count: str) -> None:
+    """LISTEN_FDS=\u00b2 was a traceback: isdigit() knows more than int()."""
+    environment = {"LISTEN_FDS": count, "LISTEN_PID": str(os.getpid()), "WATCHDOG_USEC": count}
+    manager = ServiceManager(environment)
+    assert (manager.handed, manager.watchdog_seconds) == ((), None)
+
+
 OUT_OF_DESCRIPTORS = """
 import resource, sys
 from gateway.supervisor.systemd import ServiceManager

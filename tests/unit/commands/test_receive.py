@@ -1,0 +1,57 @@
+"""The pipe transport takes what a mail server says of the client, and no more than can be stored."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from gateway.commands.line import OpenLine
+from gateway.commands.receive import WrongCall, receive
+from gateway.core.envelope import Client, Envelope
+
+
+class Pretended:
+    """A line with an account for every domain, which keeps the envelope."""
+
+    def __init__(self) -> None:
+        self.directory = self.intake = self
+
+    def look_up(self, domain: str) -> SimpleNamespace:
+        return SimpleNamespace(id=domain, name=domain.partition(".")[0])
+
+    async def store_pool(self, work: Any, *arguments: object) -> Any:
+        return work(*arguments)
+
+    async def take(self, envelope: Envelope) -> Envelope:
+        return envelope
+
+
+async def taken(*recipients: str, content: bytes = b"Subject: x\r\n\r\nx\r\n", **said: str) -> Envelope:
+    line = cast("OpenLine", Pretended())
+    made: object = await receive(line, content, sender="a@b.test", recipients=recipients or ["s@acme.test"], **said)
+    assert isinstance(made, Envelope)
+    return made
+
+
+async def test_a_helo_with_octets_that_are_no_utf8_can_be_stored() -> None:
+    """It could not ("surrogates not allowed"): the mail server came again for ever."""
+    made = await taken(client_ip="127.0.0.1", helo="a\udcffb\r\nc")
+    assert made.client == Client("127.0.0.1", "ab  c")
+
+
+@pytest.mark.parametrize(("said", "ip"), [("[2001:DB8::9]", "2001:db8::9"), ("192.0.2.9", "192.0.2.9")])
+async def test_a_client_is_an_address(said: str, ip: str) -> None:
+    assert (await taken(client_ip=said)).client == Client(ip, "")
+
+
+async def test_mail_of_this_machine_has_no_client() -> None:
+    """Postfix expands ${client_address} to nothing for it."""
+    assert (await taken(client_ip="", helo="here")).client is None
+
+
+async def test_a_wrong_call_is_told_from_mail_that_is_refused() -> None:
+    for wrong in (taken(client_ip="bad"), taken("s@acme.test", "s@globex.test"), taken(content=b"\n")):
+        with pytest.raises(WrongCall):
+            await wrong
