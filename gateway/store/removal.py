@@ -84,6 +84,7 @@ def remove_mailbox(store: Store, account_id: str, address: str) -> None:
 def edit_agent(store: Store, account_id: str, address: str, values: Json, *, teams: Collection[str] = ()) -> None:
     """`teams`: he belongs to these from now on, and to no others. Raises UnknownThing."""
     with changing(store) as connection:
+        row_lock(connection, [account_id])  # who is chosen next is noted at the same memberships
         row = _agent(connection, account_id, address)
         if teams:
             _set_teams(connection, account_id, row.id, {team_id_of(connection, account_id, t) for t in teams})

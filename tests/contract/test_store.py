@@ -1002,6 +1002,11 @@ def test_a_failed_row_is_retried_when_somebody_asks(desk: Desk) -> None:
             ),
             InvalidInput, "mail.acme.example",
         ),
+        (
+            lambda s, a: changes.edit_account(s, account_ids.account_id(s, "globex"), {}, domains=("acme.test",)),
+            InvalidInput, "is a mailbox of another account already",
+        ),
+        (lambda s, a: changes.edit_account(s, a, {}, no_domains=("other.test",)), UnknownThing, "other.test"),
         (lambda s, a: changes.add_mailbox(s, a, NewMailbox("Support@ACME.test", "S", "other")), InvalidInput, "mailbox already"),
         (lambda s, a: changes.add_mailbox(s, a, NewMailbox("ann@acme.test", "S", "ann")), InvalidInput, "never both"),
         (lambda s, a: changes.add_mailbox(s, a, NewMailbox("new@acme.test", "S", "support")), InvalidInput, "--inbound"),
