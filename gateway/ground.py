@@ -6,10 +6,15 @@ is ready (`store/glance.py`) needs none of them.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gateway.core.errors import InvalidInput
 from gateway.store import migrations, secret
 from gateway.store.folders import make_data_dir
 from gateway.store.glance import is_ready
@@ -42,6 +47,8 @@ def open_ground(settings: Settings, *, prompt: bool = False) -> Ground:
     from gateway.store.blobs import FileBlobs
     from gateway.store.engine import Store
 
+    if not prompt:
+        _make_blob_dir(settings)
     store = Store(settings.database_url, settings.data_dir, prompt=prompt)
     migrations.require_current(store)
     keys = secret.read(settings.secret_key_path)
@@ -54,11 +61,33 @@ def prepare(settings: Settings) -> None:
 
     Raises InvalidInput, also when the secret is missing with PostgreSQL or not the one of this database.
     """
+    make_data_dir(settings.data_dir)
+    with _alone(settings.data_dir):
+        _prepare(settings)
+
+
+@contextlib.contextmanager
+def _alone(data_dir: Path) -> Iterator[None]:
+    """One at a time prepares a data directory; the next finds it done. Of two `serve` with different roles that began
+    together on a new one, one ended: each had looked before the other made anything.
+    """
+    try:
+        file = os.open(data_dir / "prepare.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise InvalidInput(f"{data_dir}: {error.strerror}; name a data_dir that this user may write to") from None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)  # however long a migration takes: nothing can be done before its end
+        yield
+    finally:
+        os.close(file)
+
+
+def _prepare(settings: Settings) -> None:
     from gateway.commands.accounts import ensure_system_account
     from gateway.store.binding import compare
     from gateway.store.engine import Store
 
-    make_data_dir(settings.data_dir)
+    _make_blob_dir(settings)
     store = Store(settings.database_url, settings.data_dir)
     if settings.is_sqlite and migrations.current(store) is None:
         # only for a new database: in place of a lost key a fresh one would hide that it is lost
@@ -76,8 +105,26 @@ def prepare_to_serve(settings: Settings) -> None:
     """
     if not settings.is_sqlite:
         open_ground(settings).close()
-    elif not _is_prepared(settings):
-        prepare(settings)
+        return
+    make_data_dir(settings.data_dir)
+    with _alone(settings.data_dir):
+        if not _is_prepared(settings):
+            _prepare(settings)
+            return
+    _make_blob_dir(settings)
+
+
+def require_ready(settings: Settings) -> None:
+    """What a worker opens at its start is there and can be opened; makes nothing. Raises InvalidInput, StoreUnavailable."""
+    secret.read(settings.secret_key_path)
+    if not (settings.is_sqlite and _is_prepared(settings)):
+        open_ground(settings, prompt=True).close()  # which says what is wrong
+
+
+def _make_blob_dir(settings: Settings) -> None:
+    """With all that is above it: while mail comes, a folder that is gone is a fault, and none is made in its place."""
+    with contextlib.suppress(OSError):  # a blob that then finds no place is deferred, and told with the reason
+        settings.blob_dir.mkdir(parents=True, exist_ok=True)
 
 
 def _is_prepared(settings: Settings) -> bool:

@@ -251,14 +251,29 @@ class Settings(_Section):
         return (self.http.public_url or f"http://{self.http.listen}").rstrip("/")
 
 
-def load(file: Path | None = None, environment: Mapping[str, str] | None = None) -> Settings:
+def file_read(file: Path | None = None, environment: Mapping[str, str] | None = None) -> Path | None:
+    """The file that `load` would read, None for the defaults."""
+    return _which_file(file, os.environ if environment is None else environment)[0]
+
+
+def says_something(path: Path) -> bool:
+    """Whether any key is set in the file. Raises BadConfiguration."""
+    return bool(_read_toml(path, named=True))
+
+
+def load(
+    file: Path | None = None, environment: Mapping[str, str] | None = None, *, blank_allowed: bool = True
+) -> Settings:
     """Read `file` (or GATEWAY_CONFIG, or ./gateway.toml where it exists) and the environment.
 
-    Raises BadConfiguration with one line per problem.
+    Raises BadConfiguration with one line per problem; also, unless `blank_allowed`, for a file in which no key is set: many
+    editors empty a file before they write it.
     """
     environment = os.environ if environment is None else environment
     path, named = _which_file(file, environment)
     document = _read_toml(path, named=named)
+    if not (document or blank_allowed):
+        raise BadConfiguration(f"{path}: sets nothing any more; write it anew, or take it from the backup")
     sources = {_key_of(k): str(path) for k in _flat(document)}
     problems = _merge_environment(document, sources, environment)
     try:

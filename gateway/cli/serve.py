@@ -57,15 +57,13 @@ def _serve(ctx: typer.Context, role: str) -> NoReturn:
     from gateway.ground import prepare_to_serve
 
     announcement = list(announce(settings, roles))  # also finds a certificate, relay or scanner that cannot be meant
-    invocation = ctx.find_object(Invocation)
-    config = ["--config", str(invocation.config)] if invocation and invocation.config else []
     supervisor = Supervisor(
         data_dir=settings.data_dir,
         roles=roles,
         smtp=settings.smtp.listen,
         http=[settings.http.listen],
         worker_command=[sys.executable, "-m", "gateway.worker"],
-        check_command=[sys.executable, "-m", "gateway", *config, "check-config", "--for-serve", ",".join(roles)],
+        check_command=_check_command(ctx, roles),
         configuration=settings.model_dump_json().encode(),
         manager=manager,
         smtp_workers=settings.smtp.workers,
@@ -79,6 +77,20 @@ def _serve(ctx: typer.Context, role: str) -> NoReturn:
     # what is blocked outlives the exec, and a handler does not
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
     supervisor.hand_over()
+
+
+def _check_command(ctx: typer.Context, roles: tuple[str, ...]) -> list[str]:
+    """Looks again at the file that was read at the start: ./gateway.toml, too, may be away while it is being written, and
+    the defaults in its place would refuse all mail.
+    """
+    from gateway.settings import file_read, says_something
+
+    invocation = ctx.find_object(Invocation)
+    file = file_read(invocation.config if invocation else None)
+    config = ["--config", str(file)] if file else []
+    filled = ["--filled"] if file and says_something(file) else []
+    check = ["check-config", "--for-serve", ",".join(roles), "--running", *filled]
+    return [sys.executable, "-m", "gateway", *config, *check]
 
 
 def announce(settings: Settings, roles: tuple[str, ...]) -> Iterator[str]:

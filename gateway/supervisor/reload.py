@@ -24,11 +24,12 @@ FIXED: Final = (
     "database_url",
     "blob_url",
     "secret_key_file",
+    "domain",
     "smtp.listen",
     "smtp.workers",
     "http.listen",
 )
-"""What sockets, locks, workers and whatever lies on disk were made from: only a restart changes these."""
+"""What sockets, locks, workers, accounts' addresses and whatever lies on disk were made from: only a restart changes these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +45,11 @@ class Verdict:
 class Check:
     """`gateway check-config`, running. Time it may take: CHECK_SECONDS."""
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str], folder: Path) -> None:
-        """Raises OSError when it cannot be started."""
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str], folder: Path, current: bytes) -> None:
+        """It reads the `current` configuration on its standard input. Raises OSError when it cannot be started."""
         self._out, self._err = unnamed_file(folder), unnamed_file(folder)
         try:
-            self._process = subprocess.Popen(command, stdout=self._out, stderr=self._err, env=dict(environment))
+            self._process = _started(command, environment, unnamed_file(folder, current), self._out, self._err)
         except OSError:
             self._close()
             raise
@@ -76,6 +77,17 @@ class Check:
     def _close(self) -> None:
         os.close(self._out)
         os.close(self._err)
+
+
+def _started(
+    command: Sequence[str], environment: Mapping[str, str], read: int, out: int, err: int
+) -> subprocess.Popen[bytes]:
+    """`read` is closed here. Raises OSError."""
+    try:
+        os.lseek(read, 0, os.SEEK_SET)
+        return subprocess.Popen(command, stdin=read, stdout=out, stderr=err, env=dict(environment))
+    finally:
+        os.close(read)
 
 
 def taken(checked: bytes, current: bytes) -> Verdict:
@@ -150,7 +162,7 @@ class Reload:
             self._verdict = Verdict(self.configuration)
             return
         try:
-            self._check = Check(self._command, os.environ, self._folder)
+            self._check = Check(self._command, os.environ, self._folder, self.configuration)
         except OSError as error:
             self._verdict = Verdict(reason=f"its check cannot be started: {error.strerror}")
 

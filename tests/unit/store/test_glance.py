@@ -51,7 +51,7 @@ def test_what_was_prepared_is_ready(settings: Settings) -> None:
 
 def test_what_is_ready_is_not_prepared_again(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     prepared: list[Settings] = []
-    monkeypatch.setattr(ground, "prepare", prepared.append)
+    monkeypatch.setattr(ground, "_prepare", prepared.append)
     prepare_to_serve(settings)
     assert prepared == []
     change(settings, "UPDATE alembic_version SET version_num = '0000'")

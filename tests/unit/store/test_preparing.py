@@ -1,0 +1,106 @@
+"""Two processes that prepare one data directory, and what a process that serves does not make."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway import ground
+from gateway.commands.accounts import ensure_system_account
+from gateway.core.errors import StoreUnavailable
+from gateway.ground import Ground, open_ground, prepare, prepare_to_serve
+from gateway.settings import Settings
+from gateway.store import binding, changes
+from gateway.store.anchor import Anchor
+from gateway.store.engine import Store
+from tests.servers.inprocess import settings_for
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    settings = settings_for(tmp_path_factory.mktemp("prepared"))
+    prepare(settings)
+    opened = open_ground(settings)
+    yield opened
+    opened.close()
+
+
+def once_nothing(function: Any, nothing: object) -> Any:
+    """As `function`, but what it looks for is not there yet at the first look."""
+    looks = [nothing]
+    return lambda *arguments: looks.pop() if looks else function(*arguments)
+
+
+def test_the_operator_s_account_made_by_another_meanwhile_ended_serve(
+    prepared: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes, "has_account", once_nothing(changes.has_account, False))
+    ensure_system_account(prepared.store, prepared.secret, prepared.settings)
+
+
+def test_a_database_bound_by_another_meanwhile_ended_serve(prepared: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(binding, "_known", once_nothing(binding._known, None))
+    binding.compare(prepared.store, prepared.secret)
+
+
+@pytest.mark.parametrize("start", [prepare, prepare_to_serve])
+def test_two_serve_looked_at_a_new_data_directory_before_either_had_made_anything(
+    prepared: Ground, monkeypatch: pytest.MonkeyPatch, start: Any
+) -> None:
+    """One ended: "account system exists already". Now the second looks when the first is done."""
+    settings, locked = prepared.settings, []
+
+    def is_locked(_: Settings) -> bool:
+        with (settings.data_dir / "prepare.lock").open("rb") as other:
+            try:
+                fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                locked.append(True)
+        return False
+
+    monkeypatch.setattr(ground, "_is_prepared", is_locked)
+    monkeypatch.setattr(ground, "_prepare", is_locked)
+    start(settings)
+    assert locked == [True] * (1 if start is prepare else 2)
+    with (settings.data_dir / "prepare.lock").open("rb") as free:
+        fcntl.flock(free, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_worker_made_a_data_directory_in_place_of_the_one_that_was_away(tmp_path: Path, is_there: bool) -> None:
+    folder = tmp_path / "var"
+    if is_there:
+        folder.mkdir()
+    with pytest.raises(StoreUnavailable, match="is not there; bring it back"):
+        Store(f"sqlite:///{folder / 'gateway.db'}", folder, prompt=True)
+    assert [p.name for p in tmp_path.rglob("*")] == ["var"] * is_there
+
+
+def test_a_database_replaced_under_its_readers_is_not_read_any_more(prepared: Ground, tmp_path: Path) -> None:
+    """SQLite goes on in the file that was there, whatever lies under the name now: what it takes would be lost."""
+    folder = tmp_path / "var"
+    shutil.copytree(prepared.settings.data_dir, folder)
+    opened = open_ground(settings_for(folder), prompt=True)
+    shutil.copy(folder / "gateway.db", folder / "copy")
+    (folder / "copy").rename(folder / "gateway.db")
+    for work in (opened.store.read, opened.store.write):
+        with pytest.raises(StoreUnavailable, match="is not the one this process began with"), work():
+            pass
+    opened.close()
+
+
+def test_what_comes_back_is_itself_again(tmp_path: Path) -> None:
+    place = tmp_path / "place"
+    place.mkdir()
+    anchor = Anchor(place)
+    anchor.require()
+    place.rename(tmp_path / "away")
+    with pytest.raises(StoreUnavailable, match="bring it back"):
+        anchor.require()
+    (tmp_path / "away").rename(place)
+    anchor.require()
