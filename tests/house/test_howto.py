@@ -92,6 +92,33 @@ def test_the_example_passes_its_own_test(page: Path, tmp_path: Path) -> None:
     assert "skipped" not in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("page", "lists"),
+    [
+        ("add-a-check", {"test_forwarded_signed_mail_is_verified_by_dkim_although_spf_breaks"}),
+        (
+            "add-a-condition",
+            {"test_the_conditions_and_actions_of_this_version", "test_the_strategies_of_this_version"},
+        ),
+    ],
+)
+def test_following_a_page_to_its_end_left_tests_red_that_it_did_not_name(page: str, lists: set[str]) -> None:
+    text = (HOWTO / f"{page}.md").read_text(encoding="utf-8")
+    prose = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    files = [(ROOT / file).read_text(encoding="utf-8") for file in re.findall(r"`(tests/[\w/]+\.py)`", prose)]
+    named = set(re.findall(r"`(test_\w+)`", prose))
+    assert named == lists
+    assert all(any(f"def {name}(" in file for file in files) for name in named)
+
+
+def test_the_reference_s_row_that_the_page_gives_is_one() -> None:
+    page = (HOWTO / "add-a-condition.md").read_text(encoding="utf-8")
+    reference = (ROOT / "docs/operate/policy-reference.md").read_text(encoding="utf-8")
+    (row,) = re.findall(r"^ {4}(\| `files_over` \|.*\|)$", page, re.MULTILINE)
+    like = next(line for line in reference.splitlines() if line.startswith("| `bytes_over` |"))
+    assert row.count("|") == like.count("|")
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
 def test_the_example_keeps_the_house_s_style(page: Path, tmp_path: Path) -> None:
     for path, content in files_of(page).items():
