@@ -35,7 +35,8 @@ class FromAMailServer(typer.core.TyperCommand):
         try:
             return super().make_context(*arguments, **named)
         except typer.TyperException as error:
-            show.complain(str(error))
+            said = getattr(error, "format_message", error.__str__)()  # a usage error names the option only there
+            show.complain(f"{said.rstrip('.')}; see `gateway receive --help`")
             raise typer.Exit(TRY_AGAIN) from None
 
 
