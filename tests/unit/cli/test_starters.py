@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from pathlib import Path
 
-from gateway.policy.loader import schema
+import pytest
+
+from gateway.policy.loader import load, schema
+from gateway.policy.values import Known
+from tests.conftest import ROOT
 from tests.unit.cli.conftest import Cli
 
 FOLDER = Path(__file__).resolve().parents[3] / "templates" / "policies"
@@ -52,6 +58,24 @@ def test_the_schema_is_shown_or_written(bare: Cli) -> None:
     bare("policy", "schema", "--output", str(file))
 
     assert json.loads(bare("policy", "schema").out) == json.loads(file.read_text(encoding="utf-8")) == schema()
+
+
+LINE = re.compile(
+    r"^ {4}gateway ((?:team|agent|mailbox) add .*?|policy (?:starter|check|test|replay|publish) .*?)$", re.MULTILINE
+)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/operate/write-a-policy.md"])
+def test_a_page_s_own_sequence_ended_with_a_team_that_is_not_there(page: str) -> None:
+    """As a reader types it, where there are two accounts; `support` is the team of every new one."""
+    found = LINE.findall((ROOT / page).read_text(encoding="utf-8"))
+    lines = [shlex.split(line, comments=True) for line in found]
+    named = {what: {line[2] for line in lines if line[:2] == [what, "add"]} for what in ("team", "mailbox", "agent")}
+    known = Known(frozenset(named["team"] | {"support"}), frozenset(named["mailbox"]), frozenset(named["agent"]))
+    (starter,) = [line[2] for line in lines if line[:2] == ["policy", "starter"]]
+    load((FOLDER / f"{starter}.yaml").read_text(encoding="utf-8"), known)
+    assert [line[1] for line in lines if line[0] == "policy"] == ["starter", "check", "test", "replay", "publish"]
+    assert all("acme" in line for line in lines if line[1] != "starter")
 
 
 def test_where_nothing_can_be_written_that_is_told(bare: Cli) -> None:
