@@ -114,6 +114,6 @@ def test_a_damaged_index_of_the_file_is_seen(kept: Path, tmp_path: Path) -> None
 
 def test_a_stray_file_among_the_blobs_is_passed_over(desk: Desk, tmp_path: Path) -> None:
     """A file manager's `.directory` ended the audit with a traceback."""
-    (tmp_path / "blobs").mkdir()
+    (tmp_path / "blobs").mkdir(exist_ok=True)
     (tmp_path / "blobs" / ".directory").write_text("[Desktop Entry]\n")
     assert problems(desk) == []

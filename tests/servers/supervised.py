@@ -24,6 +24,7 @@ FIRST: dict[str, Any] = {
     "database_url": "",
     "blob_url": "",
     "secret_key_file": None,
+    "domain": "gw.test",
     "smtp": {"listen": [], "workers": 1},
     "http": {"listen": ""},
 }
