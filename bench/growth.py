@@ -66,7 +66,7 @@ class Subject:
         home = self.peer.gateway
         home.add_agent("acme", "ann@acme.test")
         self.key = f"gw_{secrets.token_urlsafe(32)}"
-        add_key(home.ground.store, home.account_ids["acme"], scope="read", digest=key_digest(self.key))
+        add_key(home.ground.store, home.named["acme"], scope="read", digest=key_digest(self.key))
         if not self.by_mail:
             self.filler = Filler(self.peer, genuine(self.peer), self.planned)
 
@@ -96,7 +96,7 @@ class Subject:
 
     def find_middles(self) -> None:
         """A cursor into the middle of each list."""
-        account = self.peer.gateway.account_ids["acme"]
+        account = self.peer.gateway.named["acme"]
         with self.peer.gateway.ground.store.read() as connection:
             for kind, (form, column) in LISTS.items():
                 count = connection.execute(

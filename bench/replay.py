@@ -19,7 +19,7 @@ from bench.policy_decide import SHAPES, word
 from gateway.commands.replay import Replay, replay
 from gateway.core.clock import new_id, now
 from gateway.ground import Ground
-from gateway.store import account_ids
+from gateway.store import named
 from gateway.store.tables import MessageRow
 from tests.servers.inprocess import fresh_ground, make_seed, numbered, running
 
@@ -67,7 +67,7 @@ def measure(folder: Path, messages: int, rules: int) -> None:
     asyncio.run(one_message(ground, chance))
     ground = fresh_ground(folder / "data", folder / "again")
     try:
-        account_id = account_ids.account_id(ground.store, "acme")
+        account_id = named.account_id(ground.store, "acme")
         copy(ground, account_id, messages)
         took, found = timed(ground, account_id, policy(rules, chance))
     finally:

@@ -198,17 +198,12 @@ def edit(
     }  # fmt: skip
     values = {k: v for k, v in given.items() if v is not None}
     if not values and admins is None and not domain and not no_domain:
-        options = (
-            "--company-name, --timezone, --language, --number-prefix, --domain, --no-domain, --arc-sealers, "
-            "--quarantine-days or --admins"
-        )
-        raise typer.BadParameter(f"say what to change: {options}", ctx=ctx)
+        raise typer.BadParameter(f"say what to change: {_EDITABLE}", ctx=ctx)
     _check(values)
     with at_account(ctx, name) as desk:
         if admins is not None:
             values["admins"] = accounts.admins(admins, desk.settings)
-        more = [accounts.own_domain(d, desk.settings) for d in dict.fromkeys(domain or ())]
-        gone = [accounts.own_domain(d, desk.settings) for d in dict.fromkeys(no_domain or ())]
+        more, gone = (_domains(desk, given) for given in (domain, no_domain))
         edit_account(desk.store, desk.account_id, values, domains=more, no_domains=gone)
         found = _shown(desk)
     if as_json:
@@ -216,6 +211,19 @@ def edit(
     else:
         changed = [k.replace("_", " ") for k in values] + ["domains"] * bool(more or gone)
         show.say(f"Account {name}: changed {', '.join(changed)}.")
+
+
+_EDITABLE = (
+    "--company-name, --timezone, --language, --number-prefix, --domain, --no-domain, --arc-sealers, --quarantine-days "
+    "or --admins"
+)
+
+
+def _domains(desk: AccountDesk, given: list[str] | None) -> list[str]:
+    """Each once. Raises InvalidInput for what no account can have."""
+    from gateway.commands.accounts import own_domain
+
+    return [own_domain(d, desk.settings) for d in dict.fromkeys(given or ())]
 
 
 def _check(values: Mapping[str, Any]) -> None:

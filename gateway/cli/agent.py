@@ -35,7 +35,7 @@ def add(
     """Add an agent; a new one is available."""
     from gateway.commands.accounts import add_agent
     from gateway.store import listing
-    from gateway.store.changes import NewAgent
+    from gateway.store.team_changes import NewAgent
 
     with at_account(ctx, account) as desk:
         add_agent(
@@ -107,7 +107,7 @@ def edit(
     as_json: AsJson = False,
 ) -> None:
     """Change an agent's name, teams or language. Tickets that are assigned to the agent stay so."""
-    from gateway.commands.departures import edit_agent
+    from gateway.commands.accounts import edit_agent
 
     for option, value in (("--signature", signature), ("--notices", notices)):
         if value is not None:

@@ -30,34 +30,34 @@ def account_names(ctx: typer.Context, incomplete: str) -> Found:
 def ticket_numbers(ctx: typer.Context, incomplete: str) -> Found:
     """The newest tickets of the account, with their subjects."""
     from gateway.cli.show import washed
-    from gateway.store import account_ids
+    from gateway.store import named
     from gateway.store.ticket_changes import newest_tickets
 
     name = _asked(ctx, "account")
     with _quietly(), _store(ctx) as store:
-        account_id = account_ids.account_id(store, name)
+        account_id = named.account_id(store, name)
         return _fitting([(str(n), washed(subject)) for n, subject in newest_tickets(store, account_id)], incomplete)
     return []
 
 
 def agent_addresses(ctx: typer.Context, incomplete: str) -> Found:
     """The agents of the account, with their names."""
-    from gateway.store import account_ids, listing
+    from gateway.store import listing, named
 
     name = _asked(ctx, "account")
     with _quietly(), _store(ctx) as store:
-        account_id = account_ids.account_id(store, name)
+        account_id = named.account_id(store, name)
         return _fitting([(a["address"], a["name"]) for a in listing.agents(store, account_id)], incomplete)
     return []
 
 
 def team_names(ctx: typer.Context, incomplete: str) -> Found:
     """The teams of the account, with how many agents each has."""
-    from gateway.store import account_ids, listing
+    from gateway.store import listing, named
 
     name = _asked(ctx, "account")
     with _quietly(), _store(ctx) as store:
-        account_id = account_ids.account_id(store, name)
+        account_id = named.account_id(store, name)
         found = [(t["name"], f"{len(t['agents'])} agents") for t in listing.teams(store, account_id)]
         return _fitting(found, incomplete)
     return []

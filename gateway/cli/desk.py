@@ -97,7 +97,7 @@ def _require_database(settings: Settings) -> None:
 @contextmanager
 def at_account(ctx: typer.Context, name: str | None) -> Iterator[AccountDesk]:
     """As `at_desk`, in the account that `--account` names. Raises UnknownThing."""
-    from gateway.store import account_ids, listing
+    from gateway.store import listing, named
 
     with at_desk(ctx) as desk:
         if not name or not name.strip():
@@ -105,7 +105,7 @@ def at_account(ctx: typer.Context, name: str | None) -> Iterator[AccountDesk]:
             text = f"say which account: --account NAME, or set GATEWAY_ACCOUNT. Accounts: {there or 'none yet'}"
             raise typer.BadParameter(text, ctx=ctx, param_hint="--account")
         name = name.strip().lower()
-        yield AccountDesk(desk.settings, desk.store, account_ids.account_id(desk.store, name), name)
+        yield AccountDesk(desk.settings, desk.store, named.account_id(desk.store, name), name)
 
 
 def on_the_line(settings: Settings, work: Callable[[Line], Awaitable[T]]) -> T:

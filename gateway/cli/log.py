@@ -43,7 +43,7 @@ def log(
     as_json: AsJson = False,
 ) -> None:
     """Every transaction, oldest first, refused and deferred ones too; of all accounts unless one is named."""
-    from gateway.store import account_ids, log_reading
+    from gateway.store import log_reading, named
 
     if follow and unreturned:
         raise typer.BadParameter(
@@ -55,7 +55,7 @@ def log(
     _is_address("--recipient", recipient)
     with at_desk(ctx) as desk:
         if account:
-            account_ids.account_id(desk.store, account)
+            named.account_id(desk.store, account)
         wanted = log_reading.LogFilter(
             account=account or None,
             outcome=outcome.value if outcome else None,

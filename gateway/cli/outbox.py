@@ -21,11 +21,11 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """Notifications, newest first; of all accounts unless one is named."""
-    from gateway.store import account_ids, outbox_reading
+    from gateway.store import named, outbox_reading
 
     with at_desk(ctx) as desk:
         if account:
-            account_ids.account_id(desk.store, account)
+            named.account_id(desk.store, account)
         found = outbox_reading.outbox_rows(desk.store, account or None, state=state.value if state else None)
     if as_json:
         show.document(found)

@@ -50,7 +50,7 @@ def edit(
 
     For the API he has a key of his own: `key add --scope write --team NAME`.
     """
-    from gateway.store.changes import set_managers
+    from gateway.store.team_changes import set_managers
 
     if bool(managers) == nobody:
         raise typer.BadParameter("say who manages it: --manager ADDRESS, or --no-manager", ctx=ctx)

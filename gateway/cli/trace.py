@@ -51,7 +51,7 @@ def _wanted(store: Store, trace_id: str | None, message_id: str | None) -> list[
 
 def _passport(store: Store, trace_id: str, account: str | None) -> dict[str, Any]:
     """The trace with what the message's rules and files came to, and what it made us owe; empty when of another account."""
-    from gateway.store import account_ids, listing, log_reading, message_reading
+    from gateway.store import listing, log_reading, message_reading, named
 
     found = log_reading.trace(store, trace_id.strip())
     if account and found["account"] != account.strip().lower():
@@ -59,7 +59,7 @@ def _passport(store: Store, trace_id: str, account: str | None) -> dict[str, Any
     rules: list[Any] = []
     attachments: list[Any] = []
     if found["message"]:
-        message = message_reading.message(store, account_ids.account_id(store, found["account"]), found["message"])
+        message = message_reading.message(store, named.account_id(store, found["account"]), found["message"])
         if message["trace"] == found["id"]:  # else a retry: what was decided stands in the first transaction's trace
             rules, attachments = message["rules"], message["attachments"]
         summary = {"author": message["author"], "subject": message["subject"], "ticket": message["ticket"]}

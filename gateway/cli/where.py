@@ -24,11 +24,11 @@ def where(
     """Say what became of every mail of a sender, or that none reached us; in all accounts unless one is named."""
     from gateway.commands.where import nothing_came
     from gateway.commands.where import where as look
-    from gateway.store import account_ids
+    from gateway.store import named
 
     with at_desk(ctx) as desk:
         if account:
-            account_ids.account_id(desk.store, account)
+            named.account_id(desk.store, account)
         found = look(desk.store, sender, account=account or None, since=since)
         nothing = "" if found else nothing_came(desk.store, sender, account or None)
     if as_json:

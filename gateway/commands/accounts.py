@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from zoneinfo import available_timezones
 
 from email_validator import EmailNotValidError, validate_email
 
-from gateway.core.addresses import BadAddress, base_local, canonical, normal_domain, parse_addr_spec
+from gateway.core.addresses import BadAddress, base_local, canonical, normal_domain, parse_addr_spec, without_controls
 from gateway.core.clock import new_id
 from gateway.core.errors import InvalidInput
 from gateway.notify.sign import new_key
 from gateway.settings import Settings
-from gateway.store import changes
-from gateway.store.changes import NewAccount, NewAgent, NewMailbox
+from gateway.store import changes, team_changes
+from gateway.store.changes import NewAccount, NewMailbox
 from gateway.store.contacts import NewContact, add_contacts
 from gateway.store.directory import SYSTEM
 from gateway.store.engine import Store
 from gateway.store.secret import Secret
+from gateway.store.team_changes import NewAgent
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _TEAM = re.compile(r"[\w][\w .-]{0,62}")
@@ -232,7 +234,7 @@ def add_mailbox(store: Store, settings: Settings, account_id: str, account: str,
 def add_team(store: Store, account_id: str, name: str) -> None:
     if not _TEAM.fullmatch(name):
         raise InvalidInput(f"{name!r} cannot be a team's name: letters, digits, blanks, dots and hyphens, at most 63")
-    changes.add_team(store, account_id, name)
+    team_changes.add_team(store, account_id, name)
 
 
 def add_agent(store: Store, settings: Settings, account_id: str, new: NewAgent) -> None:
@@ -246,13 +248,31 @@ def add_agent(store: Store, settings: Settings, account_id: str, new: NewAgent) 
     if domain == settings.domain or domain.endswith(f".{settings.domain}"):
         # a notice to it would come straight back to us
         raise InvalidInput(f"{address}: agents read their mail elsewhere; addresses at {domain} are the gateway's own")
-    changes.add_agent(store, account_id, NewAgent(address, new.name.strip(), new.teams, new.language))
+    team_changes.add_agent(store, account_id, NewAgent(address, new.name.strip(), new.teams, new.language))
+
+
+def edit_agent(
+    store: Store,
+    account_id: str,
+    address: str,
+    *,
+    name: str | None = None,
+    language: str | None = None,
+    teams: Collection[str] = (),
+) -> None:
+    """`teams`: all that he belongs to from now on. Raises InvalidInput, UnknownThing."""
+    check_language(language)
+    if name is not None and not without_controls(name).strip():
+        raise InvalidInput("--name: an agent needs a name that customers can read")
+    given = {"name": without_controls(name).strip() if name else None, "language": language}
+    values = {k: v for k, v in given.items() if v is not None}
+    team_changes.edit_agent(store, account_id, address, values, teams=teams)
 
 
 def set_agent_status(store: Store, account_id: str, address: str, status: str) -> None:
     if status not in STATUSES:
         raise InvalidInput(f"{status!r} is no status; write one of {', '.join(STATUSES)}")
-    changes.set_agent_status(store, account_id, address, status)
+    team_changes.set_agent_status(store, account_id, address, status)
 
 
 def add_contact(store: Store, account_id: str, new: NewContact) -> None:

@@ -1,35 +1,13 @@
-"""Mailboxes and agents that change or leave, and what the live policy still says of those that left."""
+"""Mailboxes and agents that leave, and what the live policy still says of those that left."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Any
 
-from gateway.commands.accounts import check_language
 from gateway.commands.publish import check
-from gateway.core.addresses import without_controls
-from gateway.core.errors import InvalidInput
 from gateway.policy.problems import PolicyError
 from gateway.store import policies, removal
 from gateway.store.engine import Store
-
-
-def edit_agent(
-    store: Store,
-    account_id: str,
-    address: str,
-    *,
-    name: str | None = None,
-    language: str | None = None,
-    teams: Collection[str] = (),
-) -> None:
-    """`teams`: all that he belongs to from now on. Raises InvalidInput, UnknownThing."""
-    check_language(language)
-    if name is not None and not without_controls(name).strip():
-        raise InvalidInput("--name: an agent needs a name that customers can read")
-    given = {"name": without_controls(name).strip() if name else None, "language": language}
-    values = {k: v for k, v in given.items() if v is not None}
-    removal.edit_agent(store, account_id, address, values, teams=teams)
 
 
 def remove_agent(

@@ -7,8 +7,9 @@ from gateway.commands.publish import publish
 from gateway.demo.world import ACCOUNT, COMPANY
 from gateway.ground import open_ground
 from gateway.settings import Settings
-from gateway.store import account_ids
-from gateway.store.changes import NewAccount, NewAgent, NewMailbox
+from gateway.store import named
+from gateway.store.changes import NewAccount, NewMailbox
+from gateway.store.team_changes import NewAgent
 
 POLICY = """\
 rules:
@@ -30,7 +31,7 @@ def set_up_account(demo: Settings) -> None:
     accounts.add_account(
         store, ground.secret, demo, NewAccount("", ACCOUNT, "Acme Pumps", "", b"", "", first_number=1001)
     )
-    account_id = account_ids.account_id(store, ACCOUNT)
+    account_id = named.account_id(store, ACCOUNT)
     accounts.add_team(store, account_id, "finance")
     for name, team in (("ann", "support"), ("bob", "support"), ("fay", "finance")):
         accounts.add_agent(store, demo, account_id, NewAgent(f"{name}@{COMPANY}", name.capitalize(), (team,)))

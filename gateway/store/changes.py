@@ -12,27 +12,23 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from gateway.core.addresses import canonical
 from gateway.core.clock import new_id, now
 from gateway.core.errors import InvalidInput, UnknownThing
+from gateway.store import named
 from gateway.store.engine import Store
 from gateway.store.tables import (
     Account,
-    Agent,
     ApiKey,
     Change,
     Domain,
     MailboxRow,
-    Membership,
-    MessageRow,
     Outbox,
     PolicyVersion,
     Team,
-    Ticket,
 )
 from gateway.store.tables.columns import columns
 from gateway.store.taken import address_is_free, domain_is_free, free, inbound_is_free, not_received_by_another
 
-_a, _d, _b, _team, _g = columns(Account), columns(Domain), columns(MailboxRow), columns(Team), columns(Agent)
-_s, _v, _k, _t = columns(Membership), columns(PolicyVersion), columns(ApiKey), columns(Ticket)
-_o, _m = columns(Outbox), columns(MessageRow)
+_a, _d, _b, _o = columns(Account), columns(Domain), columns(MailboxRow), columns(Outbox)
+_v, _k = columns(PolicyVersion), columns(ApiKey)
 
 Values = dict[str, Any]
 
@@ -163,7 +159,7 @@ def add_mailbox(store: Store, account_id: str, new: NewMailbox) -> None:
         not_received_by_another(connection, account_id, key)
         if new.inbound:
             inbound_is_free(connection, account_id, new.inbound, key)
-        team_id = team_id_of(connection, account_id, new.team) if new.team else None
+        team_id = named.team_id(connection, account_id, new.team) if new.team else None
         if new.default:
             connection.execute(update(MailboxRow).where(_b.account_id == account_id).values(is_default=False))
         connection.execute(
@@ -181,91 +177,12 @@ def edit_mailbox(store: Store, account_id: str, address: str, values: Values, *,
         mine = (_b.account_id == account_id, _b.address_key == canonical(address), _b.removed_at.is_(None))
         one_row(connection, select(_b.id).where(*mine), f"there is no mailbox {address} in this account")
         if team:
-            values = values | {"team_id": team_id_of(connection, account_id, team)}
+            values = values | {"team_id": named.team_id(connection, account_id, team)}
         if values.get("inbound"):
             inbound_is_free(connection, account_id, values["inbound"], canonical(address))
         if values.get("is_default"):
             connection.execute(update(MailboxRow).where(_b.account_id == account_id).values(is_default=False))
         connection.execute(update(MailboxRow).where(*mine).values(**values))
-
-
-# --- teams and agents ---
-
-
-def team_id_of(connection: Connection, account_id: str, name: str) -> str:
-    """Raises UnknownThing naming the teams there are."""
-    found = connection.execute(select(_team.id).where(_team.account_id == account_id, _team.name == name)).scalar()
-    if found is None:
-        query = select(_team.name).where(_team.account_id == account_id).order_by(_team.name)
-        names = ", ".join(connection.execute(query).scalars())
-        raise UnknownThing(f"there is no team {name!r} in this account; teams: {names}")
-    return str(found)
-
-
-def add_team(store: Store, account_id: str, name: str) -> None:
-    with changing(store) as connection:
-        query = select(_team.id).where(_team.account_id == account_id, _team.name == name)
-        free(connection, query, f"team {name} exists already")
-        connection.execute(insert(Team).values(account_id=account_id, id=new_id(), name=name))
-
-
-def set_managers(store: Store, account_id: str, team: str, addresses: Collection[str]) -> None:
-    """These of its agents manage the team, and no others. Raises UnknownThing for an unknown team, and for an address that
-    is no agent of it.
-    """
-    keys = {canonical(a): a for a in addresses}
-    with changing(store) as connection:
-        team_id = team_id_of(connection, account_id, team)
-        mine = (_s.account_id == account_id, _s.team_id == team_id)
-        members = select(_g.address_key, _g.id).join_from(
-            Membership, Agent, (_g.account_id == _s.account_id) & (_g.id == _s.agent_id)
-        )
-        there = {r.address_key: r.id for r in connection.execute(members.where(*mine, _g.removed_at.is_(None)))}
-        if absent := [address for key, address in keys.items() if key not in there]:
-            who = ", ".join(sorted(there)) or "none yet"
-            raise UnknownThing(f"{', '.join(absent)} is no agent of the team {team}; its agents: {who}")
-        managing = [there[key] for key in keys]
-        connection.execute(update(Membership).where(*mine).values(manages=_s.agent_id.in_(managing)))
-
-
-@dataclass(frozen=True, slots=True)
-class NewAgent:
-    address: str
-    name: str
-    teams: tuple[str, ...]
-    language: str | None = None
-
-
-def add_agent(store: Store, account_id: str, new: NewAgent) -> None:
-    """A new agent is available. Raises InvalidInput, UnknownThing."""
-    key = canonical(new.address)
-    domain = key.rpartition("@")[2]
-    with changing(store) as connection:
-        address_is_free(connection, account_id, key, for_agent=True)
-        ours = select(_d.domain).where(_d.domain == domain)
-        free(connection, ours, f"{key}: mail at {domain} comes to this gateway; name the address where the agent reads")
-        teams = [team_id_of(connection, account_id, t) for t in new.teams]
-        number = connection.execute(select(_a.next_agent_number).where(_a.id == account_id)).scalar_one()
-        connection.execute(update(Account).where(_a.id == account_id).values(next_agent_number=number + 1))
-        agent_id = new_id()
-        connection.execute(
-            insert(Agent).values(
-                account_id=account_id, id=agent_id, number=number, address=new.address, address_key=key,
-                name=new.name, language=new.language, status="available", created_at=now(),
-            )
-        )  # fmt: skip
-        for team in teams:
-            connection.execute(
-                insert(Membership).values(account_id=account_id, team_id=team, agent_id=agent_id, last_turn=0)
-            )
-
-
-def set_agent_status(store: Store, account_id: str, address: str, status: str) -> None:
-    """Raises UnknownThing."""
-    with changing(store) as connection:
-        mine = (_g.account_id == account_id, _g.address_key == canonical(address), _g.removed_at.is_(None))
-        one_row(connection, select(_g.id).where(*mine), f"there is no agent {address} in this account")
-        connection.execute(update(Agent).where(*mine).values(status=status))
 
 
 # --- policies ---
@@ -327,7 +244,7 @@ def add_key(store: Store, account_id: str, *, scope: str, digest: str, note: str
     """Returns the key's id; the key itself never comes here. Raises UnknownThing for an unknown team."""
     key_id = new_id()
     with changing(store) as connection:
-        team_id = team_id_of(connection, account_id, team) if team else None
+        team_id = named.team_id(connection, account_id, team) if team else None
         connection.execute(
             insert(ApiKey).values(
                 id=key_id,

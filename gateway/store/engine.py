@@ -163,10 +163,10 @@ def _sqlite_engine(url: str, begin: str) -> Engine:
     return engine
 
 
-def row_lock(connection: Connection, account_ids: list[str]) -> None:
+def row_lock(connection: Connection, named: list[str]) -> None:
     """Take the accounts' rows, in one order for everybody; on SQLite the write lock is held already."""
     if connection.dialect.name == "sqlite":
         return
     connection.execute(
-        text("SELECT id FROM account WHERE id = ANY(:ids) ORDER BY id FOR UPDATE"), {"ids": sorted(account_ids)}
+        text("SELECT id FROM account WHERE id = ANY(:ids) ORDER BY id FOR UPDATE"), {"ids": sorted(named)}
     )

@@ -4,15 +4,15 @@ name them, their addresses are free again.
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, select, update
 
 from gateway.core.addresses import canonical
 from gateway.core.clock import now
 from gateway.core.errors import InvalidInput, UnknownThing
-from gateway.store.changes import changing, team_id_of
+from gateway.store import named
+from gateway.store.changes import changing
 from gateway.store.directory import SYSTEM
 from gateway.store.engine import Store, row_lock
 from gateway.store.forwarders import forget_mailbox
@@ -81,28 +81,6 @@ def remove_mailbox(store: Store, account_id: str, address: str) -> None:
         forget_mailbox(connection, account_id, row.id)
 
 
-def edit_agent(store: Store, account_id: str, address: str, values: Json, *, teams: Collection[str] = ()) -> None:
-    """`teams`: he belongs to these from now on, and to no others. Raises UnknownThing."""
-    with changing(store) as connection:
-        row_lock(connection, [account_id])  # who is chosen next is noted at the same memberships
-        row = _agent(connection, account_id, address)
-        if teams:
-            _set_teams(connection, account_id, row.id, {team_id_of(connection, account_id, t) for t in teams})
-        if values:
-            connection.execute(update(Agent).where(_g.account_id == account_id, _g.id == row.id).values(**values))
-
-
-def _set_teams(connection: Connection, account_id: str, agent_id: str, wanted: set[str]) -> None:
-    """Where he stays he keeps his turn, and manages what he managed."""
-    mine = (_s.account_id == account_id, _s.agent_id == agent_id)
-    connection.execute(delete(Membership).where(*mine, _s.team_id.not_in(wanted)))
-    there = set(connection.execute(select(_s.team_id).where(*mine)).scalars())
-    for team in sorted(wanted - there):
-        connection.execute(
-            insert(Membership).values(account_id=account_id, team_id=team, agent_id=agent_id, last_turn=0)
-        )
-
-
 def remove_agent(store: Store, account_id: str, address: str, *, agent: str | None, team: str | None, by: str) -> Json:
     """Open tickets go to `agent` or, unassigned, to `team`; what was still to be sent to the leaving agent is not sent.
     Answers to mail sent before open nothing any more. Raises UnknownThing, InvalidInput.
@@ -129,7 +107,7 @@ def plan_removal(store: Store, account_id: str, address: str, *, agent: str | No
 def _plan(
     connection: Connection, account_id: str, address: str, agent: str | None, team: str | None
 ) -> tuple[Json, str, list[Any]]:
-    leaving = _agent(connection, account_id, address)
+    leaving = named.agent(connection, account_id, address)
     to = find_assignee(connection, account_id, agent, team, None)
     if to.id == leaving.id:
         raise InvalidInput(f"--give-to: {address} is the agent that leaves; name another, or a team")
@@ -139,14 +117,6 @@ def _plan(
     unsent = len(connection.execute(select(_o.id).where(*waiting)).all())
     plan = {"agent": leaving.address, "given_to": to.address or to.team, "unsent_notices": unsent}
     return plan | {"tickets": [{"number": t.number, "subject": t.subject} for t in tickets]}, leaving.id, list(tickets)
-
-
-def _agent(connection: Connection, account_id: str, address: str) -> Any:
-    mine = (_g.account_id == account_id, _g.address_key == canonical(address), _g.removed_at.is_(None))
-    row = connection.execute(select(_g.id, _g.address).where(*mine)).first()
-    if row is None:
-        raise UnknownThing(f"there is no agent {address} in this account; `gateway agent list` shows all")
-    return row
 
 
 def _waiting(account_id: str, agent_id: str) -> tuple[Any, ...]:

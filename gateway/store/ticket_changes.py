@@ -15,6 +15,7 @@ from gateway.core.clock import new_id, now
 from gateway.core.errors import InvalidInput, UnknownThing
 from gateway.core.notice import NoticeKind
 from gateway.core.trace import Step
+from gateway.store import named
 from gateway.store.changes import changing, one_row
 from gateway.store.engine import Store, row_lock
 from gateway.store.events import event_object, event_row
@@ -106,7 +107,7 @@ def find_assignee(
     wanted = next((i for i, name in teams.items() if name == team), None)
     if agent is None:
         return Assignee(wanted, team or "")
-    row = _agent(connection, account_id, agent)
+    row = named.agent(connection, account_id, agent)
     member_of = [i for i in teams if i in _memberships(connection, account_id, row.id)]
     if wanted and wanted not in member_of:
         raise InvalidInput(f"{row.address} is not in team {team}; in: {', '.join(teams[i] for i in member_of)}")
@@ -117,16 +118,6 @@ def find_assignee(
 def _teams(connection: Connection, account_id: str) -> dict[str, str]:
     query = select(_team.id, _team.name).where(_team.account_id == account_id).order_by(_team.name)
     return {row.id: row.name for row in connection.execute(query)}
-
-
-def _agent(connection: Connection, account_id: str, address: str) -> Any:
-    there = (_g.account_id == account_id, _g.removed_at.is_(None))
-    query = select(_g.id, _g.address, _g.name).where(*there, _g.address_key == canonical(address))
-    row = connection.execute(query).first()
-    if row is None:
-        names = connection.execute(select(_g.address).where(*there).order_by(_g.address_key)).scalars()
-        raise UnknownThing(f"there is no agent {address} in this account; agents: {', '.join(names) or 'none yet'}")
-    return row
 
 
 def _memberships(connection: Connection, account_id: str, agent_id: str) -> set[str]:

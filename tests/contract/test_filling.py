@@ -71,7 +71,7 @@ def test_a_page_of_tickets_reads_no_other_tickets_messages_and_participants(peer
     Filler(peer, genuine(peer), planned=300).fill(100)
     home = peer.gateway
     with statements(home.ground.store) as seen:
-        pages.tickets(home.ground.store, home.account_ids["acme"], pages.Wanted())
+        pages.tickets(home.ground.store, home.named["acme"], pages.Wanted())
     ways = long_ways(home.ground.store, seen)
     # the page itself goes along its own index, and ends with its limit
     assert [w for w in ways if not w.startswith("SEARCH ticket USING INDEX")] == []

@@ -23,7 +23,7 @@ from gateway.notify.folder import templates_folder
 from gateway.notify.render import Templates
 from gateway.policy.engine import compile_policy, decide
 from gateway.policy.loader import load
-from gateway.store import account_ids, challenges, log_reading, outbox, removal
+from gateway.store import challenges, log_reading, named, outbox, removal
 from gateway.store.challenges import LIFE, MOST_AN_HOUR
 from gateway.store.filing import Answered, Filing
 from gateway.store.forwarders import challenge_of
@@ -361,7 +361,7 @@ def test_a_mailbox_that_is_removed_takes_its_forwarders_along_and_is_taught_noth
 
 
 def test_an_account_that_only_sent_challenges_leaves_nothing_behind(desk: Checks) -> None:
-    globex = account_ids.account_id(desk.store, "globex")
+    globex = named.account_id(desk.store, "globex")
     desk.checks.begin(globex, "help@globex.test")
     removal.remove_account(desk.store, globex, "globex")
     assert (desk.rows(ChallengeRow), desk.rows(Outbox)) == ([], [])

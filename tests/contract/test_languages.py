@@ -19,10 +19,11 @@ from gateway.notify.compose import compose
 from gateway.notify.folder import templates_folder
 from gateway.notify.render import Templates
 from gateway.settings import load
-from gateway.store import account_ids, outbox
-from gateway.store.changes import NewAccount, NewAgent, NewMailbox
+from gateway.store import named, outbox
+from gateway.store.changes import NewAccount, NewMailbox
 from gateway.store.contacts import NewContact
 from gateway.store.notice_reading import Notices
+from gateway.store.team_changes import NewAgent
 
 ZONE = """\
 . 60 IN SOA ns. h. 1 1 1 1 1
@@ -51,7 +52,7 @@ async def spoken(
     try:
         new = NewAccount("", "acme", "Acme", "", b"", "", **({"language": account} if account else {}))
         accounts.add_account(ground.store, ground.secret, settings, new)
-        account_id = account_ids.account_id(ground.store, "acme")
+        account_id = named.account_id(ground.store, "acme")
         box = NewMailbox("support@acme.test", "Acme Support", None, mailbox, default=True)
         accounts.add_mailbox(ground.store, settings, account_id, "acme", box)
         accounts.add_agent(

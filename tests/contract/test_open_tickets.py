@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from gateway.store import changes, outbox, ticket_changes
+from gateway.store import outbox, team_changes, ticket_changes
 from gateway.store.changes import changing
 from gateway.store.contacts import NewContact, add_contacts
 from gateway.store.notice_reading import Notices
@@ -48,7 +48,7 @@ def notes(desk: Desk, number: int) -> list[tuple[str, str]]:
 
 def away(desk: Desk, *locals_: str) -> None:
     for local in locals_:
-        changes.set_agent_status(desk.store, desk.acme, f"{local}@acme.test", "unavailable")
+        team_changes.set_agent_status(desk.store, desk.acme, f"{local}@acme.test", "unavailable")
 
 
 # --- joining ---

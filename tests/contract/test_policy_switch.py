@@ -35,7 +35,7 @@ def decided_by(gateway: RunningGateway, number: int) -> int:
 
 
 def test_running_processes_go_over_within_two_seconds_and_back(gateway: RunningGateway) -> None:
-    store, account, numbers = gateway.store, gateway.account_ids["acme"], count()
+    store, account, numbers = gateway.store, gateway.named["acme"], count()
     assert decided_by(gateway, next(numbers)) == 0
     for version in (1, 2):
         assert publish(store, account, TAG % version).version == version
@@ -49,7 +49,7 @@ def test_running_processes_go_over_within_two_seconds_and_back(gateway: RunningG
 
 
 def test_a_broken_document_never_takes_the_place_of_a_good_one(gateway: RunningGateway) -> None:
-    store, account, numbers = gateway.store, gateway.account_ids["acme"], count()
+    store, account, numbers = gateway.store, gateway.named["acme"], count()
     publish(store, account, TAG % 1)
     wait_until(lambda: decided_by(gateway, next(numbers)) == 1, "the good version")
     for broken in ("rules: [", "rules: [{name: x, then: [{route: nobody}]}]", "accept: {senders: nobody}", "\x00"):
@@ -60,7 +60,7 @@ def test_a_broken_document_never_takes_the_place_of_a_good_one(gateway: RunningG
 
 
 def test_a_version_to_come_is_published_by_the_running_gateway(gateway: RunningGateway) -> None:
-    store, account, numbers = gateway.store, gateway.account_ids["acme"], count()
+    store, account, numbers = gateway.store, gateway.named["acme"], count()
     schedule(store, account, TAG % 1, now() + timedelta(seconds=1))
     assert live_version(store, account) == 0
     wait_until(lambda: live_version(store, account) == 1, "the job that publishes", 30)

@@ -40,7 +40,7 @@ def gateway(postgres: PostgresServer, tmp_path: Path) -> Iterator[RunningGateway
     with gateway_on(postgres, tmp_path, workers=2) as made:
         for name in ("ann", "bob", "cyd"):
             made.add_agent("acme", f"{name}@acme.test")
-        changes.publish_policy(made.store, made.account_ids["acme"], TURNS)
+        changes.publish_policy(made.store, made.named["acme"], TURNS)
         yield made
 
 

@@ -36,21 +36,22 @@ from gateway.policy.loader import load
 from gateway.registry import plugins_of
 from gateway.smtp.replies import final_reply
 from gateway.store import (
-    account_ids,
     changes,
     engine,
     log_reading,
     message_reading,
+    named,
     outbox,
     outbox_changes,
     policies,
     removal,
     stored_message,
+    team_changes,
     ticket_changes,
     ticket_reading,
 )
 from gateway.store import committer as committing
-from gateway.store.changes import NewAccount, NewAgent, NewMailbox, changing
+from gateway.store.changes import NewAccount, NewMailbox, changing
 from gateway.store.commit import Commit
 from gateway.store.committer import Committer
 from gateway.store.contacts import NewContact, add_contacts
@@ -77,6 +78,7 @@ from gateway.store.tables import (
     Twin,
 )  # fmt: skip
 from gateway.store.tables.columns import columns
+from gateway.store.team_changes import NewAgent
 from tests.servers.inprocess import fresh_ground, make_seed, numbered
 
 AT = datetime(2026, 5, 4, 9, 30, tzinfo=UTC)
@@ -105,7 +107,7 @@ class Desk:
         self.directory = Directory(self.store, "gw.test", "mx.gw.test")
         found = plugins_of(strategy_package, "STRATEGY", Strategy)  # type: ignore[type-abstract]
         self.commit = Commit(found, lambda outcome, trace: str(final_reply(outcome, trace)))
-        self.acme = account_ids.account_id(self.store, "acme")
+        self.acme = named.account_id(self.store, "acme")
         self.now = AT
 
     def filing(
@@ -402,7 +404,7 @@ def test_a_copy_does_not_take_a_ticket_that_somebody_works_on(desk: Desk) -> Non
 @pytest.mark.parametrize("group", [1, 7, 100])
 @pytest.mark.parametrize("strategy", ["round-robin", "least-open", "least-today"])
 def test_a_hundred_tickets_are_shared_out_evenly(desk: Desk, strategy: str, group: int) -> None:
-    changes.add_agent(desk.store, desk.acme, NewAgent("cid@acme.test", "Cid", ("support",)))
+    team_changes.add_agent(desk.store, desk.acme, NewAgent("cid@acme.test", "Cid", ("support",)))
     filings = [desk.filing(numbered(n), policy=assigning(strategy)) for n in range(100)]
     for i in range(0, 100, group):
         desk.write(*filings[i : i + group])
@@ -424,11 +426,11 @@ def test_least_open_looks_at_what_is_open_now(desk: Desk) -> None:
 
 
 def test_who_is_away_is_given_nothing_and_with_all_away_the_team_has_it(desk: Desk) -> None:
-    changes.set_agent_status(desk.store, desk.acme, "ann@acme.test", "away")
+    team_changes.set_agent_status(desk.store, desk.acme, "ann@acme.test", "away")
     for n in range(3):
         desk.file(numbered(n), policy=assigning("round-robin"))
     assert {desk.ticket(n)["assignee"] for n in (1, 2, 3)} == {"bob@acme.test"}
-    changes.set_agent_status(desk.store, desk.acme, "bob@acme.test", "offline")
+    team_changes.set_agent_status(desk.store, desk.acme, "bob@acme.test", "offline")
     desk.file(numbered(3), policy=assigning("round-robin"))
     assert (desk.ticket(4)["assignee"], desk.ticket(4)["team"]) == (None, "support")
 
@@ -818,10 +820,10 @@ def test_every_change_raises_the_number_and_one_that_fails_does_not(desk: Desk) 
         return int(desk.rows(Change)[0].number)
 
     before = number()
-    changes.add_team(desk.store, desk.acme, "second line")
+    team_changes.add_team(desk.store, desk.acme, "second line")
     assert number() == before + 1
     with pytest.raises(InvalidInput):
-        changes.add_team(desk.store, desk.acme, "second line")
+        team_changes.add_team(desk.store, desk.acme, "second line")
     assert number() == before + 1
 
 
@@ -1003,7 +1005,7 @@ def test_a_failed_row_is_retried_when_somebody_asks(desk: Desk) -> None:
             InvalidInput, "mail.acme.example",
         ),
         (
-            lambda s, a: changes.edit_account(s, account_ids.account_id(s, "globex"), {}, domains=("acme.test",)),
+            lambda s, a: changes.edit_account(s, named.account_id(s, "globex"), {}, domains=("acme.test",)),
             InvalidInput, "is a mailbox of another account already",
         ),
         (lambda s, a: changes.edit_account(s, a, {}, no_domains=("other.test",)), UnknownThing, "other.test"),
@@ -1014,14 +1016,14 @@ def test_a_failed_row_is_retried_when_somebody_asks(desk: Desk) -> None:
         (lambda s, a: changes.edit_mailbox(s, a, "no@acme.test", {"name": "x"}), UnknownThing, "no@acme.test"),
         (lambda s, a: changes.edit_mailbox(s, a, "sales@acme.test", {}, team="nope"), UnknownThing, "nope"),
         (lambda s, a: changes.edit_mailbox(s, a, "sales@acme.test", {"inbound": "support"}), InvalidInput, "support"),
-        (lambda s, a: changes.add_team(s, a, "finance"), InvalidInput, "finance"),
-        (lambda s, a: changes.add_agent(s, a, NewAgent("ANN@acme.test", "A", ("support",))), InvalidInput, "an agent already; `gateway agent edit ann@acme.test`"),
-        (lambda s, a: changes.add_agent(s, a, NewAgent("support@acme.test", "A", ("support",))), InvalidInput, "mailbox already"),
-        (lambda s, a: changes.add_agent(s, a, NewAgent("new@acme.test", "A", ("nope",))), UnknownThing, "nope"),
-        (lambda s, a: changes.set_agent_status(s, a, "no@acme.test", "away"), UnknownThing, "no@acme.test"),
+        (lambda s, a: team_changes.add_team(s, a, "finance"), InvalidInput, "finance"),
+        (lambda s, a: team_changes.add_agent(s, a, NewAgent("ANN@acme.test", "A", ("support",))), InvalidInput, "an agent already; `gateway agent edit ann@acme.test`"),
+        (lambda s, a: team_changes.add_agent(s, a, NewAgent("support@acme.test", "A", ("support",))), InvalidInput, "mailbox already"),
+        (lambda s, a: team_changes.add_agent(s, a, NewAgent("new@acme.test", "A", ("nope",))), UnknownThing, "nope"),
+        (lambda s, a: team_changes.set_agent_status(s, a, "no@acme.test", "away"), UnknownThing, "no@acme.test"),
         (lambda s, a: changes.revoke_key(s, a, "0" * 32), UnknownThing, "key list"),
         (lambda s, a: ticket_changes.set_ticket_state(s, a, 99, "closed", by="x"), UnknownThing, "ticket 99"),
-        (lambda s, a: account_ids.account_id(s, "nobody"), UnknownThing, "acme"),
+        (lambda s, a: named.account_id(s, "nobody"), UnknownThing, "acme"),
         (lambda s, a: ticket_reading.ticket(s, a, 99), UnknownThing, "99"),
         (lambda s, a: message_reading.message(s, a, "0" * 32), UnknownThing, "message"),
         (lambda s, a: log_reading.trace(s, "NOSUCHTRACE"), UnknownThing, "NOSUCHTRACE"),
@@ -1054,8 +1056,8 @@ def test_contacts_are_added_or_brought_up_to_date(desk: Desk) -> None:
 
 
 def test_agents_of_two_accounts_have_numbers_of_their_own(desk: Desk) -> None:
-    globex = account_ids.account_id(desk.store, "globex")
-    changes.add_agent(desk.store, globex, NewAgent("gil@globex.test", "Gil", ("support",)))
+    globex = named.account_id(desk.store, "globex")
+    team_changes.add_agent(desk.store, globex, NewAgent("gil@globex.test", "Gil", ("support",)))
     desk.file(numbered(1), account="globex")
     filing = desk.filing(
         numbered(2), f"{desk.ground.tokens.answer_local(globex, 1, 1)}@globex.gw.test", account="globex"
@@ -1217,8 +1219,8 @@ def test_an_account_that_holds_mail_is_not_removed_and_an_empty_one_is(desk: Des
     desk.file(numbered(1))
     with pytest.raises(InvalidInput, match="holds 1 messages"):
         removal.remove_account(desk.store, desk.acme, "acme")
-    removal.remove_account(desk.store, account_ids.account_id(desk.store, "globex"), "globex")
-    assert {m.account_id for m in desk.rows(MailboxRow)} == {desk.acme, account_ids.account_id(desk.store, "system")}
+    removal.remove_account(desk.store, named.account_id(desk.store, "globex"), "globex")
+    assert {m.account_id for m in desk.rows(MailboxRow)} == {desk.acme, named.account_id(desk.store, "system")}
     desk.consistent()
 
 

@@ -98,7 +98,7 @@ def _content_problems(gateway: RunningGateway, sent: list[Sent], result: Result)
         original = by_sha.get(digest)
         if original is None:
             yield f"message row {row.id}: nobody sent these bytes"
-        elif gateway.account_ids[original.account] != row.account_id:
+        elif gateway.named[original.account] != row.account_id:
             yield f"message {original.number} is in another account"
         elif row.disposition == "parked" and row.reason == "ended-processes" and result.worker_kills > 1:
             # what was in hand when two workers died is kept unread: neither lost nor doubled
@@ -154,7 +154,7 @@ def _ticket_problems(gateway: RunningGateway, result: Result) -> Iterator[str]:
     if len(tickets) + result.parked != result.messages:
         yield f"{len(tickets)} tickets and {result.parked} parked for {result.messages} messages"
     yield from (f"ticket {t} holds {n} messages" for t, n in shared)
-    for account, account_id in gateway.account_ids.items():
+    for account, account_id in gateway.named.items():
         numbers = sorted(t.number for t in tickets if t.account_id == account_id)
         if numbers != list(range(1, len(numbers) + 1)):
             yield f"ticket numbers of {account} are not 1 to {len(numbers)}, each once"

@@ -19,7 +19,7 @@ def _rerun(gateway: RunningGateway, message_id: str) -> Outcome:
 
     async def run() -> Outcome:
         async with Line(gateway.ground) as line:
-            return await rerun(line, gateway.account_ids["acme"], message_id)
+            return await rerun(line, gateway.named["acme"], message_id)
 
     return asyncio.run(run())
 

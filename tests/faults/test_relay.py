@@ -34,7 +34,7 @@ def test_a_refusal_is_final_and_shows_the_relays_words(gateway: RunningGateway, 
     assert [m["disposition"] for m in gateway.messages()] == ["ticketed", "ticketed"]
 
     relay.answer = lambda _recipient: TAKE
-    assert outbox_changes.retry_outbox(gateway.store, gateway.account_ids["acme"], row["id"]) == 1
+    assert outbox_changes.retry_outbox(gateway.store, gateway.named["acme"], row["id"]) == 1
     _owed(gateway, "delivered", 2)
     first, second = relay.to(ANNA)
     assert (first.message_id, first.unsigned) == (second.message_id, second.unsigned)
@@ -61,7 +61,7 @@ def test_a_first_refusal_to_wait_is_kept_with_the_time_of_the_next_try(gateway: 
     assert (row["state"], row["last_reply"]) == ("pending", "451 4.7.1 greylisted")
     assert row["next_at"] > row["created_at"]
     relay.answer = lambda _recipient: TAKE
-    outbox_changes.retry_outbox(gateway.store, gateway.account_ids["acme"], row["id"])
+    outbox_changes.retry_outbox(gateway.store, gateway.named["acme"], row["id"])
     _owed(gateway, "delivered")
 
 
@@ -113,7 +113,7 @@ def test_what_is_owed_survives_a_kill_before_it_is_sent(gateway: RunningGateway,
     gateway.kill_group()
     relay.start()
     gateway.start(tune=QUICK)
-    outbox_changes.retry_outbox(gateway.store, gateway.account_ids["acme"], None)
+    outbox_changes.retry_outbox(gateway.store, gateway.named["acme"], None)
     _owed(gateway, "delivered")
     assert len(relay.taken) == 1
 
@@ -128,7 +128,7 @@ def test_a_relay_that_hangs_does_not_hold_up_the_stop(gateway: RunningGateway, r
     assert "uncertain" in _attempts(gateway, row)[0]["detail"]
     relay.answer = lambda _recipient: TAKE
     gateway.start()
-    outbox_changes.retry_outbox(gateway.store, gateway.account_ids["acme"], None)
+    outbox_changes.retry_outbox(gateway.store, gateway.named["acme"], None)
     _owed(gateway, "delivered")
     assert len({t.message_id for t in relay.seen}) == 1
     assert len({t.unsigned for t in relay.seen}) == 1

@@ -25,7 +25,7 @@ from gateway.line import Line
 from gateway.policy.document import PolicyDocument
 from gateway.settings import NOT_SETTINGS, Settings, load
 from gateway.smtp.replies import TABLE
-from gateway.store import account_ids, message_reading
+from gateway.store import message_reading, named
 from gateway.store.blobs import INLINE_BYTES
 from gateway.store.changes import NewAccount
 from tests.conftest import ROOT
@@ -276,7 +276,7 @@ async def test_what_the_page_backs_up_from_a_running_gateway_is_whole(tmp_path: 
     assert report.problems == []
     assert report.counts["accepted"] == 1
     assert report.counts["unowned blobs"] == 1
-    messages = message_reading.messages(again.store, account_ids.account_id(again.store, "acme"))
+    messages = message_reading.messages(again.store, named.account_id(again.store, "acme"))
     assert [m["message_id"] for m in messages] == ["1@customer.test"]
     again.close()
 

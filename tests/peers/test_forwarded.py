@@ -105,7 +105,7 @@ def _key_line(name: str, record: str) -> str:
 
 
 def _publish_keys(gateway: RunningGateway) -> None:
-    account = gateway.account_ids["acme"]
+    account = gateway.named["acme"]
     pem = gateway.ground.secret.decrypt(listing.sealed_dkim_key(gateway.store, account), f"dkim:{account}")
     selector = listing.account(gateway.store, account)["dkim_selector"]
     keys = _key_line(f"{selector}._domainkey.acme.gw.test", public_record(pem))
@@ -159,7 +159,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             _publish_keys(gateway)
             for name in MAILBOXES:
                 mailbox = NewMailbox(f"{name}@company.test", name.title(), None)
-                accounts.add_mailbox(gateway.store, gateway.settings, gateway.account_ids["acme"], "acme", mailbox)
+                accounts.add_mailbox(gateway.store, gateway.settings, gateway.named["acme"], "acme", mailbox)
             gateway.smtp_port = gateway_port
             gateway.start()
             world = World(gateway, server)

@@ -94,7 +94,7 @@ def begun(folder: Path, clamd: ClamdServer) -> RunningGateway:
     for account, policy in POLICIES.items():
         gateway.add_agent(account, f"ann@{account}.test")
         if policy:
-            changes.publish_policy(gateway.store, gateway.account_ids[account], policy)
+            changes.publish_policy(gateway.store, gateway.named[account], policy)
     return gateway
 
 
@@ -104,7 +104,7 @@ def airlock(tmp_path_factory: pytest.TempPathFactory, clamd: ClamdServer) -> Ite
     with begun(folder, clamd) as gateway:
         keys = {account: f"gw_read_{account}" for account in POLICIES}
         for account, key in keys.items():
-            changes.add_key(gateway.store, gateway.account_ids[account], scope="read", digest=key_digest(key))
+            changes.add_key(gateway.store, gateway.named[account], scope="read", digest=key_digest(key))
         gateway.start()
         address = f"http://127.0.0.1:{gateway.http_port}"
         with httpx2.Client(base_url=address, timeout=15) as http, contextlib.ExitStack() as session:

@@ -18,7 +18,7 @@ import pytest
 from gateway import app
 from gateway.cli.main import main
 from gateway.notify.sign import public_record
-from gateway.store import account_ids, listing
+from gateway.store import listing, named
 from tests.servers import company
 from tests.servers.company import Company, Manner, Sent, hand_over
 from tests.servers.inprocess import Gateway, fresh_ground, numbered, running, until
@@ -108,7 +108,7 @@ async def world_of(manner: Manner, seed: Path, folder: Path) -> AsyncIterator[Wo
 def zone(ground: Any) -> dict[tuple[str, str], list[str]]:
     """With the key of the account, so that its signature can be verified."""
     account = next(a for a in listing.accounts(ground.store) if a["name"] == "acme")
-    account_id = account_ids.account_id(ground.store, "acme")
+    account_id = named.account_id(ground.store, "acme")
     pem = ground.secret.decrypt(listing.sealed_dkim_key(ground.store, account_id), f"dkim:{account_id}")
     record = public_record(pem)
     return ZONE | {(f"{account['dkim_selector']}._domainkey.acme.gw.test", "TXT"): [_quoted(record)]}

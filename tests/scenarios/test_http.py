@@ -32,9 +32,7 @@ def http(gateway: RunningGateway) -> Iterator[httpx2.Client]:
 
 def new_key(gateway: RunningGateway, account: str, key: str) -> str:
     """The key's id."""
-    return changes.add_key(
-        gateway.store, gateway.account_ids[account], scope="read", digest=key_digest(key), note="test"
-    )
+    return changes.add_key(gateway.store, gateway.named[account], scope="read", digest=key_digest(key), note="test")
 
 
 def figure(text: str, name: str) -> float:
@@ -93,7 +91,7 @@ def test_a_key_is_refused_as_soon_as_it_is_revoked(gateway: RunningGateway, http
     key_id = new_key(gateway, "acme", "short-lived")
     http.headers["Authorization"] = "Bearer short-lived"
     assert http.get("/api/v1/accounts/acme").status_code == 200
-    changes.revoke_key(gateway.store, gateway.account_ids["acme"], key_id)
+    changes.revoke_key(gateway.store, gateway.named["acme"], key_id)
     assert http.get("/api/v1/accounts/acme").status_code == 401
 
 

@@ -20,7 +20,7 @@ from gateway.notify.folder import templates_folder
 from gateway.notify.render import Templates
 from gateway.outbox.preparing import Preparation
 from gateway.policy.problems import PolicyError
-from gateway.store import candidates, changes, listing, outbox
+from gateway.store import candidates, changes, listing, outbox, team_changes
 from gateway.store.policies import live_version, policy_text, versions
 from gateway.store.policy_notices import TOLD_AT, queue_probation_notices
 from gateway.store.tables import Outbox, Team
@@ -49,13 +49,13 @@ def test_a_teams_managers_are_those_named_last(gateway: Gateway) -> None:
     def managers() -> list[str]:
         return next(t["managers"] for t in listing.teams(store, account) if t["name"] == "support")
 
-    changes.set_managers(store, account, "support", ["ann@acme.test", "BOB@acme.test"])
+    team_changes.set_managers(store, account, "support", ["ann@acme.test", "BOB@acme.test"])
     assert managers() == ["ann@acme.test", "bob@acme.test"]
     with pytest.raises(UnknownThing, match=r"fay@acme\.test is no agent of the team support; its agents: ann"):
-        changes.set_managers(store, account, "support", ["fay@acme.test"])
-    changes.set_managers(store, account, "support", ["bob@acme.test"])
+        team_changes.set_managers(store, account, "support", ["fay@acme.test"])
+    team_changes.set_managers(store, account, "support", ["bob@acme.test"])
     assert managers() == ["bob@acme.test"]
-    changes.set_managers(store, account, "support", [])
+    team_changes.set_managers(store, account, "support", [])
     assert managers() == []
 
 

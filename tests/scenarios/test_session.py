@@ -11,7 +11,7 @@ import pytest
 from gateway.core.errors import StorageFull, StoreUnavailable
 from gateway.smtp import session as session_module
 from gateway.smtp import transactions as transactions_module
-from gateway.store import account_ids, changes
+from gateway.store import changes, named
 from tests.servers.inprocess import Client, Gateway, dotted, fresh_ground, numbered, running, until
 
 ACME = "support@acme.gw.test"
@@ -404,7 +404,7 @@ async def test_a_retry_of_what_was_kept_is_accepted_even_where_the_policy_refuse
     first = await client.mail(content)
     assert first.code == 250
     store = gateway.ground.store
-    account = account_ids.account_id(store, "acme")
+    account = named.account_id(store, "acme")
     changes.publish_policy(store, account, "block: [{subject: {contains: kept-}}]")
     gateway.line.directory.refresh()
     again = await client.mail(content)

@@ -28,8 +28,9 @@ from gateway.commands import accounts
 from gateway.commands.audit import AuditReport, audit
 from gateway.ground import open_ground, prepare
 from gateway.settings import Settings, load
-from gateway.store import account_ids, log_reading, message_reading, outbox_reading, stored_message, ticket_reading
-from gateway.store.changes import NewAccount, NewAgent, NewMailbox
+from gateway.store import log_reading, message_reading, named, outbox_reading, stored_message, ticket_reading
+from gateway.store.changes import NewAccount, NewMailbox
+from gateway.store.team_changes import NewAgent
 
 STAGES = Path(__file__).resolve().parent.parent / "faults" / "stages"
 """The folder whose `sitecustomize.py` breaks the gateway at named stages; on PYTHONPATH only where a test asks for it."""
@@ -120,7 +121,7 @@ class RunningGateway:
         self.settings: Settings = load(self.config, {})
         prepare(self.settings)
         self.ground = open_ground(self.settings)
-        self.account_ids: dict[str, str] = {}
+        self.named: dict[str, str] = {}
         self.add_account("acme", "support@acme.test", "sales@acme.test")
         self.add_account("globex", "help@globex.test")
 
@@ -147,16 +148,16 @@ class RunningGateway:
         """The first mailbox is the default one."""
         new = NewAccount("", name, name.capitalize(), "", b"", "")
         accounts.add_account(self.ground.store, self.ground.secret, self.settings, new)
-        self.account_ids[name] = account_ids.account_id(self.ground.store, name)
+        self.named[name] = named.account_id(self.ground.store, name)
         for i, address in enumerate(mailboxes):
             mailbox = NewMailbox(address, f"{name.capitalize()} {address.partition('@')[0]}", None, default=i == 0)
-            accounts.add_mailbox(self.ground.store, self.settings, self.account_ids[name], name, mailbox)
+            accounts.add_mailbox(self.ground.store, self.settings, self.named[name], name, mailbox)
 
     def add_agent(self, account: str, address: str) -> None:
         accounts.add_agent(
             self.ground.store,
             self.settings,
-            self.account_ids[account],
+            self.named[account],
             NewAgent(address, address.partition("@")[0], ("support",)),
         )
 
@@ -319,13 +320,13 @@ class RunningGateway:
         return audit(self.ground.store, self.ground.blobs)
 
     def messages(self, account: str = "acme", **wanted: Any) -> list[dict[str, Any]]:
-        return message_reading.messages(self.ground.store, self.account_ids[account], **wanted)
+        return message_reading.messages(self.ground.store, self.named[account], **wanted)
 
     def raw(self, account: str, message_id: str) -> bytes | None:
-        return stored_message.raw_content(self.ground.store, self.ground.blobs, self.account_ids[account], message_id)
+        return stored_message.raw_content(self.ground.store, self.ground.blobs, self.named[account], message_id)
 
     def tickets(self, account: str = "acme") -> list[dict[str, Any]]:
-        return ticket_reading.tickets(self.ground.store, self.account_ids[account])
+        return ticket_reading.tickets(self.ground.store, self.named[account])
 
     def outbox(self, account: str | None = None, **wanted: Any) -> list[dict[str, Any]]:
         return outbox_reading.outbox_rows(self.ground.store, account, **wanted)

@@ -26,8 +26,9 @@ from gateway.line import Line
 from gateway.settings import Settings, load
 from gateway.smtp.client_table import ClientTable
 from gateway.smtp.server import SmtpServer
-from gateway.store import account_ids, log_reading, message_reading, secret, stored_message
-from gateway.store.changes import NewAccount, NewAgent, NewMailbox
+from gateway.store import log_reading, message_reading, named, secret, stored_message
+from gateway.store.changes import NewAccount, NewMailbox
+from gateway.store.team_changes import NewAgent
 from gateway.supervisor import listen
 from tests.dnsserver import NameServer
 from tests.servers.postgres import PostgresServer
@@ -79,7 +80,7 @@ def make_seed(folder: Path, server: PostgresServer | None = None) -> Path:
     for name in ("acme", "globex"):
         new = NewAccount("", name, name.capitalize(), "", b"", "", domains=(f"mail.{name}.example",))
         accounts.add_account(ground.store, ground.secret, settings, new)
-    acme, globex = (account_ids.account_id(ground.store, n) for n in ("acme", "globex"))
+    acme, globex = (named.account_id(ground.store, n) for n in ("acme", "globex"))
     accounts.add_team(ground.store, acme, "finance")
     for local, team in (("support", "support"), ("billing", "finance"), ("sales", None)):
         mailbox = NewMailbox(f"{local}@acme.test", f"Acme {local}", None, None, team, default=local == "support")
@@ -211,7 +212,7 @@ class Gateway:
             await client.close()
 
     def account_id(self, name: str = "acme") -> str:
-        return account_ids.account_id(self.ground.store, name)
+        return named.account_id(self.ground.store, name)
 
     def log(self, **wanted: Any) -> list[dict[str, Any]]:
         return log_reading.log_lines(self.ground.store, log_reading.LogFilter(**wanted))

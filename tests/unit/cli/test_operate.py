@@ -32,7 +32,7 @@ def _log(cli: Cli, trace: str, outcome: str, minutes_ago: float, path: str | Non
     """A line of the delivery log, as a session would have written it."""
     from sqlalchemy import insert
 
-    from gateway.store.account_ids import account_id
+    from gateway.store.named import account_id
     from gateway.store.tables import Transaction
 
     store = Store(f"sqlite:///{cli.folder / 'var' / 'gateway.db'}", cli.folder / "var")
@@ -422,7 +422,7 @@ def test_two_who_release_a_message_at_once_make_one_ticket_and_lose_no_content(c
     from gateway.ground import open_ground
     from gateway.journey import Again
     from gateway.line import Line
-    from gateway.store.account_ids import account_id
+    from gateway.store.named import account_id
     from gateway.store.stored_message import stored_message
 
     arguments = ("--sender", "carol@customer.test", "--recipient", "support@acme.gw.test", "--json")

@@ -24,10 +24,11 @@ from gateway.line import Line
 from gateway.notify.folder import templates_folder
 from gateway.notify.render import Templates
 from gateway.offload import Offload
-from gateway.store import account_ids, changes, secret
-from gateway.store.changes import NewAccount, NewAgent, NewMailbox
+from gateway.store import changes, named, secret
+from gateway.store.changes import NewAccount, NewMailbox
 from gateway.store.tables import MessageRow
 from gateway.store.tables.columns import columns
+from gateway.store.team_changes import NewAgent
 from gateway.web.app import make_app
 from gateway.web.figures import Figures, LoopLag
 from gateway.web.readiness import Check, Readiness
@@ -86,7 +87,7 @@ class World:
     """The application most tests ask: making one takes longer than asking it."""
 
     def account_id(self, name: str) -> str:
-        return account_ids.account_id(self.ground.store, name)
+        return named.account_id(self.ground.store, name)
 
     def new_key(self, account: str, scope: str = "read") -> tuple[str, str]:
         """(id, key)"""
@@ -111,12 +112,12 @@ def _prepared(folder: Path, **more: str) -> Ground:
     for name in ("acme", "globex"):
         new = NewAccount("", name, name.capitalize(), "", b"", "")
         accounts.add_account(ground.store, ground.secret, settings, new)
-        account_id = account_ids.account_id(ground.store, name)
+        account_id = named.account_id(ground.store, name)
         mailbox = NewMailbox(f"support@{name}.test", name.capitalize(), None, None, "support", default=True)
         accounts.add_mailbox(ground.store, settings, account_id, name, mailbox)
         accounts.add_agent(ground.store, ground.settings, account_id, NewAgent(f"ann@{name}.test", "Ann", ("support",)))
     for text, note in (("block: []\n", "the first"), (POLICY, "the second")):
-        publish(ground.store, account_ids.account_id(ground.store, "acme"), text, note=note, author="ann")
+        publish(ground.store, named.account_id(ground.store, "acme"), text, note=note, author="ann")
     return ground
 
 

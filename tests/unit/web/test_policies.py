@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.commands import accounts
-from gateway.store import account_ids, changes
+from gateway.store import changes, named
 from gateway.store.changes import NewAccount
 from gateway.web import bodies, long_work, orders
 from gateway.web.api import policy_trials
@@ -30,7 +30,7 @@ class Office:
         self.api, ground = api, api.world.ground
         self.name = f"office{next(_numbers)}"
         accounts.add_account(ground.store, ground.secret, ground.settings, NewAccount("", self.name, "O", "", b"", ""))
-        self.id = account_ids.account_id(ground.store, self.name)
+        self.id = named.account_id(ground.store, self.name)
         self.admin = self.key("admin")
 
     def key(self, scope: str, team: str | None = None) -> str:
