@@ -22,7 +22,7 @@ Words to stderr may go nowhere.
 def begin(arguments: Sequence[str]) -> None:
     """In a process that is the command's own; `arguments` without the program's name."""
     fill_streams()
-    if is_serve(arguments):
+    if command_of(arguments) == "serve":
         _keep_signals()
 
 
@@ -47,15 +47,15 @@ def _is_open(number: int) -> bool:
     return True
 
 
-def is_serve(arguments: Sequence[str]) -> bool:
-    """`serve` is the command: the first word that is neither an option nor the file of one."""
+def command_of(arguments: Sequence[str]) -> str:
+    """The first word that is neither an option nor the file of one; empty where there is none."""
     words = iter(arguments)
     for word in words:
         if word in ("--config", "-c"):
             next(words, None)
         elif not word.startswith("-"):
-            return word == "serve"
-    return False
+            return word
+    return ""
 
 
 @contextmanager

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import sys
+import traceback
 
 from gateway.cli import early
+from gateway.cli.exits import TRY_AGAIN, to_a_mail_server
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -14,8 +17,25 @@ def main(arguments: list[str] | None = None) -> None:
         arguments = sys.argv[1:]
         gc.disable()  # to look for garbage in what is imported takes a tenth of a command; `desk.imported` ends it
         early.begin(arguments)
+    if early.command_of(arguments) == "receive":
+        sys.exit(to_a_mail_server(_run_whatever_breaks(arguments)))
+    sys.exit(_run(arguments))
+
+
+def _run(arguments: list[str]) -> int:
     try:
         from gateway.cli.app import run
+
+        return run(arguments)
     except KeyboardInterrupt:
-        sys.exit(130)
-    sys.exit(run(arguments))
+        return 130
+
+
+def _run_whatever_breaks(arguments: list[str]) -> int:
+    """A file that cannot be opened, memory that is used up, a bug: from the first import on."""
+    try:
+        return _run(arguments)
+    except Exception:  # noqa: BLE001  the mail server, who asked, is told by the exit code
+        with contextlib.suppress(OSError):
+            traceback.print_exc()
+        return TRY_AGAIN

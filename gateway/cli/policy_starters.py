@@ -41,7 +41,10 @@ def starter(
             raise InvalidInput(f"{output} exists already: name another file, or remove it")
         _write(output, found.text)
         _write(output.with_name(SCHEMA_FILE), schema_text())
-        show.say(f"{output} is yours to change; try it with `gateway policy check {output}`.")
+        show.say(
+            f"{output} is yours to change; `gateway policy check {output} --account NAME` says which teams and mailboxes of it "
+            "the account lacks."
+        )
     elif as_json:
         show.document({"name": found.name, "about": found.about, "text": found.text})
     else:

@@ -1,12 +1,12 @@
 """`receive`: the pipe transport, for `.forward` or a Postfix pipe. Its exit codes are sysexits.h's, not this program's.
 
-A mail server bounces a message on any exit code but 0 and 75. So whatever goes wrong on our side is 75, bugs included.
+A mail server bounces a message on any exit code but 0 and 75. So whatever goes wrong on our side is 75, bugs included:
+`main` sees to it.
 """
 
 from __future__ import annotations
 
 import sys
-import traceback
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,22 +14,18 @@ import typer.core
 
 from gateway.cli import show, streams
 from gateway.cli.desk import on_the_line, settings_of
+from gateway.cli.exits import REFUSED, TRY_AGAIN
 from gateway.cli.options import AsJson
 from gateway.cli.results import in_words, json_of
-from gateway.core.errors import GatewayError, InvalidInput
+from gateway.core.errors import InvalidInput
 from gateway.core.outcome import Accepted, Outcome, Parked, Refused
 
 if TYPE_CHECKING:
     from gateway.line import Line
 
-REFUSED = 65
-"""EX_DATAERR: the mail server returns the message to its sender."""
-TRY_AGAIN = 75
-"""EX_TEMPFAIL: the mail server keeps the message and comes again."""
-
 
 class FromAMailServer(typer.core.TyperCommand):
-    """A mistake in the mail server's configuration is no reason to return mail: 75 where other commands say 2."""
+    """A mistake in the mail server's configuration is told in one line: it stands in that server's log."""
 
     def make_context(self, *arguments: Any, **named: Any) -> Any:
         try:
@@ -52,14 +48,7 @@ def receive(
 
     Exit 0: it is kept. 75: try again later. 65: refused.
     """
-    try:
-        outcome = _outcome(ctx, sender, recipient, client_ip, helo)
-    except GatewayError as error:
-        show.complain(str(error))
-        raise typer.Exit(TRY_AGAIN) from None
-    except Exception:  # noqa: BLE001  any other exit code makes the mail server bounce what it could keep
-        show.complain(traceback.format_exc(), prefix="")
-        raise typer.Exit(TRY_AGAIN) from None
+    outcome = _outcome(ctx, sender, recipient, client_ip, helo)
     with streams.unheeded():  # the mail server hears the exit code, whatever it made of our streams
         _tell(outcome, as_json=as_json)
     raise typer.Exit(_exit_code(outcome))

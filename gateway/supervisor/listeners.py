@@ -70,15 +70,17 @@ def _listen_unix(path: Path) -> socket.socket:
         raise InvalidInput(
             f"cannot listen on unix:{path}: another program listens there; stop it, or choose another path"
         )
-    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         with contextlib.suppress(FileNotFoundError):
             if path.is_socket():
                 path.unlink()
-        listening.bind(str(path))
-        # the front server is another user (Postfix's lmtp runs as postfix): whoever may enter the folder may speak
-        path.chmod(0o666)
-        listening.listen(BACKLOG)
+        with contextlib.ExitStack() as failing:
+            listening = failing.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+            listening.bind(str(path))
+            # the front server is another user (Postfix's lmtp runs as postfix): whoever may enter the folder may speak
+            path.chmod(0o666)
+            listening.listen(BACKLOG)
+            failing.pop_all()
     except OSError as error:
         raise InvalidInput(f"cannot listen on unix:{path}: {error.strerror or error}") from None
     return listening

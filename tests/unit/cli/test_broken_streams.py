@@ -88,6 +88,14 @@ def test_a_mistake_in_the_mail_servers_configuration_returns_no_mail(
     assert "garbage" not in arguments or "'garbage' is no IP address; write for example 192.0.2.9" in said
 
 
+def test_what_goes_wrong_before_the_command_is_found_returns_no_mail(
+    bare: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bare("--bogus", *ARGUMENTS, code=75)
+    monkeypatch.setitem(sys.modules, "gateway.cli.app", None)
+    assert "ModuleNotFoundError" in bare(*ARGUMENTS, code=75).err
+
+
 def test_the_line_opens_without_a_stderr(bare: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """AttributeError: 75 for ever."""
     monkeypatch.setattr("sys.stderr", None)

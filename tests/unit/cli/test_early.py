@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.cli.early import is_serve
+from gateway.cli.early import command_of
 from tests.unit.cli.conftest import environment
 
 FILL = """
@@ -65,17 +65,19 @@ def test_no_signal_ends_a_serve_that_is_still_being_imported(
 
 
 @pytest.mark.parametrize(
-    ("line", "is_it"),
+    ("line", "command"),
     [
-        ("serve", True),
-        ("--config x serve --role smtp", True),
-        ("-c serve serve", True),
-        ("--config=x serve", True),
-        ("-c serve log", False),
-        ("account show serve", False),
-        ("--version", False),
+        ("serve", "serve"),
+        ("--config x serve --role smtp", "serve"),
+        ("-c serve serve", "serve"),
+        ("--config=x serve", "serve"),
+        ("-c serve log", "log"),
+        ("account show serve", "account"),
+        ("--bogus receive", "receive"),
+        ("--config", ""),
+        ("--version", ""),
     ],
 )
-def test_only_serve_keeps_signals(line: str, is_it: bool) -> None:
-    """Another command behind a terminal that goes away ends, as it should."""
-    assert is_serve(line.split()) is is_it
+def test_the_command_is_the_first_word_that_is_no_option(line: str, command: str) -> None:
+    """`serve` keeps signals, which end another one behind a terminal that goes away; `receive` ends with other codes."""
+    assert command_of(line.split()) == command

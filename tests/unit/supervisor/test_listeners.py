@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -106,6 +107,12 @@ def test_a_path_that_somebody_answers_at_is_not_taken_from_him(opened: ExitStack
     local(opened, tmp_path / "mail.sock")
     with pytest.raises(InvalidInput, match="another program listens there"):
         listen(f"unix:{tmp_path}/mail.sock")
+
+
+def test_a_path_that_cannot_be_had_leaves_no_socket_open(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=r"cannot listen on unix:.*No such file or directory"):
+        listen(f"unix:{tmp_path}/missing/mail.sock")
+    gc.collect()  # a socket that is left open is told here, and fails the test
 
 
 def test_a_path_left_by_the_dead_is_used_again(tmp_path: Path) -> None:
