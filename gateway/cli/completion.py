@@ -96,8 +96,8 @@ def _quietly() -> Iterator[None]:
 @contextmanager
 def _store(ctx: typer.Context) -> Iterator[Store]:
     from gateway.cli.desk import has_database
+    from gateway.configuration import load
     from gateway.core.errors import UnknownThing
-    from gateway.settings import load
     from gateway.store.engine import Store
 
     config = ctx.find_root().params.get("config")

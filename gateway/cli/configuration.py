@@ -52,7 +52,7 @@ def check_config(
 
 def _filled(ctx: typer.Context) -> Settings:
     """Raises BadConfiguration, also for a file that sets nothing."""
-    from gateway.settings import load
+    from gateway.configuration import load
 
     invocation = ctx.find_object(Invocation)
     return load(invocation.config if invocation else None, blank_allowed=False)

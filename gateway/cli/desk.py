@@ -58,7 +58,7 @@ def imported() -> None:
 
 def settings_of(ctx: typer.Context) -> Settings:
     """Raises BadConfiguration."""
-    from gateway.settings import load
+    from gateway.configuration import load
 
     invocation = ctx.find_object(Invocation)
     return load(invocation.config if invocation else None)

@@ -83,7 +83,7 @@ def _check_command(ctx: typer.Context, roles: tuple[str, ...]) -> list[str]:
     """Looks again at the file that was read at the start: ./gateway.toml, too, may be away while it is being written, and
     the defaults in its place would refuse all mail.
     """
-    from gateway.settings import file_read, says_something
+    from gateway.configuration import file_read, says_something
 
     invocation = ctx.find_object(Invocation)
     file = file_read(invocation.config if invocation else None)

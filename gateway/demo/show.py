@@ -14,10 +14,11 @@ import threading
 from collections.abc import Collection
 from pathlib import Path
 
+from gateway.configuration import NOT_SETTINGS, load
 from gateway.demo import world
 from gateway.demo.world import CONFIG, OUTGOING
 from gateway.ground import prepare_to_serve
-from gateway.settings import NOT_SETTINGS, Settings, load, split_host_port
+from gateway.settings import Settings, split_host_port
 from gateway.supervisor import RoleLocks, Supervisor, listen
 
 ROLES = ("smtp", "outbox", "web", "jobs")

@@ -11,6 +11,7 @@ import pytest
 
 from gateway.commands import accounts
 from gateway.commands.receive import receive
+from gateway.configuration import load
 from gateway.core.clock import now
 from gateway.core.outcome import Accepted
 from gateway.ground import Ground, open_ground, prepare
@@ -18,7 +19,6 @@ from gateway.line import Line
 from gateway.notify.compose import compose
 from gateway.notify.folder import templates_folder
 from gateway.notify.render import Templates
-from gateway.settings import load
 from gateway.store import named, outbox
 from gateway.store.changes import NewAccount, NewMailbox
 from gateway.store.contacts import NewContact

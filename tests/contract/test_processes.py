@@ -17,11 +17,11 @@ import pytest
 
 from gateway.commands.audit import audit
 from gateway.commands.receive import receive
+from gateway.configuration import load
 from gateway.core.clock import now
 from gateway.core.outcome import Accepted
 from gateway.ground import Ground, open_ground
 from gateway.line import Line
-from gateway.settings import load
 from gateway.store import changes, outbox
 from tests.servers.gateway import RunningGateway, mail, wait_until
 from tests.servers.on_postgres import gateway_on

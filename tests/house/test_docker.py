@@ -18,7 +18,7 @@ import olefile
 import pytest
 from ruamel.yaml import YAML
 
-from gateway.settings import load
+from gateway.configuration import load
 from tests.conftest import ROOT
 
 DOCKER = ROOT / "docker"

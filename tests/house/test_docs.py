@@ -19,11 +19,12 @@ from gateway.cli.app import app
 from gateway.commands import accounts
 from gateway.commands.audit import audit
 from gateway.commands.receive import receive
+from gateway.configuration import NOT_SETTINGS, load
 from gateway.core.outcome import Accepted, Reason
 from gateway.ground import open_ground, prepare
 from gateway.line import Line
 from gateway.policy.document import PolicyDocument
-from gateway.settings import NOT_SETTINGS, Settings, load
+from gateway.settings import Settings
 from gateway.smtp.replies import TABLE
 from gateway.store import message_reading, named
 from gateway.store.blobs import INLINE_BYTES

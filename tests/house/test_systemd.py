@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.settings import Settings, load
+from gateway.configuration import load
+from gateway.settings import Settings
 from gateway.supervisor.slots import KILL_AFTER_GRACE_SECONDS, SILENCE_SECONDS
 from tests.conftest import ROOT, missing
 from tests.house.test_docs import blocks, problem_of

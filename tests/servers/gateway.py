@@ -26,8 +26,9 @@ from typing import Any, Self, TypeVar
 
 from gateway.commands import accounts
 from gateway.commands.audit import AuditReport, audit
+from gateway.configuration import load
 from gateway.ground import open_ground, prepare
-from gateway.settings import Settings, load
+from gateway.settings import Settings
 from gateway.store import log_reading, message_reading, named, outbox_reading, stored_message, ticket_reading
 from gateway.store.changes import NewAccount, NewMailbox
 from gateway.store.team_changes import NewAgent

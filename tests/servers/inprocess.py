@@ -20,10 +20,11 @@ import psycopg
 
 from gateway import app, log
 from gateway.commands import accounts
+from gateway.configuration import load
 from gateway.core.clock import new_id
 from gateway.ground import Ground, open_ground, prepare
 from gateway.line import Line
-from gateway.settings import Settings, load
+from gateway.settings import Settings
 from gateway.smtp.client_table import ClientTable
 from gateway.smtp.server import SmtpServer
 from gateway.store import log_reading, message_reading, named, secret, stored_message

@@ -17,8 +17,8 @@ import pytest
 from gateway.cli import show, streams
 from gateway.cli.app import run
 from gateway.cli.desk import on_the_line
+from gateway.configuration import load
 from gateway.core.errors import InvalidInput
-from gateway.settings import load
 from tests.unit.cli.conftest import Cli, environment
 
 pytestmark = pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is not everywhere")

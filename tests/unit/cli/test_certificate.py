@@ -69,7 +69,7 @@ def test_a_missing_file_stops_the_start(bare: Cli) -> None:
 
 def test_a_role_without_mail_needs_no_certificate(bare: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     from gateway.cli.serve import announce
-    from gateway.settings import load
+    from gateway.configuration import load
 
     configure(bare)
     settings = load(bare.folder / "gateway.toml", {})

@@ -417,7 +417,7 @@ def test_two_who_release_a_message_at_once_make_one_ticket_and_lose_no_content(c
     """Both had read it as quarantined; the second must neither make a ticket nor take the blob for a retry's."""
     import asyncio
 
-    from gateway import settings
+    from gateway.configuration import load
     from gateway.core.outcome import Accepted, Outcome
     from gateway.ground import open_ground
     from gateway.journey import Again
@@ -428,7 +428,7 @@ def test_two_who_release_a_message_at_once_make_one_ticket_and_lose_no_content(c
     arguments = ("--sender", "carol@customer.test", "--recipient", "support@acme.gw.test", "--json")
     large = compose("carol@customer.test", "suspicious size") + b"y\r\n" * 200_000
     message = cli.process("receive", *arguments, stdin=large).json["message"]
-    ground = open_ground(settings.load(cli.folder / "gateway.toml", {}))
+    ground = open_ground(load(cli.folder / "gateway.toml", {}))
     stored = stored_message(ground.store, ground.blobs, account_id(ground.store, "acme"), message)
 
     async def twice() -> list[Outcome]:

@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 import typer
 
-from gateway import settings
 from gateway.cli.desk import Invocation
 from gateway.cli.serve import _check_command
+from gateway.configuration import load
 from tests.unit.cli.conftest import Cli, Done
 
 
 @pytest.fixture
 def running(cli: Cli) -> str:
     """What the supervisor hands to the check."""
-    return settings.load(cli.folder / "gateway.toml", {}).model_dump_json()
+    return load(cli.folder / "gateway.toml", {}).model_dump_json()
 
 
 def check(cli: Cli, running: str, code: int = 0) -> Done:

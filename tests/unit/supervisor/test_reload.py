@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from gateway.settings import Settings, load
+from gateway.configuration import load
+from gateway.settings import Settings
 from gateway.supervisor.reload import FIXED, taken
 
 

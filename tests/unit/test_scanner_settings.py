@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.cli.main import main
-from gateway.settings import BadConfiguration, load
+from gateway.configuration import BadConfiguration, load
 
 
 def written(tmp_path: Path, text: str) -> Path:
