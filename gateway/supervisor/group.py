@@ -118,7 +118,7 @@ class Supervisor:
             os.set_inheritable(number, True)
         with suppress(OSError, AttributeError):  # full, its reader gone, or none at all: its words are the loss
             sys.stdout.flush()
-        os.execv(sys.executable, [sys.executable, "-m", "gateway.supervisor", str(file)])  # noqa: S606  no shell is wanted
+        os.execv(sys.executable, [sys.executable, "-P", "-m", "gateway.supervisor", str(file)])  # noqa: S606  no shell is wanted
 
     @classmethod
     def taken_over(cls, file: int) -> Self:
