@@ -234,3 +234,28 @@ def test_a_process_out_of_files_defers_and_recovers(gateway: RunningGateway) -> 
     replies: list[Reply] = [gateway.send(large) for _ in range(3)]
     assert [r.code for r in replies] == [451, 451, 250]
     assert len(gateway.tickets()) == 1
+
+
+def test_large_mail_was_kept_beside_the_disk_of_the_blobs_while_that_was_away(
+    tmp_path: Path,
+) -> None:
+    """250, and lost to sight when it was mounted again: each new process took what lay under the name for the blobs' folder."""
+    disk, content = tmp_path / "disk", [mail(f"large {n}", text="\r\n".join(["z" * 70] * 5000)) for n in range(3)]
+    with RunningGateway(tmp_path, settings={"blob_url": f"file://{disk / 'blobs'}"}) as gateway:
+        gateway.start()
+        assert gateway.send(content[0]).code == 250
+        disk.rename(tmp_path / "away")
+        disk.mkdir()
+        killed = gateway.kill_worker()
+        wait_until(lambda: gateway.worker_pid() != killed, "another worker")
+        assert gateway.send(content[1]).code == 451
+        assert gateway.send(mail("small")).code == 250
+        piped = gateway.command("receive", "--sender", "<>", "--recipient", "support@acme.gw.test")
+        told = subprocess.run(piped, input=content[2], capture_output=True, check=False)
+        assert told.returncode == 75
+        assert list(disk.iterdir()) == []
+        disk.rmdir()
+        (tmp_path / "away").rename(disk)
+        assert [gateway.send(c).code for c in content] == [250] * 3
+        report = gateway.audit()
+        assert (report.problems, report.counts["unowned blobs"]) == ([], 0)
