@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.faults.relay import HANG, TAKE, Relay
 from tests.servers.gateway import RunningGateway, last_reply, mail, start_data, wait_until
 
 
@@ -87,3 +88,28 @@ def _goes_on(sending: smtplib.SMTP) -> bool:
     """Whoever is silent while we stop is not waited for."""
     sending.send(b".")
     return True
+
+
+def test_what_an_orphan_was_still_sending_was_sent_by_the_next_group_too(gateway: RunningGateway, relay: Relay) -> None:
+    """What its predecessor held was a dead one's, it thought."""
+    slow = "anna@customer.test"
+    relay.answer = lambda recipient: HANG if recipient == slow else TAKE
+    every = "smtp,outbox,web,jobs"
+    with serving(gateway, every) as first:
+        wait_until(lambda: gateway.answers("/healthz"), "HTTP is served", 30)
+        with gateway.session() as sending:
+            assert gateway.send(mail("slow", author=slow)).code == 250
+            wait_until(lambda: relay.to(slow), "the notification is on its way")
+            start_data(sending)
+            first.kill()
+            first.wait(10)
+            wait_until(lambda: _goes_on(sending) and not gateway.answers("/healthz"), "the orphan has left HTTP", 20)
+            with serving(gateway, every):
+                wait_until(lambda: _goes_on(sending) and gateway.answers("/healthz"), "the next one serves", 30)
+                assert gateway.send(mail("quick", author="bob@customer.test")).code == 250
+                wait_until(lambda: _goes_on(sending) and relay.to("bob@customer.test"), "the next one sends")
+                assert len(relay.to(slow)) == 1
+                relay.answer = lambda _: TAKE
+                sending.send(b"\r\n.\r\n")
+                assert last_reply(sending).code == 250
+                wait_until(lambda: len(relay.to(slow)) == 2, "behind the orphan's end it is sent again", 60)
