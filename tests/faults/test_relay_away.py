@@ -31,11 +31,11 @@ def odd_relay(**how: Any) -> Iterator[OddRelay]:
     odd, loop = OddRelay(**how), asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
-    asyncio.run_coroutine_threadsafe(odd.start(), loop).result(10)
+    asyncio.run_coroutine_threadsafe(odd.start(), loop).result(60)
     try:
         yield odd
     finally:
-        asyncio.run_coroutine_threadsafe(odd.stop(), loop).result(10)
+        asyncio.run_coroutine_threadsafe(odd.stop(), loop).result(60)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
