@@ -15,7 +15,6 @@ import pytest
 from tests.servers.gateway import wait_until
 from tests.servers.supervised import Supervised
 
-
 SILENCE = 3
 """Seconds without a word after which a worker is killed here, and those that it has for its start: no fewer, or a busy
 machine has healthy ones killed.
