@@ -173,6 +173,6 @@ def test_a_connection_cut_at_the_commit_is_settled_by_the_receipt(
     assert len(kept) == (1 if replies[0].code == 250 else 0)
     assert replies[0].code == (451 if stage == "in-commit" else 250)
     # each process finds its other connections dead first, and says 451 to one client
-    wait_until(lambda: _send_together(gateway, [mail("cut")])[0] == {250}, "taken again", PROMPT_SECONDS)
+    wait_until(lambda: _send_together(gateway, [mail("cut")])[0] == {250}, "taken again")
     assert len(gateway.messages()) == len(gateway.tickets()) == 1
     assert gateway.audit().problems == []
