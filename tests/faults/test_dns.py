@@ -56,7 +56,8 @@ def _silent_names(monkeypatch: pytest.MonkeyPatch) -> None:
 async def gateway_with(
     seed: Path, folder: Path, policy: str = "", budget_seconds: float = BUDGET_SECONDS
 ) -> AsyncIterator[Gateway]:
-    ground = fresh_ground(seed, folder, GATEWAY_AUTH__BUDGET_SECONDS=str(budget_seconds))
+    budgets = {"GATEWAY_AUTH__BUDGET_SECONDS": str(budget_seconds), "GATEWAY_DNS__TIMEOUT_SECONDS": str(budget_seconds)}
+    ground = fresh_ground(seed, folder, **budgets)
     async with running(ground) as gateway:
         if policy:
             changes.publish_policy(ground.store, gateway.account_id(), policy)

@@ -119,7 +119,7 @@ class RunningGateway:
         sections: dict[str, dict[str, Any]] = {
             "smtp": {"listen": [f"127.0.0.1:{self.smtp_port}"]},
             "dns": {"nameservers": ["127.0.0.1"], "port": 9, "timeout_seconds": 1, "zone_file": "zone"},
-            "auth": {"budget_seconds": 2},
+            "auth": {"budget_seconds": 15},
             "http": {"listen": f"127.0.0.1:{self.http_port}"},
             "clamav": {"address": "off"},
             "relay": {"url": [relay] if relay else []},

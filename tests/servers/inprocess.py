@@ -53,7 +53,7 @@ def settings_for(folder: Path, **more: str) -> Settings:
         "GATEWAY_CLAMAV__ADDRESS": "off",
         "GATEWAY_DNS__NAMESERVERS": "127.0.0.1",
         "GATEWAY_DNS__PORT": "9",
-        "GATEWAY_DNS__TIMEOUT_SECONDS": "1",
+        "GATEWAY_DNS__TIMEOUT_SECONDS": "5",
     }
     return load(None, environment | more)
 
