@@ -76,7 +76,7 @@ class Trace:
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
         try:
-            wait_until(self._holds_all, "strace is attached", 30)
+            wait_until(self._holds_all, "strace is attached")
         except BaseException:
             self.__exit__()
             raise
