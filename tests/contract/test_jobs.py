@@ -192,7 +192,7 @@ class _Running:
 
     async def __aexit__(self, *_exc: object) -> None:
         await self.runner.stop()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await self.task
 
 

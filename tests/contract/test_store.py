@@ -595,7 +595,7 @@ def test_a_group_waits_for_others_only_where_many_are_on_their_way(
 ) -> None:
     filings = [desk.filing(numbered(n)) for n in range(2)]
     written, arrived = [], threading.Event()
-    monkeypatch.setattr(committing, "sleep", lambda _seconds: arrived.wait(10))
+    monkeypatch.setattr(committing, "sleep", lambda _seconds: arrived.wait(60))
 
     def commit(connection: Connection, items: list[Filing], now: datetime) -> list[Outcome | None]:
         written.append(len(items))
@@ -743,7 +743,7 @@ def test_a_writer_waits_its_turn_and_not_for_ever(desk: Desk, monkeypatch: pytes
 
             thread = threading.Thread(target=attempt)
             thread.start()
-            thread.join(5)
+            thread.join(60)
             assert failed
     assert desk.write(filing)
     other.close()

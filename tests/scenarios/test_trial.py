@@ -25,7 +25,7 @@ _v = columns(PolicyVersion)
 IGNORE = "rules: [{name: all, then: [ignore]}]"
 REFUSE = 'rules: [{name: all, then: [{reject: "not here"}]}]'
 QUARANTINE = "rules: [{name: all, then: [quarantine]}]"
-A_DAY_LATER = datetime.now(UTC) + timedelta(hours=25)
+A_DAY_LATER = datetime.now(UTC) + timedelta(hours=36)  # a day behind any of these tests, however slow the run
 
 
 @pytest.mark.parametrize(("text", "would_be"), [(IGNORE, "ignored"), (REFUSE, "refused"), (QUARANTINE, "quarantined")])
