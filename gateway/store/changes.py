@@ -192,7 +192,7 @@ class PublishedMeanwhile(InvalidInput):
     """Another version became the live one than the one that a new version was held against. Nothing was published."""
 
     def __init__(self, live: int) -> None:
-        super().__init__(f"version {live} was published meanwhile; do it again, on top of that one")
+        super().__init__(f"version {live} was published meanwhile, so this one was not; do it again")
 
 
 def publish_policy(
@@ -213,7 +213,7 @@ def publish_policy(
     Raises PublishedMeanwhile when that one is not live any more: what was published since would be lost.
     """
     with changing(store) as connection:
-        live = connection.execute(select(_a.policy_version).where(_a.id == account_id)).scalar()
+        live = int(connection.execute(select(_a.policy_version).where(_a.id == account_id)).scalar() or 0)
         if instead_of is not None and live != instead_of:
             raise PublishedMeanwhile(live)
         return insert_version(
