@@ -39,6 +39,7 @@ def main(arguments: list[str]) -> int:
     """
     # who sends it to the whole group (a terminal that closes, `systemctl kill`) means the supervisor
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # it was, since before our first line
     handed = json.loads(arguments[0])
     try:
         settings = settings_of(handed["settings"])

@@ -31,6 +31,9 @@ class Pace:
         self._silence, self._silent = IDLE_SECONDS, Reason.IDLE
         self._content_began: float | None = None
         self._content_octets = 0
+        self._hurried_at: float | None = None
+        self._octets_before = 0
+        """Of the content, when the hurry began."""
         self._timer: asyncio.TimerHandle | None = None
         self._arm()
 
@@ -39,14 +42,17 @@ class Pace:
         self._heard_at = time.monotonic()
 
     def hurry(self) -> None:
-        """We stop: who goes on with what he began is waited for, who is silent from now on is not for long."""
+        """We stop: who goes on with what he began is waited for. Who is silent from now on is not for long, nor who lets an
+        octet drip now and then: a stranger could hold up a reload for its whole grace.
+        """
         self._silence, self._silent = STOPPING_SECONDS, Reason.SHUTTING_DOWN
+        self._hurried_at = self._heard_at
         if not self._held:
             self.go_on()
 
     def begin_content(self) -> None:
         self.heard()
-        self._content_began, self._content_octets = self._heard_at, 0
+        self._content_began, self._content_octets, self._octets_before = self._heard_at, 0, 0
         self._arm()
 
     def heard_content(self, octets: int) -> None:
@@ -73,6 +79,8 @@ class Pace:
             return
         self._held = False
         self.heard()
+        if self._hurried_at is not None:
+            self._hurried_at, self._octets_before = self._heard_at, self._content_octets
         self._arm()
 
     def close(self) -> None:
@@ -86,6 +94,10 @@ class Pace:
         if self._content_began is not None:
             slowest = CONTENT_GRACE_SECONDS + self._content_octets / LEAST_OCTETS_PER_SECOND
             deadlines.append((self._content_began + slowest, Reason.TOO_SLOW))
+            if self._hurried_at is not None:
+                came = (self._content_octets - self._octets_before) / LEAST_OCTETS_PER_SECOND
+                since = max(self._hurried_at, self._content_began)
+                deadlines.append((since + STOPPING_SECONDS + came, Reason.SHUTTING_DOWN))
         return min(deadlines)
 
     def _arm(self) -> None:

@@ -7,7 +7,8 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -39,6 +40,16 @@ def plans(roles: Sequence[str], smtp_workers: int, *, together: bool) -> list[Pl
     if together:
         return [Plan(tuple(roles)), *smtp[1:]]
     return [*smtp, *([Plan(others)] if others else [])]
+
+
+@contextmanager
+def _hangup_kept() -> Iterator[None]:
+    """A process that starts here has SIGHUP blocked until it ignores it: who sends it to the whole group means us."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @dataclass(slots=True)
@@ -87,9 +98,10 @@ class Slot:
         ours.setblocking(False)
         argument = json.dumps({**handed, "life": theirs.fileno()})
         try:
-            self.process = subprocess.Popen(
-                [*program, argument], pass_fds=[theirs.fileno(), *files], env=dict(environment)
-            )
+            with _hangup_kept():
+                self.process = subprocess.Popen(
+                    [*program, argument], pass_fds=[theirs.fileno(), *files], env=dict(environment)
+                )
         except OSError:
             ours.close()
             raise

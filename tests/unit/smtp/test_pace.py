@@ -131,6 +131,32 @@ async def test_who_is_silent_while_we_stop_is_let_go_after_five_seconds(clock: C
     pace.close()
 
 
+@pytest.mark.parametrize("begun_before", [True, False])
+async def test_who_let_an_octet_drip_now_and_then_held_up_a_reload_for_its_whole_grace(
+    clock: Clock, begun_before: bool
+) -> None:
+    rung: list[Reason] = []
+    pace = Pace(rung.append)
+    if begun_before:
+        pace.begin_content()
+        pace.heard_content(1_000_000)
+        clock.now += 10
+        pace.hurry()
+    else:
+        pace.hurry()
+        clock.now += 4
+        pace.begin_content()
+    for octets in (1500, 1, 1, 1):  # three seconds' worth, beside the five
+        clock.now += 1.9
+        pace.heard_content(octets)
+        ring(pace)
+    assert rung == []
+    clock.now += 1.9
+    ring(pace)
+    assert rung == [Reason.SHUTTING_DOWN]
+    pace.close()
+
+
 async def test_a_stop_rings_for_nobody_whose_message_we_work_on(clock: Clock) -> None:
     rung: list[Reason] = []
     pace = Pace(rung.append)
