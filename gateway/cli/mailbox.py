@@ -82,9 +82,12 @@ def list_(ctx: typer.Context, account: AccountName = None, as_json: AsJson = Fal
 @app.command("show")
 def show_(ctx: typer.Context, address: Address, account: AccountName = None, as_json: AsJson = False) -> None:
     """One mailbox: who forwards it, what the last check saw, and what Google asks."""
+    from gateway.store.default_team import default_team_name
+
     with at_account(ctx, account) as desk:
         found = _one(desk, address)
         found = _forwarding(desk, found["address"]) | found
+        team = found["team"] or f"{default_team_name(desk.store, desk.account_id)}, the account's default"
     if as_json:
         show.document(found)
         return
@@ -92,7 +95,7 @@ def show_(ctx: typer.Context, address: Address, account: AccountName = None, as_
         [
             show.heading(f"{found['name']} <{found['address']}>"),
             show.field("forward it to", show.Words(found["inbound_address"], "cyan")),
-            show.field("team", found["team"] or "that of the account's default mailbox"),
+            show.field("team", team),
             show.field("language", found["language"] or "the account's"),
             show.field("default", "yes" if found["default"] else "no"),
             show.field("added", show.moment(found["created_at"])),

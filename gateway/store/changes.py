@@ -13,6 +13,7 @@ from gateway.core.addresses import canonical
 from gateway.core.clock import new_id, now
 from gateway.core.errors import InvalidInput, UnknownThing
 from gateway.store import named
+from gateway.store.default_team import default_team
 from gateway.store.engine import Store
 from gateway.store.tables import (
     Account,
@@ -152,15 +153,18 @@ class NewMailbox:
 
 
 def add_mailbox(store: Store, account_id: str, new: NewMailbox) -> None:
-    """Raises InvalidInput when the address or the inbound local part is taken, UnknownThing for an unknown team."""
+    """A default one without a team has that of the default so far. Raises InvalidInput when the address or the inbound local
+    part is taken, UnknownThing for an unknown team.
+    """
     key = canonical(new.address)
     with changing(store) as connection:
         address_is_free(connection, account_id, key)
         not_received_by_another(connection, account_id, key)
         if new.inbound:
             inbound_is_free(connection, account_id, new.inbound, key)
-        team_id = named.team_id(connection, account_id, new.team) if new.team else None
+        team_id = None if new.team is None else named.team_id(connection, account_id, new.team)
         if new.default:
+            team_id = team_id or default_team(connection, account_id)
             connection.execute(update(MailboxRow).where(_b.account_id == account_id).values(is_default=False))
         connection.execute(
             insert(MailboxRow).values(
@@ -172,15 +176,16 @@ def add_mailbox(store: Store, account_id: str, new: NewMailbox) -> None:
 
 
 def edit_mailbox(store: Store, account_id: str, address: str, values: Values, *, team: str | None = None) -> None:
-    """Raises UnknownThing, InvalidInput when the inbound local part is taken."""
+    """As `add_mailbox`. Raises UnknownThing, InvalidInput when the inbound local part is taken."""
     with changing(store) as connection:
         mine = (_b.account_id == account_id, _b.address_key == canonical(address), _b.removed_at.is_(None))
-        one_row(connection, select(_b.id).where(*mine), f"there is no mailbox {address} in this account")
-        if team:
+        row = one_row(connection, select(_b.team_id).where(*mine), f"there is no mailbox {address} in this account")
+        if team is not None:
             values = values | {"team_id": named.team_id(connection, account_id, team)}
         if values.get("inbound"):
             inbound_is_free(connection, account_id, values["inbound"], canonical(address))
         if values.get("is_default"):
+            values = {"team_id": row.team_id or default_team(connection, account_id)} | values
             connection.execute(update(MailboxRow).where(_b.account_id == account_id).values(is_default=False))
         connection.execute(update(MailboxRow).where(*mine).values(**values))
 

@@ -13,6 +13,7 @@ from gateway.core.clock import now
 from gateway.core.errors import InvalidInput, UnknownThing
 from gateway.store import named
 from gateway.store.changes import changing
+from gateway.store.default_team import settle_default_team
 from gateway.store.directory import SYSTEM
 from gateway.store.engine import Store, row_lock
 from gateway.store.forwarders import forget_mailbox
@@ -77,6 +78,7 @@ def remove_mailbox(store: Store, account_id: str, address: str) -> None:
         if row.is_default:
             cure = "make another the default first: gateway mailbox edit OTHER --default"
             raise InvalidInput(f"{address} is the default mailbox, which takes what no other claims; {cure}")
+        settle_default_team(connection, account_id)
         connection.execute(update(MailboxRow).where(*mine).values(removed_at=now()))
         forget_mailbox(connection, account_id, row.id)
 
