@@ -197,7 +197,9 @@ def _rich_table(columns: Sequence[str], rows: Sequence[Sequence[Words]]) -> None
     widths = [max(_cells(row[n].text) for row in rows) for n in range(len(columns))]
     whole = [_is_whole(width, [row[n].text for row in rows]) for n, width in enumerate(widths)]
     # a title is as little cut as what stands below it
-    least = [max(w if is_whole else LEAST_CELL, _cells(c)) for w, is_whole, c in zip(widths, whole, columns, strict=True)]
+    least = [
+        max(w if is_whole else LEAST_CELL, _cells(c)) for w, is_whole, c in zip(widths, whole, columns, strict=True)
+    ]
     if sum(least) + _BETWEEN * (len(columns) - 1) + _EDGES > _console().width:
         _stacked(columns, rows, [width <= SHORT_CELL for width in widths])
     else:

@@ -26,7 +26,14 @@ from gateway.store.tables import (
     Team,
 )
 from gateway.store.tables.columns import columns
-from gateway.store.taken import address_is_free, domain_is_free, free, inbound_is_free, not_received_by_another
+from gateway.store.taken import (
+    address_is_free,
+    domain_is_free,
+    free,
+    inbound_is_free,
+    not_received_by_another,
+    not_received_here,
+)
 
 _a, _d, _b, _o = columns(Account), columns(Domain), columns(MailboxRow), columns(Outbox)
 _v, _k = columns(PolicyVersion), columns(ApiKey)
@@ -113,11 +120,13 @@ def edit_account(
             mine = (_d.account_id == account_id, _d.domain == domain)
             if not connection.execute(delete(Domain).where(*mine)).rowcount:
                 raise UnknownThing(f"{domain} is no domain of this account's own; `gateway account show` names them")
-        for domain in domains:
-            domain_is_free(connection, account_id, domain)
-            connection.execute(insert(Domain).values(domain=domain, account_id=account_id))
+        for address in values.get("admins", ()):
+            not_received_here(connection, address, "name in --admins where the admin reads")
         if values:
             connection.execute(update(Account).where(_a.id == account_id).values(**values))
+        for domain in domains:  # after the admins: those of before may have left for it
+            domain_is_free(connection, account_id, domain)
+            connection.execute(insert(Domain).values(domain=domain, account_id=account_id))
 
 
 def go_live(store: Store, account_id: str) -> int:
@@ -249,7 +258,7 @@ def add_key(store: Store, account_id: str, *, scope: str, digest: str, note: str
     """Returns the key's id; the key itself never comes here. Raises UnknownThing for an unknown team."""
     key_id = new_id()
     with changing(store) as connection:
-        team_id = named.team_id(connection, account_id, team) if team else None
+        team_id = None if team is None else named.team_id(connection, account_id, team)
         connection.execute(
             insert(ApiKey).values(
                 id=key_id,

@@ -24,15 +24,22 @@ from gateway.store.tables import (
     ChallengeRow,
     Confirmation,
     ContactRow,
+    Deferral,
     Domain,
+    Event,
     ForwarderRow,
     MailboxRow,
     Membership,
     MessageRow,
     Outbox,
+    Participant,
+    PolicyCandidate,
     PolicyVersion,
+    Receipt,
     Team,
     Ticket,
+    Transaction,
+    Twin,
 )
 from gateway.store.tables.columns import columns
 from gateway.store.ticket_changes import find_assignee, hand_over
@@ -42,10 +49,14 @@ _b, _g, _o, _s, _t = columns(MailboxRow), columns(Agent), columns(Outbox), colum
 Json = dict[str, Any]
 
 
-_OF_AN_ACCOUNT = (
-    Domain, MailboxRow, Team, Agent, Membership, ContactRow, PolicyVersion, ApiKey, ForwarderRow, ChallengeRow,
-    Confirmation, Outbox,
+OF_AN_ACCOUNT = (
+    Domain, MailboxRow, Team, Agent, Membership, ContactRow, PolicyVersion, PolicyCandidate, ApiKey, ForwarderRow,
+    ChallengeRow, Confirmation, Outbox, Deferral,
 )  # fmt: skip
+OF_ITS_MAIL = (MessageRow, Ticket, Receipt, Twin, Participant)
+"""What was accepted is kept: an account that has any of it stays."""
+OF_THE_LOG = (Transaction, Event)
+"""The operator's record of what came and was refused outlasts the account it was for."""
 
 
 def remove_account(store: Store, account_id: str, name: str) -> None:
@@ -62,7 +73,7 @@ def remove_account(store: Store, account_id: str, name: str) -> None:
             if count:
                 cure = "remove its mailboxes and agents, and let its domain's mail go elsewhere"
                 raise InvalidInput(f"account {name} holds {count} {things}, and what was accepted is kept; {cure}")
-        for owned in _OF_AN_ACCOUNT:
+        for owned in OF_AN_ACCOUNT:
             connection.execute(delete(owned).where(columns(owned).account_id == account_id))
         connection.execute(delete(Account).where(columns(Account).id == account_id))
 
