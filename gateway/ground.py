@@ -47,13 +47,11 @@ def open_ground(settings: Settings, *, prompt: bool = False) -> Ground:
     from gateway.store.blobs import FileBlobs
     from gateway.store.engine import Store
 
-    if not prompt:
-        _make_blob_dir(settings)
     store = Store(settings.database_url, settings.data_dir, prompt=prompt)
     migrations.require_current(store)
     keys = secret.read(settings.secret_key_path)
-    compare(store, keys)
-    return Ground(settings, store, FileBlobs(settings.blob_dir), keys, keys.tokens())
+    blobs = FileBlobs(settings.blob_dir, compare(store, keys, settings.domain))
+    return Ground(settings, store, blobs, keys, keys.tokens())
 
 
 def prepare(settings: Settings) -> None:
@@ -70,31 +68,35 @@ def prepare(settings: Settings) -> None:
 def _alone(data_dir: Path) -> Iterator[None]:
     """One at a time prepares a data directory; the next finds it done. Of two `serve` with different roles that began
     together on a new one, one ended: each had looked before the other made anything.
+
+    The folder itself is locked: a file would be root's where root was the first, and in everybody else's way.
     """
     try:
-        file = os.open(data_dir / "prepare.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        folder = os.open(data_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
-        raise InvalidInput(f"{data_dir}: {error.strerror}; name a data_dir that this user may write to") from None
+        raise InvalidInput(f"{data_dir}: {error.strerror}; name a data_dir that this user may read and write") from None
     try:
-        fcntl.flock(file, fcntl.LOCK_EX)  # however long a migration takes: nothing can be done before its end
+        with contextlib.suppress(OSError):  # over NFS no folder can be locked, and few begin two `serve` on a new one
+            fcntl.flock(folder, fcntl.LOCK_EX)  # however long a migration takes: nothing can be done before its end
         yield
     finally:
-        os.close(file)
+        os.close(folder)
 
 
 def _prepare(settings: Settings) -> None:
     from gateway.commands.accounts import ensure_system_account
-    from gateway.store.binding import compare
+    from gateway.store.binding import compare, mark_blobs
     from gateway.store.engine import Store
 
-    _make_blob_dir(settings)
     store = Store(settings.database_url, settings.data_dir)
     if settings.is_sqlite and migrations.current(store) is None:
         # only for a new database: in place of a lost key a fresh one would hide that it is lost
         secret.make(settings.secret_key_path)
     keys = secret.read(settings.secret_key_path)
     migrations.upgrade(store)
-    compare(store, keys)
+    compare(store, keys, settings.domain)
+    with contextlib.suppress(OSError):  # large mail is deferred then, and told with the reason
+        mark_blobs(store, settings.blob_dir)
     ensure_system_account(store, keys, settings)
     store.close()
 
@@ -110,8 +112,6 @@ def prepare_to_serve(settings: Settings) -> None:
     with _alone(settings.data_dir):
         if not _is_prepared(settings):
             _prepare(settings)
-            return
-    _make_blob_dir(settings)
 
 
 def require_ready(settings: Settings) -> None:
@@ -121,14 +121,8 @@ def require_ready(settings: Settings) -> None:
         open_ground(settings, prompt=True).close()  # which says what is wrong
 
 
-def _make_blob_dir(settings: Settings) -> None:
-    """With all that is above it: while mail comes, a folder that is gone is a fault, and none is made in its place."""
-    with contextlib.suppress(OSError):  # a blob that then finds no place is deferred, and told with the reason
-        settings.blob_dir.mkdir(parents=True, exist_ok=True)
-
-
 def _is_prepared(settings: Settings) -> bool:
     database = Path(settings.database_url.removeprefix("sqlite:///"))
     if not settings.secret_key_path.exists():
         return False  # what that means depends on the database
-    return is_ready(database, migrations.HEAD, secret.read(settings.secret_key_path).fingerprints())
+    return is_ready(database, migrations.HEAD, secret.read(settings.secret_key_path).fingerprints(), settings.domain)

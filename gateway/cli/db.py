@@ -1,14 +1,16 @@
-"""`db`: the schema."""
+"""`db`: the schema, and what the database belongs to."""
 
 from __future__ import annotations
+
+from contextlib import closing
 
 import typer
 
 from gateway.cli import show
-from gateway.cli.desk import has_database, settings_of
+from gateway.cli.desk import has_database, require_database, settings_of
 from gateway.cli.options import AsJson
 
-app = typer.Typer(no_args_is_help=True, help="The database's schema.")
+app = typer.Typer(no_args_is_help=True, help="The database: its schema, and the domain it was made for.")
 
 
 @app.command()
@@ -43,3 +45,24 @@ def current(ctx: typer.Context, as_json: AsJson = False) -> None:
         return
     say = "it is up to date" if revision == migrations.HEAD else "run `gateway db upgrade`"
     show.say(f"database: {revision or 'empty'}, this release: {migrations.HEAD}; {say}")
+
+
+@app.command()
+def domain(ctx: typer.Context, as_json: AsJson = False) -> None:
+    """Have the accounts below the configured `domain`, where the database was made with another one.
+
+    Their addresses change with it, and the records they want published: `gateway doctor` names them. Stop `serve` before.
+    """
+    settings = settings_of(ctx)
+    from gateway.store import migrations
+    from gateway.store.binding import change_domain
+    from gateway.store.engine import Store
+
+    require_database(settings)
+    with closing(Store(settings.database_url, settings.data_dir)) as store:
+        migrations.require_current(store)
+        before = change_domain(store, settings.domain)
+    if as_json:
+        show.document({"domain": settings.domain, "before": before})
+    else:
+        show.say(f"The accounts lie below {settings.domain} from now on; before, it was {before}.")

@@ -36,9 +36,10 @@ class Desk:
     store: Store
 
     def blobs(self) -> FileBlobs:
+        from gateway.store.binding import blob_mark
         from gateway.store.blobs import FileBlobs
 
-        return FileBlobs(self.settings.blob_dir)
+        return FileBlobs(self.settings.blob_dir, blob_mark(self.store))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +67,17 @@ def settings_of(ctx: typer.Context) -> Settings:
 
 @contextmanager
 def at_desk(ctx: typer.Context) -> Iterator[Desk]:
-    """The database, of this release's schema. Raises BadConfiguration, InvalidInput, StoreUnavailable."""
+    """The database, of this release's schema and this domain. Raises BadConfiguration, InvalidInput, StoreUnavailable."""
     from gateway.store import migrations
+    from gateway.store.binding import require_domain
     from gateway.store.engine import Store
 
     settings = settings_of(ctx)
-    _require_database(settings)
+    require_database(settings)
     store = Store(settings.database_url, settings.data_dir)
     try:
         migrations.require_current(store)
+        require_domain(store, settings.domain)
         imported()
         yield Desk(settings, store)
     finally:
@@ -87,7 +90,7 @@ def has_database(settings: Settings) -> bool:
     return not is_file or Path(settings.database_url.removeprefix("sqlite:///")).exists()
 
 
-def _require_database(settings: Settings) -> None:
+def require_database(settings: Settings) -> None:
     """Opening would make an empty one: a look at nothing leaves nothing behind."""
     if not has_database(settings):
         where = settings.database_url.removeprefix("sqlite:///")
@@ -125,7 +128,7 @@ def on_the_line(settings: Settings, work: Callable[[Line], Awaitable[T]]) -> T:
         async with Line(ground) as line:
             return await work(line)
 
-    _require_database(settings)
+    require_database(settings)
     ground = open_ground(settings)
     log.key_hashes(ground.secret.keys[0])
     imported()

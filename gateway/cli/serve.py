@@ -62,7 +62,7 @@ def _serve(ctx: typer.Context, role: str) -> NoReturn:
         roles=roles,
         smtp=settings.smtp.listen,
         http=[settings.http.listen],
-        worker_command=[sys.executable, "-m", "gateway.worker"],
+        worker_command=[sys.executable, "-P", "-m", "gateway.worker"],
         check_command=_check_command(ctx, roles),
         configuration=settings.model_dump_json().encode(),
         manager=manager,
@@ -90,7 +90,7 @@ def _check_command(ctx: typer.Context, roles: tuple[str, ...]) -> list[str]:
     config = ["--config", str(file)] if file else []
     filled = ["--filled"] if file and says_something(file) else []
     check = ["check-config", "--for-serve", ",".join(roles), "--running", *filled]
-    return [sys.executable, "-m", "gateway", *config, *check]
+    return [sys.executable, "-P", "-m", "gateway", *config, *check]
 
 
 def announce(settings: Settings, roles: tuple[str, ...]) -> Iterator[str]:

@@ -15,11 +15,11 @@ from sqlalchemy import Connection, func, select, update
 from gateway.commands.doctor_records import AccountNames
 from gateway.commands.findings import Finding, failed, warned, well
 from gateway.core.clock import new_id, now
-from gateway.core.errors import GatewayError
+from gateway.core.errors import GatewayError, StorageFull
 from gateway.notify.sign import public_record
 from gateway.settings import Settings
 from gateway.store import listing, migrations, secret
-from gateway.store.binding import compare
+from gateway.store.binding import OtherDomain, blob_mark, compare
 from gateway.store.blobs import FileBlobs
 from gateway.store.engine import Store
 from gateway.store.tables import Account, Change, Transaction
@@ -34,10 +34,11 @@ PROBE = "doctor"
 
 def examine(settings: Settings) -> list[Finding]:
     """All of it, in the order things depend on each other. Blocks."""
-    return [*_database(settings), *_blobs(settings), _disk(settings.data_dir)]
+    return [*_database(settings), _disk(settings.data_dir)]
 
 
 def _database(settings: Settings) -> Iterator[Finding]:
+    """With the blobs, whose folder it knows."""
     file = _missing_file(settings)
     if file:
         yield failed("database", f"there is no database at {file}; run `gateway db upgrade`")
@@ -48,9 +49,10 @@ def _database(settings: Settings) -> Iterator[Finding]:
             _writes(store)
             kind = "SQLite" if store.is_sqlite else "PostgreSQL"
             yield well("database", f"{kind}, schema {migrations.HEAD}, reads and writes")
-            yield _secret(store, settings.secret_key_path)
+            yield _secret(store, settings)
             with store.read() as connection:
                 yield _clock(connection, is_own=store.is_sqlite)
+            yield _blobs(FileBlobs(settings.blob_dir, blob_mark(store)), settings.blob_dir)
     except GatewayError as error:
         yield failed("database", str(error))
 
@@ -69,14 +71,17 @@ def _writes(store: Store) -> None:
         connection.execute(update(Change).values(number=number))
 
 
-def _secret(store: Store, path: Path) -> Finding:
+def _secret(store: Store, settings: Settings) -> Finding:
     """Opens the key of every account: a file restored from the wrong day opens some of them."""
+    path = settings.secret_key_path
     try:
         keys = secret.read(path)
-        compare(store, keys)
+        compare(store, keys, settings.domain)
         for account_id in _account_ids(store):
             keys.decrypt(listing.sealed_dkim_key(store, account_id), f"dkim:{account_id}")
         mode = path.stat().st_mode & 0o077
+    except OtherDomain as error:
+        return failed("domain", str(error))
     except (GatewayError, OSError) as error:
         return failed("secret key", str(error))
     if mode:
@@ -130,21 +135,19 @@ def _names_of(store: Store, keys: secret.Secret, gateway_domain: str, account_id
     )  # fmt: skip
 
 
-def _blobs(settings: Settings) -> Iterator[Finding]:
+def _blobs(blobs: FileBlobs, folder: Path) -> Finding:
     """Writes, reads and removes a probe."""
-    blobs, name, content = FileBlobs(settings.blob_dir), new_id(), os.urandom(1024)
-    there = settings.blob_dir.exists()
+    name, content = new_id(), os.urandom(1024)
     try:
         blobs.put(PROBE, name, content)
         blobs.get(PROBE, name, hashlib.sha256(content).hexdigest())
         blobs.remove(PROBE, name)
-        (settings.blob_dir / PROBE).rmdir()
-        if not there:
-            settings.blob_dir.rmdir()
-    except (GatewayError, OSError) as error:
-        yield failed("blobs", f"{settings.blob_dir}: {error}; it must be a folder that this user can write")
-        return
-    yield well("blobs", f"{settings.blob_dir} keeps and returns what is written")
+        (folder / PROBE).rmdir()
+    except (StorageFull, OSError) as error:
+        return failed("blobs", f"{folder}: {error}; it must be a folder that this user can write")
+    except GatewayError as error:
+        return failed("blobs", str(error))
+    return well("blobs", f"{folder} keeps and returns what is written")
 
 
 def _disk(folder: Path) -> Finding:

@@ -92,6 +92,8 @@ async def _account_of(line: OpenLine, recipient: str) -> AccountEntry:
             f"--recipient {recipient!r}: {error}; write for example support@acme.gateway.example"
         ) from None
     account = await line.store_pool(line.directory.look_up, spec.domain)
+    if account is None and not await line.store_pool(line.directory.has_accounts):
+        raise WrongCall("nobody receives mail here yet; add an account: gateway account add NAME")
     if account is None:
         raise InvalidInput(
             f"--recipient {recipient}: no account receives mail at {spec.domain}; see `gateway account list`"
@@ -100,10 +102,14 @@ async def _account_of(line: OpenLine, recipient: str) -> AccountEntry:
 
 
 def _reverse_path(sender: str | None) -> str | None:
-    """None for the null reverse-path, given as nothing or `<>`."""
-    if sender in (None, "", "<>"):
+    """None for the null reverse-path, given as nothing, as `<>`, or in the way of Postfix's pipe(8), whose `null_sender` is
+    MAILER-DAEMON.
+    """
+    if sender is None or sender.upper() in ("", "<>", "MAILER-DAEMON"):
         return None
     try:
-        return str(parse_addr_spec(str(sender), lenient=True))
+        return str(parse_addr_spec(sender, lenient=True))
     except BadAddress as error:
+        if "@" not in sender:
+            raise WrongCall(f"--sender {sender!r}: {error}; let the mail server give whole addresses") from None
         raise InvalidInput(f"--sender {sender!r}: {error}; write an address, or <> for a report") from None

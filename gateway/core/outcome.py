@@ -45,6 +45,7 @@ class Reason(StrEnum):
     SCANNER_DOWN = "scanner-down"
     DNS_UNAVAILABLE = "dns-unavailable"
     INTERNAL = "internal"
+    NO_ACCOUNTS = "no-accounts"
     # SMTP sessions
     UNKNOWN_RECIPIENT = "unknown-recipient"
     RELAYING_DENIED = "relaying-denied"

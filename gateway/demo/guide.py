@@ -114,7 +114,7 @@ class Guide:
     def _show_trace(self, trace_id: str) -> None:
         """By the very command that operations use."""
         self._console.print(Text(f"   $ gateway trace {trace_id}", style="bold"))
-        command = [sys.executable, "-m", "gateway", "--config", str(self._folder / CONFIG), "trace", trace_id]
+        command = [sys.executable, "-P", "-m", "gateway", "--config", str(self._folder / CONFIG), "trace", trace_id]
         shown = subprocess.run(command, capture_output=True, text=True, check=False, env=self._environment())
         for line in (shown.stdout or shown.stderr).splitlines():
             self._console.print(Text.from_ansi(f"   {line}"))

@@ -40,7 +40,7 @@ def run(settings: Settings, *, fresh: bool = False, smtp: int | None = None, htt
         roles=ROLES,
         smtp=demo.smtp.listen,
         http=(demo.http.listen,),
-        worker_command=[sys.executable, "-m", "gateway.worker"],
+        worker_command=[sys.executable, "-P", "-m", "gateway.worker"],
         configuration=demo.model_dump_json().encode(),
     )
     supervisor.claim()

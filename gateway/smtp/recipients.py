@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 from gateway.core.addresses import AddrSpec, BadAddress, parse_addr_spec
 from gateway.core.outcome import Reason
 from gateway.store.directory import SYSTEM, AccountEntry, Directory
 
+T = TypeVar("T")
 _ROLES = frozenset({"postmaster", "abuse"})
 _ROUTING = frozenset("%!@:")
 """Characters of a local part that other servers once took as a route: percent hack, bang path, quoted address."""
 
-AsyncLookUp = Callable[[Callable[[str], AccountEntry | None], str], Awaitable[AccountEntry | None]]
+
+class AskTheStore(Protocol):
+    """Runs what asks the database, off the event loop."""
+
+    async def __call__(self, work: Callable[..., T], /, *arguments: object) -> T: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +33,7 @@ class Recipient:
 class Recipients:
     """Judges forward-paths. A hit in the directory costs nothing; a miss asks the database through `offload`."""
 
-    def __init__(self, directory: Directory, offload: AsyncLookUp) -> None:
+    def __init__(self, directory: Directory, offload: AskTheStore) -> None:
         self._directory = directory
         self._offload = offload
 
@@ -51,6 +57,8 @@ class Recipients:
         account = account or await self._offload(self._directory.look_up, spec.domain)
         if account:
             return Recipient(account, str(spec))
+        if not await self._offload(self._directory.has_accounts):
+            return Reason.NO_ACCOUNTS  # ours to mend: what is refused for good now is lost to who is added tomorrow
         ours = self._directory.is_below_gateway_domain(spec.domain)
         return Reason.UNKNOWN_RECIPIENT if ours else Reason.RELAYING_DENIED
 

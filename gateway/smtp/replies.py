@@ -71,6 +71,7 @@ TABLE: dict[Reason, tuple[int, str, str]] = {
     Reason.STORE_UNAVAILABLE: (451, "4.3.0", "temporary trouble on our side, please try again later"),
     Reason.SCANNER_DOWN: (451, "4.3.0", "temporary trouble on our side, please try again later"),
     Reason.INTERNAL: (451, "4.3.0", "temporary trouble on our side, please try again later"),
+    Reason.NO_ACCOUNTS: (451, "4.3.5", "nobody receives mail here yet, please try again later"),
     Reason.STORAGE_FULL: (452, "4.3.1", "no room at present, please try again later"),
     Reason.DNS_UNAVAILABLE: (451, "4.4.3", "the author's domain could not be asked, please try again later"),
     Reason.UNKNOWN_RECIPIENT: (550, "5.1.1", "no such recipient here"),

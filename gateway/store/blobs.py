@@ -8,12 +8,21 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from gateway.core.errors import BlobUnavailable
-from gateway.store.anchor import Anchor
+from gateway.core.errors import BlobUnavailable, StoreUnavailable
 from gateway.store.faults import translated_faults
 
 INLINE_BYTES = 256 * 1024
 """Content up to this size lies in the message's own row."""
+MARK = "belongs-to"
+"""A file of the folder, with what the database has too."""
+
+
+def mark_of(folder: Path) -> str:
+    """Empty where there is none. Raises OSError for one that cannot be read."""
+    try:
+        return (folder / MARK).read_text(encoding="ascii", errors="replace").strip()
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
 
 
 class FileBlobs:
@@ -21,17 +30,19 @@ class FileBlobs:
     after a power loss a name either is absent or holds all its bytes. No library was found that does all four.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Its parent must be there when the first blob comes."""
+    def __init__(self, folder: Path, mark: str) -> None:
+        """`mark`: what the database knows its folder by. In another one, such as the place where its disk would be mounted,
+        nothing is written: what is answered 250 would be lost to sight when the disk is back.
+        """
         self._folder = folder
-        self._anchor = Anchor(folder)
-        self._anchor.require()
+        self._mark = mark
 
     def _path(self, account_id: str, message_id: str) -> Path:
         return self._folder / account_id / message_id
 
     def put(self, account_id: str, message_id: str, content: bytes) -> None:
         """Raises StorageFull, StoreUnavailable."""
+        self._require_mark()
         path = self._path(account_id, message_id)
         temporary = path.with_name(path.name + ".tmp")
         with translated_faults():
@@ -45,20 +56,28 @@ class FileBlobs:
             except OSError:
                 temporary.unlink(missing_ok=True)
                 raise
-            _sync_directory(path.parent)
+            sync_directory(path.parent)
+
+    def _require_mark(self) -> None:
+        """Read each time: a file of a page, for content of hundreds."""
+        with translated_faults():
+            found = mark_of(self._folder)
+        if found and found == self._mark:
+            return
+        if not self._mark:
+            raise StoreUnavailable(f"{self._folder} could not be made; mend that, then run `gateway db upgrade`")
+        raise StoreUnavailable(
+            f"{self._folder} is not the folder of this database's blobs ({'another' if found else 'no'} {MARK} in it); "
+            f"mount it, or bring it back; if it is the right one all the same: echo {self._mark} > {self._folder / MARK}"
+        )
 
     def _make_folder(self, folder: Path) -> None:
-        """A new folder is synced into its parents, or is not there: the next put would take it for synced. Never made are
-        parents of all: when they are gone, so is the database.
-        """
-        self._anchor.require()
+        """A new folder is synced into its parent, or is not there: the next put would take it for synced."""
         if folder.is_dir():
             return
-        self._folder.mkdir(exist_ok=True)
         folder.mkdir(exist_ok=True)
         try:
-            _sync_directory(self._folder.parent)
-            _sync_directory(self._folder)
+            sync_directory(self._folder)
         except OSError:
             with contextlib.suppress(OSError):
                 folder.rmdir()
@@ -75,7 +94,8 @@ class FileBlobs:
         return content
 
     def remove(self, account_id: str, message_id: str) -> None:
-        """For content whose commit did not happen."""
+        """For content whose commit did not happen, and what is erased. Raises StoreUnavailable."""
+        self._require_mark()
         with translated_faults():
             self._path(account_id, message_id).unlink(missing_ok=True)
 
@@ -90,7 +110,7 @@ class FileBlobs:
                 yield account.name, blob.name
 
 
-def _sync_directory(path: Path) -> None:
+def sync_directory(path: Path) -> None:
     if not path.is_dir():
         return
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)

@@ -56,6 +56,7 @@ class Directory:
         self._domain = gateway_domain
         self._system_domains = frozenset({gateway_domain, hostname})
         self._by_domain: dict[str, AccountEntry] = {}
+        self._has_accounts = False
         self._change: int | None = None
         self._lock = threading.Lock()
 
@@ -82,6 +83,16 @@ class Directory:
         if entry:
             generation[domain] = entry
         return entry
+
+    def has_accounts(self) -> bool:
+        """Any but the operator's. None are there before the first is added, and where the disk with the database is not
+        mounted and an empty one was made in its place. Raises StoreUnavailable.
+        """
+        if not self._has_accounts:
+            with self._store.read() as connection:
+                others = select(_a.id).where(_a.name != SYSTEM).limit(1)
+                self._has_accounts = connection.execute(others).first() is not None
+        return self._has_accounts
 
     def account(self, name: str) -> AccountEntry | None:
         """An account by its name. Raises StoreUnavailable."""

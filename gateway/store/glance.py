@@ -12,12 +12,13 @@ from pathlib import Path
 
 _SECONDS = 4.0
 _REVISION = "SELECT version_num FROM alembic_version"
-_SECRET = "SELECT secret_fingerprint FROM change"  # noqa: S105  a column
+_BOUND = "SELECT secret_fingerprint, domain, blob_mark FROM change"
 _OPERATOR = "SELECT 1 FROM account WHERE name = 'system'"
 
 
-def is_ready(database: Path, revision: str, fingerprints: Collection[str]) -> bool:
-    """Whether it has the schema `revision`, is bound to one of the secrets, and has the operator's account.
+def is_ready(database: Path, revision: str, fingerprints: Collection[str], domain: str) -> bool:
+    """Whether it has the schema `revision`, is bound to one of the secrets and to the domain, has a mark for its blobs and
+    the operator's account.
 
     False also for what cannot be read: who prepares finds out what it is, and says so.
     """
@@ -27,8 +28,10 @@ def is_ready(database: Path, revision: str, fingerprints: Collection[str]) -> bo
     try:
         with contextlib.closing(sqlite3.connect(address, uri=True, timeout=_SECONDS)) as connection:
             found = connection.execute(_REVISION).fetchone()
-            bound = connection.execute(_SECRET).fetchone()
+            bound = connection.execute(_BOUND).fetchone()
             there = connection.execute(_OPERATOR).fetchone()
     except sqlite3.Error:
         return False
-    return bool(found and bound and there) and found[0] == revision and bound[0] in fingerprints
+    if not (found and bound and there):
+        return False
+    return bool(found[0] == revision and bound[0] in fingerprints and bound[1] == domain and bound[2])

@@ -74,7 +74,7 @@ class Supervisor:
         self._addresses = {"smtp": smtp if "smtp" in roles else (), "http": http if "web" in roles else ()}
         self._command = tuple(worker_command)
         self._manager = manager or ServiceManager({})
-        self._reload = Reload(configuration, check_command, data_dir, say)
+        self._reload = Reload(configuration, check_command, data_dir, say, self._follow)
         self._sockets: dict[str, list[socket.socket]] = {}
         self._bell = _bell()
         """Rung by a worker that committed mail to send, heard by the one with the outbox: polling alone takes a second."""
@@ -118,7 +118,7 @@ class Supervisor:
             os.set_inheritable(number, True)
         with suppress(OSError, AttributeError):  # full, its reader gone, or none at all: its words are the loss
             sys.stdout.flush()
-        os.execv(sys.executable, [sys.executable, "-m", "gateway.supervisor", str(file)])  # noqa: S606  no shell is wanted
+        os.execv(sys.executable, [sys.executable, "-P", "-m", "gateway.supervisor", str(file)])  # noqa: S606  no shell is wanted
 
     @classmethod
     def taken_over(cls, file: int) -> Self:
@@ -154,6 +154,9 @@ class Supervisor:
             self._wait()
         self._close()
         return 1 if self._failed else 0
+
+    def _follow(self) -> None:
+        self._locks.follow(self._roles)
 
     def _make_last_good(self) -> None:
         self._last_good = {name: unnamed_file(self._data_dir) for name in ("pair", "zone")}
@@ -237,6 +240,8 @@ class Supervisor:
         heard, rung = self._bell
         clients = self._clients.file
         slot.configuration = self._reload.configuration
+        if self._served and self._locks.are_elsewhere(self._roles):
+            self._reload.asked = True  # this one would work in another data directory than the others, and than ours
         try:
             settings = unnamed_file(self._data_dir, slot.configuration)
         except OSError as error:

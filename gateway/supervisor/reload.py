@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from gateway.core.errors import InvalidInput
 from gateway.supervisor.slots import Slot
 from gateway.supervisor.unnamed import content_of, unnamed_file
 
@@ -116,8 +117,17 @@ def _set(document: dict[str, Any], key: str, value: Any) -> None:
 class Reload:
     """What SIGHUP begins: check, then replace the workers one by one."""
 
-    def __init__(self, configuration: bytes, command: Sequence[str], folder: Path, say: Callable[[str], None]) -> None:
-        """`command` prints the new configuration; an empty one means that it never changes."""
+    def __init__(
+        self,
+        configuration: bytes,
+        command: Sequence[str],
+        folder: Path,
+        say: Callable[[str], None],
+        prepare: Callable[[], None],
+    ) -> None:
+        """`command` prints the new configuration; an empty one means that it never changes. `prepare`: what must hold before a
+        worker is replaced; it raises InvalidInput.
+        """
         self.configuration = configuration
         """What the next worker starts with."""
         self.asked = False
@@ -129,6 +139,7 @@ class Reload:
         self._command = tuple(command)
         self._folder = folder
         self._say = say
+        self._prepare = prepare
         self._check: Check | None = None
         self._verdict: Verdict | None = None
         self._to_replace: list[Slot] | None = None
@@ -169,6 +180,11 @@ class Reload:
     def _take(self, verdict: Verdict, slots: Sequence[Slot]) -> None:
         if verdict.configuration is None:
             self._refuse(verdict.reason)
+            return
+        try:
+            self._prepare()
+        except InvalidInput as error:
+            self._refuse(str(error))
             return
         self.note = ""
         if verdict.kept:

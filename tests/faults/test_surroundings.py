@@ -6,6 +6,8 @@ import contextlib
 import errno
 import fcntl
 import os
+import shutil
+import signal
 import smtplib
 import sqlite3
 import subprocess
@@ -17,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.relay import Relay
-from tests.servers.gateway import Fault, Reply, RunningGateway, mail, wait_until
+from tests.servers.gateway import Fault, Reply, RunningGateway, free_port, mail, wait_until
 
 PROMPT_SECONDS = 10.0
 
@@ -37,6 +39,12 @@ def _locked_by_flock(gateway: RunningGateway) -> Iterator[None]:
     with (gateway.settings.data_dir / "write.lock").open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def _is_taken(gateway: RunningGateway, content: bytes) -> bool:
+    with contextlib.suppress(smtplib.SMTPException, OSError):
+        return gateway.send(content).code == 250
+    return False
 
 
 def _send_together(gateway: RunningGateway, contents: list[bytes]) -> list[tuple[int, float]]:
@@ -113,6 +121,29 @@ def test_mail_that_keeps_coming_while_the_database_is_locked_is_never_kept_waiti
             thread.join()
     assert max(slowest) < PROMPT_SECONDS
     assert gateway.messages() == []
+
+
+def test_a_second_serve_ran_on_a_data_directory_that_a_reload_had_gone_over_to(tmp_path: Path) -> None:
+    """The first held the locks of the folder that lay there before: restored, or mounted anew."""
+    with RunningGateway(tmp_path) as gateway:
+        gateway.start()
+        var, process = tmp_path / "var", gateway.process
+        assert process
+        var.rename(tmp_path / "old")
+        shutil.copytree(tmp_path / "old", var)
+        os.kill(process.pid, signal.SIGHUP)
+        wait_until(lambda: _is_taken(gateway, mail("behind the reload")), "mail is taken there", 60)
+        second = tmp_path / "second.toml"
+        ports = {gateway.smtp_port: free_port(), gateway.http_port: free_port()}
+        text = gateway.config.read_text()
+        for taken, other in ports.items():
+            text = text.replace(str(taken), str(other))
+        second.write_text(text)
+        serve = [w if w != str(gateway.config) else str(second) for w in gateway.command("serve")]
+        ended = subprocess.run(serve, cwd=tmp_path, capture_output=True, check=False, timeout=60)
+        assert ended.returncode == 1
+        assert f"runs already on {var} (process {process.pid})" in ended.stderr.decode()
+        assert gateway.send(mail("after it")).code == 250
 
 
 @pytest.fixture
@@ -234,3 +265,28 @@ def test_a_process_out_of_files_defers_and_recovers(gateway: RunningGateway) -> 
     replies: list[Reply] = [gateway.send(large) for _ in range(3)]
     assert [r.code for r in replies] == [451, 451, 250]
     assert len(gateway.tickets()) == 1
+
+
+def test_large_mail_was_kept_beside_the_disk_of_the_blobs_while_that_was_away(
+    tmp_path: Path,
+) -> None:
+    """250, and lost to sight when it was mounted again: each new process took what lay under the name for the blobs' folder."""
+    disk, content = tmp_path / "disk", [mail(f"large {n}", text="\r\n".join(["z" * 70] * 5000)) for n in range(3)]
+    with RunningGateway(tmp_path, settings={"blob_url": f"file://{disk / 'blobs'}"}) as gateway:
+        gateway.start()
+        assert gateway.send(content[0]).code == 250
+        disk.rename(tmp_path / "away")
+        disk.mkdir()
+        killed = gateway.kill_worker()
+        wait_until(lambda: gateway.worker_pid() != killed, "another worker")
+        assert gateway.send(content[1]).code == 451
+        assert gateway.send(mail("small")).code == 250
+        piped = gateway.command("receive", "--sender", "<>", "--recipient", "support@acme.gw.test")
+        told = subprocess.run(piped, input=content[2], capture_output=True, check=False)
+        assert told.returncode == 75
+        assert list(disk.iterdir()) == []
+        disk.rmdir()
+        (tmp_path / "away").rename(disk)
+        assert [gateway.send(c).code for c in content] == [250] * 3
+        report = gateway.audit()
+        assert (report.problems, report.counts["unowned blobs"]) == ([], 0)

@@ -67,6 +67,13 @@ def test_broad_excepts_are_those_of_the_loops_and_guards() -> None:
     assert dict(+found) == LOOPS | GUARDS
 
 
+def test_no_process_of_ours_takes_modules_from_where_it_was_started() -> None:
+    """An admin stood in a folder with a json.py: `serve` ran it, as the gateway's user."""
+    calls = [line for p in PACKAGE.rglob("*.py") for line in p.read_text().splitlines() if "sys.executable, " in line]
+    assert len(calls) >= 6
+    assert [line for line in calls if '[sys.executable, "-P", "-m", ' not in line] == []
+
+
 @pytest.mark.parametrize("lock", sorted(p.name for p in ROOT.glob("requirements*.txt")))
 def test_locks_name_no_host_and_every_package_has_hashes(lock: str) -> None:
     text = (ROOT / lock).read_text()

@@ -39,7 +39,7 @@ class Yara:
     name = NAME
 
     def __init__(self, places: Sequence[Path], timeout_seconds: int) -> None:
-        command = [sys.executable, "-m", "gateway.scan.yara_process", str(timeout_seconds), *map(str, places)]
+        command = [sys.executable, "-P", "-m", "gateway.scan.yara_process", str(timeout_seconds), *map(str, places)]
         self._command = command
         self._places = tuple(places)
         self._timeout_seconds = timeout_seconds

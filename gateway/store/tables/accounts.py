@@ -184,10 +184,13 @@ class ApiKey(SQLModel, table=True):
 class Change(SQLModel, table=True):
     """One row. Each admin change raises `number` in its own transaction; processes that see it move drop their caches.
 
-    `secret_fingerprint` names the secret key the database was made with: nodes with another one must not serve.
+    `secret_fingerprint` names the secret key the database was made with, `domain` what its accounts lie below, `blob_mark`
+    the folder of its blobs: nodes with others must not serve.
     """
 
     __tablename__ = "change"
     id: int = Field(primary_key=True)
     number: int = 0
     secret_fingerprint: str = ""
+    domain: str = Field(default="", sa_column_kwargs={"server_default": text("''")})
+    blob_mark: str = Field(default="", sa_column_kwargs={"server_default": text("''")})

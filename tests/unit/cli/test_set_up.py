@@ -305,3 +305,32 @@ def test_a_revocation_that_was_printed_could_not_be_pasted(cli: Cli) -> None:
 
     key_id = cli("key", "list", "--json").json[0]["id"]
     assert f"gateway key revoke {key_id} --account acme" in err
+
+
+# --- what the database belongs to ---
+
+
+def test_a_configuration_that_an_editor_emptied_had_all_mail_refused(cli: Cli) -> None:
+    """`receive` reads it for each message, a restart of `serve` too; both took the accounts for others' and said 5xx."""
+    (cli.folder / "gateway.toml").write_text('data_dir = "var"\n')
+    for arguments, code in [
+        (("receive", "--sender", "<>", "--recipient", "support@acme.gw.test"), 75),
+        (("serve",), 1),
+        (("account", "list"), 1),
+    ]:
+        said = cli.process(*arguments, stdin=b"Subject: x\r\n\r\nx\r\n", code=code).err
+        assert (
+            'accounts of this database lie below gw.test, and the configuration says gateway.localhost; write domain = "gw.test"'
+            in said
+        )
+
+
+def test_the_accounts_move_to_another_domain_on_purpose(cli: Cli) -> None:
+    config = cli.folder / "gateway.toml"
+    config.write_text(config.read_text().replace('domain = "gw.test"', 'domain = "new.test"'))
+    assert "`gateway db domain`" in cli("account", "list", code=1).err
+    assert cli("db", "domain", "--json").json == {"domain": "new.test", "before": "gw.test"}
+    assert cli("account", "show", "acme", "--json").json["address"] == "support@acme.new.test"
+    addresses = [m["address"] for m in cli("mailbox", "list", "--account", "acme", "--json").json]
+    assert sorted(addresses) == ["support@acme.new.test", "support@acme.test"]
+    assert "accounts lie below new.test" in cli("db", "domain").out

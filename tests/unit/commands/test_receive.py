@@ -13,13 +13,17 @@ from gateway.core.envelope import Client, Envelope
 
 
 class Pretended:
-    """A line with an account for every domain, which keeps the envelope."""
+    """A line with an account for every domain, or with none at all, which keeps the envelope."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, empty: bool = False) -> None:
         self.directory = self.intake = self
+        self._empty = empty
 
-    def look_up(self, domain: str) -> SimpleNamespace:
-        return SimpleNamespace(id=domain, name=domain.partition(".")[0])
+    def look_up(self, domain: str) -> SimpleNamespace | None:
+        return None if self._empty else SimpleNamespace(id=domain, name=domain.partition(".")[0])
+
+    def has_accounts(self) -> bool:
+        return not self._empty
 
     async def store_pool(self, work: Any, *arguments: object) -> Any:
         return work(*arguments)
@@ -28,9 +32,15 @@ class Pretended:
         return envelope
 
 
-async def taken(*recipients: str, content: bytes = b"Subject: x\r\n\r\nx\r\n", **said: str) -> Envelope:
-    line = cast("OpenLine", Pretended())
-    made: object = await receive(line, content, sender="a@b.test", recipients=recipients or ["s@acme.test"], **said)
+async def taken(
+    *recipients: str,
+    content: bytes = b"Subject: x\r\n\r\nx\r\n",
+    sender: str = "a@b.test",
+    empty: bool = False,
+    **said: str,
+) -> Envelope:
+    line = cast("OpenLine", Pretended(empty=empty))
+    made: object = await receive(line, content, sender=sender, recipients=recipients or ["s@acme.test"], **said)
     assert isinstance(made, Envelope)
     return made
 
@@ -52,6 +62,18 @@ async def test_mail_of_this_machine_has_no_client() -> None:
 
 
 async def test_a_wrong_call_is_told_from_mail_that_is_refused() -> None:
-    for wrong in (taken(client_ip="bad"), taken("s@acme.test", "s@globex.test"), taken(content=b"\n")):
+    for wrong in (
+        taken(client_ip="bad"),
+        taken("s@acme.test", "s@globex.test"),
+        taken(content=b"\n"),
+        taken(sender="root"),  # a mail server that gives no whole addresses
+        taken(empty=True),  # nobody was added yet, or the disk is not mounted
+    ):
         with pytest.raises(WrongCall):
             await wrong
+
+
+@pytest.mark.parametrize("said", ["", "<>", "MAILER-DAEMON", "mailer-daemon"])
+async def test_delivery_reports_that_postfix_pipes_were_refused(said: str) -> None:
+    """Its pipe(8) puts MAILER-DAEMON where the sender is null; refused, nobody would hear of it."""
+    assert (await taken(sender=said)).reverse_path is None

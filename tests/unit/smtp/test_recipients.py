@@ -32,13 +32,16 @@ class FakeDirectory:
         self.asked += 1
         return self.accounts.get(domain)
 
+    def has_accounts(self) -> bool:
+        return bool(self.accounts.keys() - {"system.gw.test"})
+
     def account(self, name: str) -> str | None:
         return self.look_up(f"{name}.gw.test")
 
 
 def judged(path: str, directory: Any = None) -> Recipient | Reason:
-    async def offload(function: Any, argument: str) -> Any:
-        return function(argument)
+    async def offload(function: Any, *arguments: str) -> Any:
+        return function(*arguments)
 
     return asyncio.run(Recipients(directory or FakeDirectory(set()), offload).judge(path))
 
@@ -87,3 +90,10 @@ def test_a_hit_asks_no_database_and_a_miss_asks_before_it_refuses() -> None:
 
 def test_without_an_operators_account_its_addresses_are_unknown() -> None:
     assert judged("postmaster", FakeDirectory(set(), {})) is Reason.UNKNOWN_RECIPIENT
+
+
+@pytest.mark.parametrize("path", ["x@acme.gw.test", "x@mail.acme.example", "x@elsewhere.test"])
+def test_without_any_account_nothing_is_refused_for_good(path: str) -> None:
+    """A disk that was not mounted: `serve` began an empty database in its place, and everybody's mail was refused with 550."""
+    assert judged(path, FakeDirectory(set(), {"system.gw.test": "system"})) is Reason.NO_ACCOUNTS
+    assert judged("postmaster", FakeDirectory(set(), {"system.gw.test": "system"})) == Recipient("system", "postmaster")  # type: ignore[arg-type]

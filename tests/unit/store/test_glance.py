@@ -37,7 +37,8 @@ def database(settings: Settings) -> Path:
 
 
 def glance(settings: Settings) -> bool:
-    return is_ready(database(settings), migrations.HEAD, secret.read(settings.secret_key_path).fingerprints())
+    keys = secret.read(settings.secret_key_path)
+    return is_ready(database(settings), migrations.HEAD, keys.fingerprints(), settings.domain)
 
 
 def change(settings: Settings, statement: str) -> None:
@@ -67,6 +68,9 @@ def test_what_is_ready_is_not_prepared_again(settings: Settings, monkeypatch: py
         "DELETE FROM alembic_version",
         "DROP TABLE alembic_version",
         "UPDATE change SET secret_fingerprint = ''",
+        "UPDATE change SET domain = ''",
+        "UPDATE change SET domain = 'other.test'",
+        "UPDATE change SET blob_mark = ''",
         "DELETE FROM change",
         "DELETE FROM account WHERE name = 'system'",
     ],
@@ -98,7 +102,7 @@ def test_a_damaged_database_is_not_ready(settings: Settings) -> None:
 
 
 def test_a_glance_at_nothing_leaves_nothing(tmp_path: Path) -> None:
-    assert not is_ready(tmp_path / "gateway.db", migrations.HEAD, ("x",))
+    assert not is_ready(tmp_path / "gateway.db", migrations.HEAD, ("x",), "gw.test")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -114,4 +118,4 @@ def test_a_database_beside_the_work_of_a_killed_process_is_read_with_it(settings
         shutil.copy(file, copy)
     killed.close()
     fingerprints = secret.read(settings.secret_key_path).fingerprints()
-    assert is_ready(copy / "gateway.db", "0000", fingerprints)
+    assert is_ready(copy / "gateway.db", "0000", fingerprints, settings.domain)

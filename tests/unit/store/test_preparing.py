@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,7 +47,14 @@ def test_the_operator_s_account_made_by_another_meanwhile_ended_serve(
 
 def test_a_database_bound_by_another_meanwhile_ended_serve(prepared: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(binding, "_known", once_nothing(binding._known, None))
-    binding.compare(prepared.store, prepared.secret)
+    binding.compare(prepared.store, prepared.secret, prepared.settings.domain)
+
+
+@contextlib.contextmanager
+def opened(folder: Path) -> Iterator[int]:
+    file = os.open(folder, os.O_RDONLY)
+    yield file
+    os.close(file)
 
 
 @pytest.mark.parametrize("start", [prepare, prepare_to_serve])
@@ -56,7 +65,7 @@ def test_two_serve_looked_at_a_new_data_directory_before_either_had_made_anythin
     settings, locked = prepared.settings, []
 
     def is_locked(_: Settings) -> bool:
-        with (settings.data_dir / "prepare.lock").open("rb") as other:
+        with opened(settings.data_dir) as other:
             try:
                 fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -67,7 +76,7 @@ def test_two_serve_looked_at_a_new_data_directory_before_either_had_made_anythin
     monkeypatch.setattr(ground, "_prepare", is_locked)
     start(settings)
     assert locked == [True] * (1 if start is prepare else 2)
-    with (settings.data_dir / "prepare.lock").open("rb") as free:
+    with opened(settings.data_dir) as free:
         fcntl.flock(free, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
