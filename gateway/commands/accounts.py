@@ -17,8 +17,8 @@ from gateway.settings import Settings
 from gateway.store import changes, team_changes
 from gateway.store.changes import NewAccount, NewMailbox
 from gateway.store.contacts import NewContact, add_contacts
-from gateway.store.directory import SYSTEM
 from gateway.store.engine import Store
+from gateway.store.named import SYSTEM
 from gateway.store.secret import Secret
 from gateway.store.team_changes import NewAgent
 

@@ -8,12 +8,14 @@ from sqlalchemy import Connection, select
 
 from gateway.core.addresses import canonical
 from gateway.core.errors import UnknownThing
-from gateway.store.directory import SYSTEM
 from gateway.store.engine import Store
 from gateway.store.tables import Account, Agent, Team
 from gateway.store.tables.columns import columns
 
 _a, _g, _t = columns(Account), columns(Agent), columns(Team)
+
+SYSTEM = "system"
+"""The operator's account: postmaster and abuse of the gateway's own names, and refusals before an account is known."""
 
 
 def account_id(store: Store, name: str) -> str:

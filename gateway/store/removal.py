@@ -14,9 +14,9 @@ from gateway.core.errors import InvalidInput, UnknownThing
 from gateway.store import named
 from gateway.store.changes import changing
 from gateway.store.default_team import settle_default_team
-from gateway.store.directory import SYSTEM
 from gateway.store.engine import Store, row_lock
 from gateway.store.forwarders import forget_mailbox
+from gateway.store.named import SYSTEM
 from gateway.store.tables import (
     Account,
     Agent,
