@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
-from tests.servers.gateway import free_port
+from tests.servers.ports import free_port
 
 __all__ = ["PEERS", "ROOT", "free_port", "run_folder"]
 

@@ -24,6 +24,7 @@ from gateway.settings import Settings
 from gateway.smtp.client_table import ClientTable
 from gateway.smtp.clients import Clients
 from gateway.smtp.server import SmtpServer
+from gateway.store.sole import Sole
 from gateway.web.figures import LoopLag
 from gateway.web.readiness import Check, greeting_of
 
@@ -106,6 +107,11 @@ def smtp_server(line: Line, clients: Clients, certificates: Certificates | None)
     )
 
 
+def sole_of(settings: Settings, work: str) -> Sole | None:
+    """None with PostgreSQL: other nodes do the same work."""
+    return Sole(settings.data_dir / f"{work}.lock") if settings.is_sqlite else None
+
+
 def outbox_worker(line: Line) -> OutboxWorker:
     """Who sends what an open line owes. Raises InvalidInput."""
     from gateway.notify.folder import templates_folder
@@ -122,7 +128,7 @@ def outbox_worker(line: Line) -> OutboxWorker:
         relays=relays_of(settings),
         gateway_domain=settings.domain,
         store_pool=line.store_pool,
-        alone=settings.is_sqlite,
+        sole=sole_of(settings, "outbox"),
     )
 
 
@@ -159,7 +165,7 @@ class Working:
         from gateway.jobs.runner import JobRunner
 
         self._bench = bench_of(line)
-        self._runner = JobRunner(self._bench, jobs, alone=line.ground.settings.is_sqlite)
+        self._runner = JobRunner(self._bench, jobs, sole=sole_of(line.ground.settings, "jobs"))
         self.task = asyncio.create_task(self._runner.run())
 
     async def end(self) -> None:

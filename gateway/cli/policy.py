@@ -100,9 +100,11 @@ def publish(
         try:
             done, losses = _published(desk, text, team, how) if at is None else _scheduled(desk, text, at, how)
         except PolicyError as error:
-            raise told(file, error, as_json=as_json, version=None) from None
+            raise told(file, error, as_json=as_json, account=desk.account, version=None) from None
         except NotAgreed as error:
-            raise not_agreed(error, as_json=as_json) from None
+            besides: dict[str, Any] = {} if at is None else {"id": None, "due_at": None}
+            besides |= {} if team is None else {"team": team}
+            raise not_agreed(error, desk.account, as_json=as_json, **besides) from None
     if as_json:
         show.document({"account": desk.account} | done | losses_json(losses))
         return
@@ -135,7 +137,7 @@ def _scheduled(desk: AccountDesk, text: str, at: str, how: dict[str, Any]) -> tu
 
     due_at = moment_of(at, account(desk.store, desk.account_id)["timezone"])
     done = schedule(desk.store, desk.account_id, text, due_at, **how)
-    return {"id": done.id, "due_at": moment(due_at)}, done.losses
+    return {"version": None, "probation": None, "id": done.id, "due_at": moment(due_at)}, done.losses
 
 
 @app.command()

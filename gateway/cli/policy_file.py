@@ -9,6 +9,7 @@ import typer
 
 from gateway.cli import show
 from gateway.cli.options import read_standard_input, read_text
+from gateway.core.note import problem_of_note
 
 if TYPE_CHECKING:
     from gateway.policy.problems import PolicyError
@@ -16,7 +17,19 @@ if TYPE_CHECKING:
 PolicyFile = Annotated[
     Path, typer.Argument(metavar="FILE", help="A policy: one YAML document. - reads standard input.")
 ]
-Note = Annotated[str, typer.Option("--note", metavar="TEXT", help="Why, for the list of versions.")]
+
+
+def _note(text: str) -> str:
+    """As the API takes it. Ends the command with what is wrong."""
+    problem = problem_of_note(text)
+    if problem:
+        raise typer.BadParameter(problem)
+    return text
+
+
+Note = Annotated[
+    str, typer.Option("--note", metavar="TEXT", callback=_note, help="Why, for the list of versions: one line.")
+]
 Agreed = Annotated[
     bool, typer.Option("--yes", help="Publish even if mail would fare worse, or rules of teams be lost.")
 ]

@@ -19,10 +19,13 @@ def losses_json(losses: Losses) -> dict[str, Any]:
     return {"dropped_rules": list(losses.rules), "replay": json_of(losses.replay) if losses.replay else None}
 
 
-def not_agreed(error: NotAgreed, *, as_json: bool) -> typer.Exit:
-    """Show all that would be lost, and say that nothing was published."""
+def not_agreed(error: NotAgreed, account: str, *, as_json: bool, **besides: Any) -> typer.Exit:
+    """Show all that would be lost, and say that nothing was published: to programs with the members of a success, `besides`
+    among them.
+    """
     if as_json:
-        show.document({"version": None} | losses_json(error.losses))
+        refused = {"account": account, "version": None, "probation": None}
+        show.document(refused | besides | losses_json(error.losses))
     else:
         _show_mail(error.losses)
     show.complain(str(error))

@@ -101,9 +101,9 @@ def publish(
                 desk.store, desk.account_id, note=note, author=whoami(), agreed=yes, on_progress=on_progress
             )
         except PolicyError as error:
-            raise told("the candidate", error, as_json=as_json, version=None) from None
+            raise told("the candidate", error, as_json=as_json, account=desk.account, version=None) from None
         except NotAgreed as error:
-            raise not_agreed(error, as_json=as_json) from None
+            raise not_agreed(error, desk.account, as_json=as_json) from None
         probation = probation_of(desk, done.version)
     if as_json:
         told_of = {"account": desk.account, "version": done.version, "probation": probation}

@@ -107,7 +107,7 @@ def rollback(
         try:
             done = go_back(desk.store, desk.account_id, version, author=whoami(), agreed=yes)
         except NotAgreed as error:
-            raise not_agreed(error, as_json=as_json) from None
+            raise not_agreed(error, desk.account, as_json=as_json, rolled_back_from=None) from None
         except PolicyError as error:
             raise InvalidInput(f"version {version} does not fit the account any more:\n{error}") from None
         probation = probation_of(desk, done.version)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from gateway.commands.dropped_rules import dropped
 from gateway.commands.losses import REPLAYED, Losses, NotAgreed
-from gateway.commands.publish import check, losses_of
+from gateway.commands.publish import check, tried
 from gateway.commands.replay import replay
 from gateway.core.clock import now
 from gateway.core.errors import InvalidInput
@@ -18,11 +18,19 @@ from gateway.store import candidates
 from gateway.store.candidates import Candidate
 from gateway.store.digests import zone_of
 from gateway.store.engine import Store
-from gateway.store.policies import live_version
+from gateway.store.policies import live_version, version_at
 
 RAW_MOMENT = (
     "write a time of RFC 3339 (2026-12-01T08:00:00+01:00), or 2026-12-01 08:00 as clocks of the account show it"
 )
+
+
+class BadMoment(InvalidInput):
+    """Nothing can be published then. `what` is wrong, and the `cure`."""
+
+    def __init__(self, what: str, cure: str) -> None:
+        self.what, self.cure = what, cure
+        super().__init__(f"--at {what}; {cure}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,26 +42,26 @@ class Scheduled:
 
 
 def moment_of(text: str, timezone: str) -> datetime:
-    """A moment to come, UTC. Without an offset it is local time of the account. Raises InvalidInput."""
+    """A moment to come, UTC. Without an offset it is local time of the account. Raises BadMoment."""
     try:
         at = datetime.fromisoformat(text.strip())
     except ValueError:
-        raise InvalidInput(f"--at {text!r}: {RAW_MOMENT}") from None
+        raise BadMoment(f"{text!r} is no time", RAW_MOMENT) from None
     try:
         at = (at if at.tzinfo else _local(at, timezone)).astimezone(UTC)
     except OverflowError:
-        raise InvalidInput(f"--at {text!r} lies outside of the calendar; name a time that somebody will see") from None
+        raise BadMoment(f"{text!r} lies outside of the calendar", "name a time that somebody will see") from None
     if at <= now():
-        raise InvalidInput(f"--at {text!r} is past; without --at it is published at once")
+        raise BadMoment(f"{text!r} is past", "without --at it is published at once")
     return at
 
 
 def _local(at: datetime, timezone: str) -> datetime:
-    """The first of the two where clocks show a time twice. Raises InvalidInput for a time that clocks leap over."""
+    """The first of the two where clocks show a time twice. Raises BadMoment for a time that clocks leap over."""
     there = at.replace(tzinfo=zone_of(timezone))
     if there.astimezone(UTC).astimezone(there.tzinfo).replace(tzinfo=None) != at:
-        raise InvalidInput(
-            f"{at:%Y-%m-%d %H:%M} is never shown in {timezone}: clocks go forward then; name another time"
+        raise BadMoment(
+            f"'{at:%Y-%m-%d %H:%M}' is never shown in {timezone}: clocks go forward then", "name another time"
         )
     return there
 
@@ -71,10 +79,14 @@ def schedule(
     on_progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> Scheduled:
     """Publish it then. Raises PolicyError and NotAgreed as `publish` does."""
-    losses = losses_of(store, account_id, text, most=most, on_progress=on_progress)
+    document, replayed = tried(store, account_id, text, most=most, on_progress=on_progress)
+    live = live_version(store, account_id)  # what managers publish behind it is looked at when its time has come
+    losses = Losses(dropped(store, account_id, document, live), replayed)
     if losses and not agreed:
         raise NotAgreed(losses)
-    return Scheduled(candidates.schedule(store, account_id, text, at, note=note, author=author), losses)
+    return Scheduled(
+        candidates.schedule(store, account_id, text, at, since_version=live, note=note, author=author), losses
+    )
 
 
 def publish_due(store: Store, moment: datetime) -> list[str]:
@@ -87,18 +99,17 @@ def publish_due(store: Store, moment: datetime) -> list[str]:
 
 def _published(store: Store, candidate: Candidate) -> str:
     """Empty where somebody withdrew it meanwhile, or published another; then it is due still."""
-    live = live_version(store, candidate.account_id)
+    live, since = live_version(store, candidate.account_id), _since(store, candidate)
     try:
-        _keep_rules_since(store, candidate)
+        _keep_rules_since(store, candidate, live, since)
     except (PolicyError, NotAgreed) as error:
         ended = candidates.refuse_due(store, candidate, str(error), NOT_PUBLISHED)
         return f"{candidate.id} was not published: {str(error).splitlines()[0]}" if ended else ""
     worse = len(replay(store, candidate.account_id, candidate.text, now() - REPLAYED).worse)
-    between = candidates.published_since(store, candidate.account_id, candidate.created_at)
 
     def result(version: int) -> str:
         told = [f"published as version {version}"]
-        told += [f"in the place of version {live}, which came after it was scheduled"] if between else []
+        told += [f"in the place of version {live}, which came after it was scheduled"] if live > since else []
         told += [f"on probation: {worse} messages of the last {REPLAYED.days} days fare worse"] if worse else []
         return "; ".join(told)
 
@@ -106,9 +117,16 @@ def _published(store: Store, candidate: Candidate) -> str:
     return f"{candidate.id}: {result(version)}" if version else ""
 
 
-def _keep_rules_since(store: Store, candidate: Candidate) -> None:
+def _since(store: Store, candidate: Candidate) -> int:
+    """The version it was held against when it was scheduled; by time for those that the release before scheduled."""
+    if candidate.since_version is not None:
+        return candidate.since_version
+    return version_at(store, candidate.account_id, candidate.created_at)
+
+
+def _keep_rules_since(store: Store, candidate: Candidate, live: int, since: int) -> None:
     """Of what managers published before, whoever scheduled it was asked. Raises PolicyError, NotAgreed."""
     document = check(store, candidate.account_id, candidate.text)
-    rules = dropped(store, candidate.account_id, document, since=candidate.created_at)
+    rules = dropped(store, candidate.account_id, document, live, since=since)
     if rules:
         raise NotAgreed(Losses(rules))

@@ -11,8 +11,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import YAMLError
 
-from gateway.commands.dropped_rules import NOTE_OF_A_TEAM
-from gateway.commands.publish import Published, check, publish
+from gateway.commands.publish import Part, Published, check, publish
 from gateway.core.errors import InvalidInput
 from gateway.policy.problems import PolicyError, Problem
 from gateway.policy.yaml_tree import Entry, Node, read_tree
@@ -46,17 +45,16 @@ def publish_team_rules(
 ) -> Published:
     """Publish the live document with `text`'s rules in the place of the team's.
 
-    Raises NoSuchTeam, PolicyError with places in `text`, NotAgreed, and InvalidInput where another version was published
-    meanwhile.
+    Raises NoSuchTeam, PolicyError with places in `text`, NotAgreed, and PublishedMeanwhile.
     """
     _there_is(store, account_id, team)
     live = live_version(store, account_id)
     whole = with_team_rules(policy_text(store, account_id, live), team, text)
-    why = f"{NOTE_OF_A_TEAM}{team}" + (f": {note}" if note else "")
+    why = f"rules of team {team}" + (f": {note}" if note else "")
     try:
         return publish(
             store, account_id, whole,
-            note=why, author=author, agreed=agreed, instead_of=live, most=most, on_progress=on_progress,
+            note=why, author=author, agreed=agreed, part=Part(team, live), most=most, on_progress=on_progress,
         )  # fmt: skip
     except PolicyError as error:
         alone = _problems_of(store, account_id, text)

@@ -14,6 +14,7 @@ from gateway.core.errors import GatewayError
 from gateway.jobs.job import Clock, Job, Turn
 from gateway.store import jobs as leases
 from gateway.store.jobs import Lease
+from gateway.store.sole import Sole
 
 POLL_SECONDS = 1.0
 RENEW_SECONDS = leases.LEASE.total_seconds() / 4
@@ -25,8 +26,8 @@ _RESULT_CHARACTERS = 500
 class JobRunner:
     """One task, and one more for each job that runs: a rescan of hours keeps no other job waiting."""
 
-    def __init__(self, bench: Bench, jobs: Mapping[str, Job], clock: Clock = now, *, alone: bool = False) -> None:
-        """`alone`: no other runs on this data directory, so what is held is a dead one's. Elsewhere leases run out."""
+    def __init__(self, bench: Bench, jobs: Mapping[str, Job], clock: Clock = now, *, sole: Sole | None = None) -> None:
+        """`sole`: once it is ours, what others hold is a dead one's. Without it, leases run out."""
         self._bench = bench
         self._store, self._store_pool = bench.line.store, bench.line.store_pool
         self._jobs = jobs
@@ -34,7 +35,8 @@ class JobRunner:
         self._by = new_id()
         self._running: dict[str, asyncio.Task[None]] = {}
         self._renewed_at = monotonic()
-        self._takes_over = alone
+        self._sole = sole
+        self._takes_over = sole is not None
         self._enrolled = False
         self._stopping = False
         self._wake = asyncio.Event()
@@ -51,6 +53,8 @@ class JobRunner:
             await asyncio.wait(self._running.values())
         # where this fails the leases run out by themselves
         await self._guarded("", self._store_pool(leases.give_back, self._store, by=self._by))
+        if self._sole:
+            self._sole.let_go()
 
     async def stop(self) -> None:
         self._stopping = True
@@ -66,8 +70,8 @@ class JobRunner:
             self._wake.clear()
 
     async def _round(self) -> None:
-        if self._takes_over:
-            await self._store_pool(leases.release_all, self._store)
+        if self._takes_over and self._sole and self._sole.is_ours():
+            await self._store_pool(leases.release_others, self._store, self._by)
             self._takes_over = False
         if not self._enrolled:
             await self._store_pool(leases.enrol, self._store, self._jobs.keys(), self._clock())

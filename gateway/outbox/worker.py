@@ -29,6 +29,7 @@ from gateway.store.blobs import FileBlobs
 from gateway.store.engine import Store
 from gateway.store.outbox import Claim, Due, Settlement
 from gateway.store.secret import Secret
+from gateway.store.sole import Sole
 
 BATCH = 32
 """Rows claimed and rendered together: some 40 ms of a thread."""
@@ -56,11 +57,13 @@ class OutboxWorker:
         blobs: FileBlobs,
         gateway_domain: str,
         store_pool: Offload,
-        alone: bool = False,
+        sole: Sole | None = None,
         before_seconds: float = BEFORE_SECONDS,
         after_seconds: float = AFTER_SECONDS,
     ) -> None:
-        """`alone`: no other works on this data directory, so what is held is a dead one's. Elsewhere leases run out."""
+        """`sole`: once it is ours, what others hold is a dead one's. Without it, others work on the same database, and leases
+        run out.
+        """
         self._store = store
         self._store_pool = store_pool
         self._preparation = Preparation(store, secret, tokens, templates, blobs, gateway_domain)
@@ -68,7 +71,8 @@ class OutboxWorker:
         self._recorder = Recorder(store, store_pool, self._on_record)
         self._name = new_id()
         self._wake = asyncio.Event()
-        self._takes_over = alone
+        self._sole = sole
+        self._takes_over = sole is not None
         self._stopping = False
         self._stocking: asyncio.Task[None] | None = None
         self._due: deque[Due] = deque()
@@ -136,10 +140,12 @@ class OutboxWorker:
             await self._store_pool(outbox.release, self._store, list(self._in_hand.values()))
         except Surroundings as error:
             self._log.warning("leases not given back: they run out by themselves", error=str(error))
+        if self._sole:
+            self._sole.let_go()
 
     async def _round(self) -> None:
-        if self._takes_over:
-            await self._store_pool(outbox.release_leases, self._store)
+        if self._takes_over and self._sole and self._sole.is_ours():
+            await self._store_pool(outbox.release_leases, self._store, self._name)
             self._takes_over = False
         self._routes.look()
         self._send_ready()

@@ -15,7 +15,7 @@ from gateway.store.changes import changing, insert_version
 from gateway.store.engine import Store
 from gateway.store.events import moment as written
 from gateway.store.policy_notices import owe_to_admins
-from gateway.store.tables import Account, PolicyCandidate, PolicyVersion
+from gateway.store.tables import Account, PolicyCandidate
 from gateway.store.tables.columns import columns
 
 SHADOW = "shadow"
@@ -23,12 +23,14 @@ LATER = "later"
 ENDED_SHOWN = 20
 """Scheduled versions that have had their time are listed so far back."""
 
-_a, _c, _v = columns(Account), columns(PolicyCandidate), columns(PolicyVersion)
+_a, _c = columns(Account), columns(PolicyCandidate)
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """`result` is a sentence that tells how it ended."""
+    """`result` is a sentence that tells how it ended. `since_version`: the live one that it was held against when it was
+    scheduled.
+    """
 
     account_id: str
     id: str
@@ -40,6 +42,7 @@ class Candidate:
     due_at: datetime | None
     ended_at: datetime | None
     result: str
+    since_version: int | None
 
 
 # --- the shadow ---
@@ -96,10 +99,21 @@ def _end_shadow(connection: Connection, account_id: str, result: str, only: str 
 # --- later ---
 
 
-def schedule(store: Store, account_id: str, text: str, due_at: datetime, *, note: str = "", author: str = "") -> str:
-    """To be published at that moment; returns the candidate's id. The text was checked."""
+def schedule(
+    store: Store,
+    account_id: str,
+    text: str,
+    due_at: datetime,
+    *,
+    since_version: int,
+    note: str = "",
+    author: str = "",
+) -> str:
+    """To be published at that moment; returns the candidate's id. The text was checked, and held against a version."""
     with changing(store) as connection:
-        return _insert(connection, account_id, LATER, text, note=note, author=author, due_at=due_at)
+        return _insert(
+            connection, account_id, LATER, text, note=note, author=author, due_at=due_at, since_version=since_version
+        )
 
 
 def scheduled(store: Store, account_id: str) -> list[Candidate]:
@@ -124,13 +138,6 @@ def due(store: Store, moment: datetime) -> list[Candidate]:
     query = select(*_c).where(_c.due_at <= moment, _c.purpose == LATER, _c.ended_at.is_(None))
     with store.read() as connection:
         return [Candidate(*row) for row in connection.execute(query.order_by(_c.due_at, _c.id))]
-
-
-def published_since(store: Store, account_id: str, moment: datetime) -> bool:
-    """Whether another version was published after it."""
-    query = select(_v.version).where(_v.account_id == account_id, _v.created_at > moment).limit(1)
-    with store.read() as connection:
-        return connection.execute(query).first() is not None
 
 
 def publish_due(

@@ -202,6 +202,13 @@ def edit_mailbox(store: Store, account_id: str, address: str, values: Values, *,
 # --- policies ---
 
 
+class PublishedMeanwhile(InvalidInput):
+    """Another version became the live one than the one that a new version was held against. Nothing was published."""
+
+    def __init__(self, live: int) -> None:
+        super().__init__(f"version {live} was published meanwhile, so this one was not; do it again")
+
+
 def publish_policy(
     store: Store,
     account_id: str,
@@ -211,20 +218,21 @@ def publish_policy(
     author: str = "",
     rolled_back_from: int | None = None,
     probation: bool = False,
+    team: str | None = None,
     instead_of: int | None = None,
 ) -> int:
     """A new immutable version becomes the live one; returns its number. The text was checked by the caller.
 
-    `instead_of`: the version that the text was made of. Raises InvalidInput when that one is not live any more: what was
-    published meanwhile would be lost.
+    `team`: whose rules its manager publishes by it. `instead_of`: the version that the text was made of, or held against.
+    Raises PublishedMeanwhile when that one is not live any more: what was published since would be lost.
     """
     with changing(store) as connection:
-        live = connection.execute(select(_a.policy_version).where(_a.id == account_id)).scalar()
+        live = int(connection.execute(select(_a.policy_version).where(_a.id == account_id)).scalar() or 0)
         if instead_of is not None and live != instead_of:
-            raise InvalidInput(f"version {live} was published meanwhile; do it again, on top of that one")
+            raise PublishedMeanwhile(live)
         return insert_version(
             connection, account_id, text,
-            note=note, author=author, rolled_back_from=rolled_back_from, probation=probation,
+            note=note, author=author, rolled_back_from=rolled_back_from, probation=probation, team=team,
         )  # fmt: skip
 
 
@@ -237,6 +245,7 @@ def insert_version(
     author: str,
     rolled_back_from: int | None = None,
     probation: bool = False,
+    team: str | None = None,
 ) -> int:
     """`publish_policy`, within a transaction of `changing`: no other can come between the number and the row."""
     newest = connection.execute(select(func.max(_v.version)).where(_v.account_id == account_id)).scalar()
@@ -244,7 +253,7 @@ def insert_version(
     connection.execute(
         insert(PolicyVersion).values(
             account_id=account_id, version=version, text=text, note=note, author=author,
-            rolled_back_from=rolled_back_from, created_at=now(), probation=probation,
+            rolled_back_from=rolled_back_from, created_at=now(), probation=probation, team=team,
         )
     )  # fmt: skip
     connection.execute(update(Account).where(_a.id == account_id).values(policy_version=version))

@@ -93,13 +93,14 @@ def give_back(store: Store, *, by: str) -> None:
         connection.execute(update(JobRow).where(_j.holder == by).values(holder=None, leased_until=None))
 
 
-def release_all(store: Store) -> None:
-    """At the start of the only runner of a data directory: what its predecessor held is free again."""
+def release_others(store: Store, by: str) -> None:
+    """`by` is the only runner of its data directory: what others held is free again."""
+    theirs = _j.holder.is_not(None) & (_j.holder != by)
     with store.read() as connection:
-        held = connection.execute(select(_j.name).where(_j.holder.is_not(None))).first()
+        held = connection.execute(select(_j.name).where(theirs)).first()
     if held:
         with store.write() as connection:
-            connection.execute(update(JobRow).values(holder=None, leased_until=None))
+            connection.execute(update(JobRow).where(theirs).values(holder=None, leased_until=None))
 
 
 def _held(name: str, by: str) -> tuple[ColumnElement[bool], ...]:

@@ -186,12 +186,11 @@ def _claim(row: Any) -> Claim:
     )
 
 
-def release_leases(store: Store) -> None:
-    """At the start of the only outbox worker of a data directory: what its predecessor held is free again."""
+def release_leases(store: Store, by: str) -> None:
+    """`by` is the only outbox worker of its data directory: what others held is free again."""
     with store.write() as connection:
-        connection.execute(
-            update(Outbox).where(_o.state == "pending", _o.leased_until.is_not(None)).values(leased_until=None)
-        )
+        held = (_o.state == "pending", _o.leased_until.is_not(None), _o.leased_by.is_distinct_from(by))
+        connection.execute(update(Outbox).where(*held).values(leased_until=None))
 
 
 _RENDERED = (

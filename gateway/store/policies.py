@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
+from gateway.core.clock import now
 from gateway.core.errors import UnknownThing
 from gateway.store.engine import Store
 from gateway.store.tables import Account, Agent, Domain, MailboxRow, PolicyCandidate, PolicyVersion, Team
@@ -70,13 +71,18 @@ def probation_in(connection: Connection, account_id: str, version: int) -> Proba
     return Probation(since, 0, until) if since and until else None
 
 
-def never_stood_its_trial(store: Store, account_id: str, version: int) -> bool:
-    """It began on probation, and another version took its place before that was over."""
-    mine = (_v.account_id == account_id, _v.version.in_((version, version + 1)))
+def never_stood_its_trial(store: Store, account_id: str, text: str) -> bool:
+    """When this text was live last it was on probation, and that was not over when another version took its place, or is
+    not over now.
+    """
+    same = select(func.max(_v.version)).where(_v.account_id == account_id, _v.text == text).scalar_subquery()
+    query = select(_v.probation, _v.created_at).where(_v.account_id == account_id, _v.version >= same)
     with store.read() as connection:
-        query = select(_v.probation, _v.created_at).where(*mine).order_by(_v.version)
-        rows = connection.execute(query).all()
-    return len(rows) == 2 and rows[0].probation and rows[1].created_at < rows[0].created_at + PROBATION
+        rows = connection.execute(query.order_by(_v.version).limit(2)).all()
+    if not rows or not rows[0].probation:
+        return False
+    replaced = rows[1].created_at if len(rows) > 1 else now()
+    return bool(replaced < rows[0].created_at + PROBATION)
 
 
 def candidate_text(store: Store, account_id: str, candidate_id: str) -> str:
@@ -93,11 +99,12 @@ def live_version(store: Store, account_id: str) -> int:
         return int(connection.execute(select(_a.policy_version).where(_a.id == account_id)).scalar() or 0)
 
 
-def last_whole_version(store: Store, account_id: str, parts: str) -> int:
-    """The newest version but those whose notes begin with `parts`; 0 where there is none."""
-    whole = (_v.account_id == account_id, _v.note.not_like(f"{parts}%"))
+def versions_of_managers(store: Store, account_id: str) -> list[tuple[int, str]]:
+    """Versions by which managers published their team's rules, the newest first, each with the team's name."""
+    theirs = (_v.account_id == account_id, _v.team.is_not(None))
     with store.read() as connection:
-        return int(connection.execute(select(func.max(_v.version)).where(*whole)).scalar() or 0)
+        rows = connection.execute(select(_v.version, _v.team).where(*theirs).order_by(_v.version.desc()))
+        return [(row.version, row.team) for row in rows]
 
 
 def version_at(store: Store, account_id: str, moment: datetime) -> int:

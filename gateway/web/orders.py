@@ -8,9 +8,11 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from gateway.core.note import LONGEST_NOTE, NO_CONTROLS
+
 MOST_RAW_BYTES = 2 * 1024 * 1024
 
-Line = Annotated[str, Field(max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Line = Annotated[str, Field(max_length=LONGEST_NOTE, pattern=NO_CONTROLS)]
 Text = Annotated[str, Field(description="The YAML document, at most 256 KiB.")]
 Note = Annotated[Line, Field(description="Why, for the list of versions.")]
 Yes = Annotated[

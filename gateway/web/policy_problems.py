@@ -30,7 +30,10 @@ LOST = withheld(
     "Past mail that was ticketed would not be any more (`replay` shows which), or rules that teams' managers published would "
     "be lost (`dropped_rules`), or both: publish with `yes` if all of that is meant. Or another version was published meanwhile."
 )
-RULES_LOST = withheld("Rules that teams' managers published would be lost (`dropped_rules`): `yes` if that is meant.")
+RULES_LOST = withheld(
+    "Rules that teams' managers published would be lost (`dropped_rules`): `yes` if that is meant. Or that version is live "
+    "already."
+)
 RUNS = withheld("A candidate runs already: DELETE it first.")
 
 

@@ -349,7 +349,7 @@ async def test_an_idle_connection_is_closed(serve: Served, monkeypatch: pytest.M
     relay = parse_relay(f"smtp://127.0.0.1:{await serve(sink)}")
     await send(relay)
 
-    await asyncio.wait_for(sink.servers[0].over.wait(), 2)
+    await asyncio.wait_for(sink.servers[0].over.wait(), 60)
 
 
 @pytest.mark.parametrize("gone", ["cut", "421 4.4.2 idle too long"])

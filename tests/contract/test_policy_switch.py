@@ -61,7 +61,7 @@ def test_a_broken_document_never_takes_the_place_of_a_good_one(gateway: RunningG
 
 def test_a_version_to_come_is_published_by_the_running_gateway(gateway: RunningGateway) -> None:
     store, account, numbers = gateway.store, gateway.named["acme"], count()
-    schedule(store, account, TAG % 1, now() + timedelta(seconds=1))
+    schedule(store, account, TAG % 1, now() + timedelta(seconds=3))
     assert live_version(store, account) == 0
-    wait_until(lambda: live_version(store, account) == 1, "the job that publishes", 30)
+    wait_until(lambda: live_version(store, account) == 1, "the job that publishes")
     wait_until(lambda: decided_by(gateway, next(numbers)) == 1, "the processes to see it")

@@ -25,17 +25,17 @@ def gateway(tmp_path: Path) -> Iterator[RunningGateway]:
 def test_mail_comes_through_handed_sockets_and_waits_in_them_while_serve_is_away(gateway: RunningGateway) -> None:
     with handed(gateway, gateway.smtp_port, gateway.http_port) as command:
         start(gateway, command)
-        wait_until(gateway.ready, "ready", 60)
+        wait_until(gateway.ready, "ready", 120)
         assert gateway.send(mail(1)).code == 250
         workers = Path(f"/proc/{gateway.worker_pid()}/environ").read_bytes()
         assert b"LISTEN_" not in workers
         assert gateway.stop() == 0
 
-        with socket.create_connection(("127.0.0.1", gateway.smtp_port), 5) as early:
+        with socket.create_connection(("127.0.0.1", gateway.smtp_port), 60) as early:
             start(gateway, command)
             early.settimeout(60)
             assert early.recv(4) == b"220 "
-        wait_until(gateway.ready, "ready", 60)
+        wait_until(gateway.ready, "ready", 120)
         assert gateway.stop() == 0
 
 
@@ -43,7 +43,7 @@ def test_serve_does_not_start_with_sockets_that_do_not_fit(gateway: RunningGatew
     with handed(gateway, gateway.smtp_port) as command:
         start(gateway, command)
         assert gateway.process
-        assert gateway.process.wait(60) == 1
+        assert gateway.process.wait(120) == 1
         gateway.process = None
     said = gateway.log.read_text()
     assert f"http.listen: the .socket unit hands no socket for 127.0.0.1:{gateway.http_port}" in said
@@ -70,7 +70,7 @@ def test_a_reload_with_a_bad_configuration_changes_nothing_and_a_good_one_is_tak
     os.kill(gateway.process.pid, signal.SIGHUP)
     wait_until(lambda: "reloaded: 1 worker replaced" in gateway.log.read_text(), "it is replaced", 60)
     assert "smtp.listen: needs a restart" in gateway.log.read_text()
-    with socket.create_connection(("127.0.0.1", gateway.smtp_port), 20) as client:
+    with socket.create_connection(("127.0.0.1", gateway.smtp_port), 60) as client:
         assert client.recv(100).startswith(b"220 mx2.gw.test")
     assert gateway.stop() == 0
 
@@ -93,6 +93,6 @@ async def test_accepted_sockets_of_an_inherited_listener_do_not_delay(protocol: 
         server = await asyncio.get_running_loop().create_server(Session, sock=listening)
         async with server:
             _, writer = await asyncio.open_connection(*ours.getsockname())
-            assert await asyncio.wait_for(accepted.get(), 10)
+            assert await asyncio.wait_for(accepted.get(), 60)
             writer.close()
             await writer.wait_closed()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import time
@@ -13,6 +14,11 @@ import pytest
 
 from tests.servers.gateway import wait_until
 from tests.servers.supervised import Supervised
+
+SILENCE = 3
+"""Seconds without a word after which a worker is killed here, and those that it has for its start: no fewer, or a busy
+machine has healthy ones killed.
+"""
 
 
 @pytest.fixture
@@ -27,6 +33,7 @@ def group(tmp_path: Path) -> Iterator[Supervised]:
 def test_it_is_ready_when_every_worker_serves(group: Supervised) -> None:
     group.start(behave={"1": "die"})
     wait_until(lambda: len([s for s in group.starts if s.slot == 1]) >= 3, "the second died three times")
+    wait_until(group.statuses, "it says how it stands")
     assert "READY=1" not in group.said
     assert group.statuses()[-1].startswith("1 of 2 workers") or group.statuses()[-1].startswith("0 of 2 workers")
     assert group.process
@@ -54,7 +61,7 @@ def test_workers_are_not_told_what_was_meant_for_the_supervisor(group: Supervise
 def test_workers_that_cannot_start_at_all_end_the_group(group: Supervised) -> None:
     group.start(behave="cannot-start")
     assert group.process
-    assert group.process.wait(20) == 1
+    assert group.process.wait(60) == 1
     assert len(group.starts) <= 2
 
 
@@ -85,11 +92,11 @@ def test_a_crash_loop_does_not_spin_and_the_others_go_on(group: Supervised) -> N
     group.start(behave={"1": "die"})
     wait_until(lambda: group.starts, "it starts")
     time.sleep(3)  # the subject is how often in a time
-    again = [s for s in group.starts if s.slot == 1]
     # after 0.1, 0.2, 0.4, 0.8, 1.6 s
-    assert 2 <= len(again) <= 6
+    assert len([s for s in group.starts if s.slot == 1]) <= 6
+    wait_until(lambda: "died (exit 1) with 0 messages in hand; another in 0.4 s" in group.log, "ever longer pauses")
+    assert len([s for s in group.starts if s.slot == 1]) >= 2
     assert len([s for s in group.starts if s.slot == 0]) == 1
-    assert "died (exit 1) with 0 messages in hand; another in 0.4 s" in group.log
 
 
 def test_a_worker_that_is_killed_is_replaced_at_once_and_nobody_is_refused(group: Supervised) -> None:
@@ -98,8 +105,8 @@ def test_a_worker_that_is_killed_is_replaced_at_once_and_nobody_is_refused(group
     killed = group.newest(0).pid
     os.kill(killed, signal.SIGKILL)
     for _ in range(100):
-        socket.create_connection(("127.0.0.1", group.port), 1).close()
-    wait_until(lambda: group.newest(0).pid != killed, "another in its place", 5)
+        socket.create_connection(("127.0.0.1", group.port), 30).close()
+    wait_until(lambda: group.newest(0).pid != killed, "another in its place")
     assert "died (signal 9)" in group.log
     assert group.stop() == 0
 
@@ -145,21 +152,24 @@ def test_a_slot_in_which_our_own_code_fails_leaves_the_others_alone(group: Super
 
 @pytest.mark.parametrize("behaviour", ["hang", "never"])
 def test_a_worker_that_shows_no_life_is_killed_and_its_slot_is_used_again(tmp_path: Path, behaviour: str) -> None:
-    with Supervised(tmp_path, silence=1) as group:
+    with Supervised(tmp_path, silence=SILENCE) as group:
         group.start(behave={"1": behaviour})
         wait_until(lambda: len([s for s in group.starts if s.slot == 1]) >= 2, "another in its place")
-        assert "has shown no life for 1 s; killing it" in group.log
+        said = re.search(r"has shown no life for (\d+) s; killing it", group.log)
+        assert said
+        assert int(said[1]) >= SILENCE
         assert len([s for s in group.starts if s.slot == 0]) == 1
 
 
 def test_a_supervisor_that_stood_still_accuses_nobody(tmp_path: Path) -> None:
     """The group was stopped and goes on (a debugger, a paused machine): the silence was its own."""
-    with Supervised(tmp_path, silence=1, watchdog=1) as group:
+    with Supervised(tmp_path, silence=SILENCE, watchdog=1) as group:
         group.start()
         group.wait_ready()
         assert group.process
         os.killpg(group.process.pid, signal.SIGSTOP)
-        time.sleep(2)  # the subject is time that passes
+        time.sleep(SILENCE + 1)  # the subject is time that passes
+        group.hear()
         fed = group.said.count("WATCHDOG=1")
         os.killpg(group.process.pid, signal.SIGCONT)
         wait_until(lambda: group.said.count("WATCHDOG=1") > fed + 2, "it goes on")
@@ -176,8 +186,10 @@ def test_the_watchdog_is_fed_while_it_turns(tmp_path: Path) -> None:
         assert group.process
         group.signal(signal.SIGSTOP)
         time.sleep(0.2)
+        group.hear()
         fed = group.said.count("WATCHDOG=1")
         time.sleep(1.5)
+        group.hear()
         assert group.said.count("WATCHDOG=1") == fed
         group.signal(signal.SIGCONT)
         assert group.stop() == 0
@@ -225,14 +237,14 @@ def test_a_bad_configuration_replaces_nothing_and_the_reason_is_told(group: Supe
 
 @pytest.mark.parametrize("behaviour", ["die", "cannot-start", "never"])
 def test_a_configuration_under_which_no_worker_comes_up_is_taken_back(tmp_path: Path, behaviour: str) -> None:
-    with Supervised(tmp_path, silence=1) as group:
+    with Supervised(tmp_path, silence=SILENCE) as group:
         group.start()
         group.wait_ready()
         group.offer(value="second", behave=behaviour)
         group.signal(signal.SIGHUP)
         wait_until(lambda: group.said.count("READY=1") == 2, "it says that it is done")
         wait_until(lambda: [s.value for s in group.starts] == ["first", "first", "second", "first"], "the first again")
-        wait_until(lambda: group.statuses()[-1].startswith("2 workers, 0 sessions; new config"), "its status", 10)
+        wait_until(lambda: group.statuses()[-1].startswith("2 workers, 0 sessions; new config"), "its status")
         assert "the last good one stays" in group.log
         assert group.stop() == 0
 
@@ -269,7 +281,8 @@ def test_many_signals_are_one_reload_of_the_newest_configuration(group: Supervis
     for n in range(5):
         group.offer(value=f"n{n}")
         group.signal(signal.SIGHUP)
-    wait_until(lambda: group.said.count("READY=1") == 2, "it says that it is done")
+    # one that began with an older configuration is followed by another, which may be as quick as our look
+    wait_until(lambda: group.said.count("READY=1") >= 2, "it says that it is done")
     wait_until(lambda: group.newest(1).value == "n4" and group.newest(0).value == "n4", "both have the newest")
     assert group.stop() == 0
 

@@ -75,7 +75,7 @@ def in_processes(gateway: RunningGateway, *arguments: tuple[int, int, int, str])
     ]
     outcomes: Counter[str] = Counter()
     for process in running:
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=600)
         assert process.returncode == 0, err.decode()[-2000:]
         outcomes += Counter(json.loads(out))
     return outcomes
@@ -160,7 +160,7 @@ def test_serve_takes_mail_with_all_its_workers_and_ends_in_good_order(gateway: R
 def refused(gateway: RunningGateway) -> str:
     """What `serve` says when it does not start."""
     done = subprocess.run(
-        gateway.command("serve"), check=False, capture_output=True, text=True, timeout=60, cwd=gateway.folder
+        gateway.command("serve"), check=False, capture_output=True, text=True, timeout=120, cwd=gateway.folder
     )
     assert done.returncode not in (0, -signal.SIGTERM), done.stderr
     return done.stdout + done.stderr

@@ -35,7 +35,7 @@ def rspamd() -> Iterator[RspamdServer]:
 
 
 @asynccontextmanager
-async def scanner(url: str, *, seconds: float = 5, password: str = "", zone: Path | None = None):
+async def scanner(url: str, *, seconds: float = 30, password: str = "", zone: Path | None = None):
     settings = Settings(
         rspamd=RspamdSettings(url=url, timeout_seconds=seconds, password=password),
         dns=DnsSettings(zone_file=zone, nameservers=("127.0.0.1",), port=1, timeout_seconds=0.2),
@@ -221,7 +221,7 @@ def raw(octets: bytes) -> Behaviour:
 )
 async def test_a_liar_adds_its_state_and_nothing_else(behaviour, state):
     async with liar(behaviour) as url:
-        assert await facts(url, seconds=0.5 if state == "timeout" else 5) == {"rspamd.state": state}
+        assert await facts(url, seconds=0.5 if state == "timeout" else 30) == {"rspamd.state": state}
 
 
 async def test_a_compressed_bomb_is_not_unpacked():

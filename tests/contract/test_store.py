@@ -595,7 +595,7 @@ def test_a_group_waits_for_others_only_where_many_are_on_their_way(
 ) -> None:
     filings = [desk.filing(numbered(n)) for n in range(2)]
     written, arrived = [], threading.Event()
-    monkeypatch.setattr(committing, "sleep", lambda _seconds: arrived.wait(10))
+    monkeypatch.setattr(committing, "sleep", lambda _seconds: arrived.wait(60))
 
     def commit(connection: Connection, items: list[Filing], now: datetime) -> list[Outcome | None]:
         written.append(len(items))
@@ -743,7 +743,7 @@ def test_a_writer_waits_its_turn_and_not_for_ever(desk: Desk, monkeypatch: pytes
 
             thread = threading.Thread(target=attempt)
             thread.start()
-            thread.join(5)
+            thread.join(60)
             assert failed
     assert desk.write(filing)
     other.close()
@@ -845,7 +845,7 @@ def test_a_row_is_claimed_by_one_until_its_lease_ends(desk: Desk) -> None:
     assert outbox.claim(desk.store, AT + outbox.LEASE, 10) == []
     later = outbox.claim(desk.store, AT + outbox.LEASE + timedelta(seconds=1), 2)
     assert len(later) == 2
-    outbox.release_leases(desk.store)
+    outbox.release_leases(desk.store, "another")
     assert {c.id for c in outbox.claim(desk.store, AT, 10)} == {c.id for c in first}
 
 
@@ -938,7 +938,7 @@ def test_every_attempt_sends_the_bytes_of_the_first(desk: Desk) -> None:
     claim = owed(desk)[0]
     rendered = Rendered("id@acme.gw.test", None, b"the bytes", "acknowledgement/en/1")
     outbox.keep_rendered(desk.store, [(claim, rendered)])
-    outbox.release_leases(desk.store)
+    outbox.release_leases(desk.store, "another")
     again = next(c for c in outbox.claim(desk.store, AT, 10) if c.id == claim.id)
     assert again.rendered == rendered
 

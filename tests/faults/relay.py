@@ -14,7 +14,7 @@ from typing import Any, Self
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from tests.servers.gateway import free_port
+from tests.servers.ports import free_port
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from tests.servers.clamd import MARKER, ClamdServer
 from tests.servers.fake_clamd import FakeClamd, answer
 from tests.servers.inprocess import Gateway, Reply, fresh_ground, make_seed, numbered, running
 
-TIMEOUT_SECONDS = 2.0
+TIMEOUT_SECONDS = 5.0
+"""A busy machine has clamd answer within it, and us begin a transaction meanwhile."""
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ LIMIT = 6
 
 def connected(gateway: RunningGateway) -> tuple[socket.socket, bytes]:
     """A connection of the client, and the code it was greeted with."""
-    connection = socket.create_connection(("127.0.0.1", gateway.smtp_port), 20, (CLIENT, 0))
+    connection = socket.create_connection(("127.0.0.1", gateway.smtp_port), 60, (CLIENT, 0))
     return connection, connection.recv(3, socket.MSG_WAITALL)
 
 

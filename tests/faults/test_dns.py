@@ -53,8 +53,11 @@ def _silent_names(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def gateway_with(seed: Path, folder: Path, policy: str = "") -> AsyncIterator[Gateway]:
-    ground = fresh_ground(seed, folder, GATEWAY_AUTH__BUDGET_SECONDS=str(BUDGET_SECONDS))
+async def gateway_with(
+    seed: Path, folder: Path, policy: str = "", budget_seconds: float = BUDGET_SECONDS
+) -> AsyncIterator[Gateway]:
+    budgets = {"GATEWAY_AUTH__BUDGET_SECONDS": str(budget_seconds), "GATEWAY_DNS__TIMEOUT_SECONDS": str(budget_seconds)}
+    ground = fresh_ground(seed, folder, **budgets)
     async with running(ground) as gateway:
         if policy:
             changes.publish_policy(ground.store, gateway.account_id(), policy)
@@ -110,7 +113,8 @@ async def test_a_policy_says_what_becomes_of_mail_nobody_would_vouch_for(
 
 
 async def test_others_are_unharmed_while_many_wait_for_silent_names(seed: Path, tmp_path: Path) -> None:
-    async with gateway_with(seed, tmp_path / "data") as gateway:
+    budget = 5 * UNHARMED_SECONDS  # on a busy machine too the five below are answered within it
+    async with gateway_with(seed, tmp_path / "data", budget_seconds=budget) as gateway:
         waiting = [asyncio.create_task(send(gateway, silent(n, signatures=10), "<sid@silent.test>")) for n in range(20)]
         await SilentNames.asked_in_vain.wait()
         for n in range(5):
@@ -120,7 +124,7 @@ async def test_others_are_unharmed_while_many_wait_for_silent_names(seed: Path, 
         assert not any(task.done() for task in waiting)
         for reply, seconds in await asyncio.gather(*waiting):
             assert reply.code == 250
-            assert seconds < BUDGET_SECONDS + GRACE_SECONDS + SECONDS_FOR_THE_REST
+            assert seconds < budget + GRACE_SECONDS + SECONDS_FOR_THE_REST
 
 
 async def test_names_that_fail_at_once_are_indeterminate_at_once(seed: Path, tmp_path: Path) -> None:

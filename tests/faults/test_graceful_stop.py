@@ -17,6 +17,9 @@ import pytest
 
 from tests.servers.gateway import Fault, Reply, RunningGateway, dotted, last_reply, mail, start_data, wait_until
 
+NOT_SILENT = {"stopping_seconds": 60.0}
+"""Five in production: on a busy machine a client that only waits for its turn may be taken for a silent one."""
+
 
 @dataclass
 class Sender:
@@ -51,7 +54,7 @@ class Sender:
                 self.turned_away += 1
 
     def _one(self, content: bytes) -> None:
-        with self.gateway.session(timeout=20) as client:
+        with self.gateway.session(timeout=60) as client:
             start_data(client)
             # from here on a reply is owed
             try:
@@ -131,7 +134,7 @@ def test_a_client_silent_in_its_message_does_not_hold_a_reload_up_for_the_grace(
         stuck.send(b"Subject: ")
         assert gateway.process
         os.kill(gateway.process.pid, signal.SIGHUP)
-        wait_until(lambda: gateway.worker_pid() != before, "another worker, before the grace of 30 s is over", 20)
+        wait_until(lambda: gateway.worker_pid() != before, "another worker, before the grace is over")
         assert last_reply(stuck).text.startswith("4.3.2 shutting down")
     with gateway.session() as newcomer:
         start_data(newcomer)
@@ -139,7 +142,7 @@ def test_a_client_silent_in_its_message_does_not_hold_a_reload_up_for_the_grace(
 
 
 def test_an_idle_session_is_told_421_and_a_begun_transaction_is_finished(gateway: RunningGateway) -> None:
-    gateway.start()
+    gateway.start(tune=NOT_SILENT)
     content = mail("begun")
     with gateway.session() as idle, gateway.session() as begun:
         start_data(begun)
@@ -198,7 +201,7 @@ def test_a_stop_while_it_starts_is_a_stop(gateway: RunningGateway, moment: str) 
 def test_a_second_serve_on_the_same_data_is_refused_and_names_the_first(gateway: RunningGateway) -> None:
     gateway.start()
     assert gateway.process
-    second = subprocess.run(gateway.command("serve"), capture_output=True, cwd=gateway.folder, timeout=30, check=False)
+    second = subprocess.run(gateway.command("serve"), capture_output=True, cwd=gateway.folder, timeout=120, check=False)
     assert second.returncode == 1
     assert f"process {gateway.process.pid}" in second.stderr.decode()
     assert "Traceback" not in second.stderr.decode()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.test_graceful_stop import NOT_SILENT
 from tests.servers.certificates import Authority
 from tests.servers.gateway import RunningGateway, last_reply, mail, wait_until
 
@@ -21,7 +22,7 @@ class Lmtp(smtplib.LMTP):
 
 
 def tls(gateway: RunningGateway, authority: Authority) -> smtplib.SMTP:
-    client = smtplib.SMTP("127.0.0.1", gateway.smtp_port, timeout=30)
+    client = smtplib.SMTP("127.0.0.1", gateway.smtp_port, timeout=60)
     client.ehlo("client.test")
     client._host = "mx.gw.test"  # type: ignore[attr-defined]
     client.starttls(context=ssl.create_default_context(cadata=authority.cert_pem))
@@ -66,10 +67,10 @@ def test_every_kind_of_begun_session_is_finished(
     running: RunningGateway, authority: Authority, ask: Callable[[RunningGateway], None]
 ) -> None:
     with running as gateway:
-        gateway.start()
+        gateway.start(tune=NOT_SILENT)
         before = gateway.worker_pid()
         idle, secure, chunked = (tls(gateway, authority) for _ in range(3))
-        lmtp = Lmtp(f"{gateway.folder}/l.sock", timeout=30)
+        lmtp = Lmtp(f"{gateway.folder}/l.sock", timeout=60)
         lmtp.ehlo("client.test")
         contents = [mail(f"stop-{n}") for n in range(3)]
         for client in (secure, chunked, lmtp):
@@ -103,7 +104,7 @@ def test_every_kind_of_begun_session_is_finished(
 def test_a_client_in_the_middle_of_its_handshake_does_not_hold_the_stop_up(running: RunningGateway) -> None:
     with running as gateway:
         gateway.start()
-        with socket.create_connection(("127.0.0.1", gateway.smtp_port), 20) as client:
+        with socket.create_connection(("127.0.0.1", gateway.smtp_port), 60) as client:
             file = client.makefile("rb")
             assert file.readline().startswith(b"220")
             client.sendall(b"EHLO x\r\n")
@@ -111,4 +112,5 @@ def test_a_client_in_the_middle_of_its_handshake_does_not_hold_the_stop_up(runni
                 pass
             client.sendall(b"STARTTLS\r\n")
             assert file.readline().startswith(b"220")
-            assert gateway.stop(10) == 0
+            assert gateway.stop() == 0
+        assert "grace ran out" not in gateway.log.read_text()

@@ -119,7 +119,7 @@ def test_a_bell_that_cannot_be_rung_ends_no_committer(tmp_path: Path) -> None:
         with Trace([worker.committer], ["write"], tmp_path / "trace", fail="EIO:when=1") as trace:
             gateway.send(mail("rings"))
             # The committer rings behind the answer: whoever lets go of it at the 250 may be too early.
-            wait_until(lambda: trace.injected, "the ring that fails", 30)
+            wait_until(lambda: trace.injected, "the ring that fails")
         with gateway.session(timeout=10) as client:
             wait_until(lambda: client.noop()[0] == 250, "it serves")
         assert worker.lives

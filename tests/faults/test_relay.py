@@ -8,7 +8,7 @@ from gateway.store import outbox_changes
 from tests.faults.relay import CUT, HANG, TAKE, Relay
 from tests.servers.gateway import RunningGateway, mail, wait_until
 
-QUICK = {"retry_seconds": 0.3, "attempt_seconds": 2.0}
+QUICK = {"retry_seconds": 0.3}
 ANNA, BERT = "anna@customer.test", "bert@customer.test"
 
 
@@ -67,7 +67,7 @@ def test_a_first_refusal_to_wait_is_kept_with_the_time_of_the_next_try(gateway: 
 
 def test_a_relay_that_hangs_on_some_mail_does_not_hold_up_the_rest(gateway: RunningGateway, relay: Relay) -> None:
     relay.answer = lambda r: HANG if r == ANNA else TAKE
-    gateway.start(tune={"attempt_seconds": 2.0, "retry_seconds": 60})
+    gateway.start(tune={"attempt_seconds": 5.0, "retry_seconds": 60})
     gateway.send(mail("hangs"))
     wait_until(lambda: relay.to(ANNA), "the relay hangs")
     for n in range(20):

@@ -43,7 +43,7 @@ class Growing:
             return b"PONG"
         if self.left == 0:
             self.stalled.set()
-            self.go_on.wait(60)
+            self.go_on.wait(180)
         self.left = None if self.left is None else self.left - 1
         return b"stream: Late.Virus FOUND" if self.version > 1 and LATE in content else b"stream: OK"
 
@@ -84,7 +84,7 @@ def test_a_rescan_that_was_ended_is_done_again_and_nobody_is_told_twice(tmp_path
             assert gateway.send(with_files(n, LATE + b" %d" % n)).code == 250
         scanner.version, scanner.left = 2, 2
         make_due(gateway)
-        assert scanner.stalled.wait(20)
+        assert scanner.stalled.wait(60)
         assert infected(gateway) == 2
 
         if end == "kill":

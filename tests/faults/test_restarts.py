@@ -27,7 +27,7 @@ def _restart_under_load(gateway: RunningGateway, relay: Relay, messages: int, re
     """One restart for every sixth part of the messages, and as many more messages as all restarts take; a client whose session ends is told 421, and comes again."""
     sent: list[Sent] = []
     enough = threading.Event()
-    clients = Clients(gateway, load_until(enough, messages, 11, sent), deadline_in=240)
+    clients = Clients(gateway, load_until(enough, messages, 11, sent), deadline_in=900)
     watch = ConnectionWatch(gateway.smtp_port)
     clients.start()
     watch.start()
@@ -43,7 +43,7 @@ def _restart_under_load(gateway: RunningGateway, relay: Relay, messages: int, re
     finally:
         clients.join()
         watch.stop()
-    wait_until(lambda: not gateway.outbox(state="pending"), "all notifications are settled", 60)
+    wait_until(lambda: not gateway.outbox(state="pending"), "all notifications are settled", 120)
     result = Result(len(sent))
     compare(gateway, relay, sent, result)
     assert result.problems + clients.unexpected + clients.refused == []
@@ -66,7 +66,7 @@ def _replace_all(gateway: RunningGateway) -> None:
 def _wait_for(condition: Callable[[], bool], gateway: RunningGateway) -> None:
     """AssertionError with what the supervisor said."""
     try:
-        wait_until(condition, "the next worker is replaced", 60)
+        wait_until(condition, "the next worker is replaced", 120)
     except AssertionError as error:
         said = [line for line in gateway.log.read_text().splitlines() if not line.startswith("{")]
         raise AssertionError("\n".join([str(error), *said[-10:]])) from None
@@ -87,11 +87,11 @@ def test_five_restarts_of_the_whole_behind_handed_sockets_refuse_nobody(gateway:
     """`systemctl restart` with gateway.socket: connections wait in the listening socket."""
     with handed(gateway, gateway.smtp_port, gateway.http_port) as command:
         start(gateway, command)
-        wait_until(gateway.ready, "ready", 60)
+        wait_until(gateway.ready, "ready", 120)
 
         def restart() -> None:
             assert gateway.stop() == 0
             start(gateway, command)
-            wait_until(gateway.ready, "ready again", 60)
+            wait_until(gateway.ready, "ready again", 120)
 
         _restart_under_load(gateway, relay, 300, restart)

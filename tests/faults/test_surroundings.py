@@ -95,7 +95,7 @@ def test_a_worker_that_starts_while_the_database_is_locked_defers_mail_until_it_
         assert [code for code, _ in _send_together(gateway, [mail("while")])] == [451]
         started = gateway.worker_pid()
         assert started != killed
-    wait_until(lambda: gateway.send(mail("after")).code == 250, "mail is taken again", 30)
+    wait_until(lambda: gateway.send(mail("after")).code == 250, "mail is taken again")
     assert gateway.worker_pid() == started
 
 

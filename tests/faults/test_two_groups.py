@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.faults.relay import HANG, TAKE, Relay
 from tests.servers.gateway import RunningGateway, last_reply, mail, start_data, wait_until
 
 
@@ -27,7 +28,7 @@ def serving(gateway: RunningGateway, roles: str) -> Iterator[subprocess.Popen[by
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait(10)
+        process.wait(60)
 
 
 def children(pid: int) -> list[int]:
@@ -35,13 +36,13 @@ def children(pid: int) -> list[int]:
 
 
 def greets(gateway: RunningGateway) -> bool:
-    with contextlib.suppress(OSError), gateway.session(timeout=5):
+    with contextlib.suppress(OSError), gateway.session(timeout=30):
         return True
     return False
 
 
 def accepted(gateway: RunningGateway) -> float:
-    with urllib.request.urlopen(f"http://127.0.0.1:{gateway.http_port}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{gateway.http_port}/metrics", timeout=60) as answer:
         text = answer.read().decode()
     found = re.findall(r'^gateway_transactions_total\{outcome="accepted".*\} (.*)$', text, re.MULTILINE)
     return sum(map(float, found))
@@ -50,13 +51,13 @@ def accepted(gateway: RunningGateway) -> float:
 def test_a_worker_of_the_first_comes_again_and_the_second_shows_what_it_counts(gateway: RunningGateway) -> None:
     """The second removed the folder of figures; from then on no worker of the first could start."""
     with serving(gateway, "smtp,outbox,jobs") as first:
-        wait_until(lambda: greets(gateway), "SMTP is served", 30)
+        wait_until(lambda: greets(gateway), "SMTP is served", 120)
         assert gateway.send(mail("before")).code == 250
         with serving(gateway, "web"):
-            wait_until(lambda: gateway.answers("/healthz"), "HTTP is served", 30)
+            wait_until(lambda: gateway.answers("/healthz"), "HTTP is served", 120)
             [killed] = children(first.pid)
             os.kill(killed, signal.SIGKILL)
-            wait_until(lambda: (now := children(first.pid)) and now != [killed], "another worker", 10)
+            wait_until(lambda: (now := children(first.pid)) and now != [killed], "another worker")
             assert gateway.send(mail("after")).code == 250
             assert accepted(gateway) == 2
 
@@ -66,16 +67,16 @@ def test_the_next_serve_has_the_addresses_though_a_client_still_sends_to_an_orph
     content = mail("to the orphan")
     every = "smtp,outbox,web,jobs"
     with serving(gateway, every) as first:
-        wait_until(lambda: gateway.answers("/healthz"), "HTTP is served", 30)
+        wait_until(lambda: gateway.answers("/healthz"), "HTTP is served", 120)
         [orphan] = children(first.pid)
         with gateway.session() as sending:
             start_data(sending)
             sending.send(content[:40])
             first.kill()
-            first.wait(10)
-            wait_until(lambda: _goes_on(sending) and not gateway.answers("/healthz"), "the orphan has left HTTP", 20)
+            first.wait(60)
+            wait_until(lambda: _goes_on(sending) and not gateway.answers("/healthz"), "the orphan has left HTTP")
             with serving(gateway, every) as second:
-                wait_until(lambda: _goes_on(sending) and gateway.answers("/healthz"), "the next one serves", 30)
+                wait_until(lambda: _goes_on(sending) and gateway.answers("/healthz"), "the next one serves", 120)
                 assert children(second.pid) != [orphan]
                 assert gateway.send(mail("to the next")).code == 250
                 sending.send(b"\r\n.\r\n")
@@ -87,3 +88,28 @@ def _goes_on(sending: smtplib.SMTP) -> bool:
     """Whoever is silent while we stop is not waited for."""
     sending.send(b".")
     return True
+
+
+def test_what_an_orphan_was_still_sending_was_sent_by_the_next_group_too(gateway: RunningGateway, relay: Relay) -> None:
+    """What its predecessor held was a dead one's, it thought."""
+    slow = "anna@customer.test"
+    relay.answer = lambda recipient: HANG if recipient == slow else TAKE
+    every = "smtp,outbox,web,jobs"
+    with serving(gateway, every) as first:
+        wait_until(lambda: gateway.answers("/healthz"), "HTTP is served", 30)
+        with gateway.session() as sending:
+            assert gateway.send(mail("slow", author=slow)).code == 250
+            wait_until(lambda: relay.to(slow), "the notification is on its way")
+            start_data(sending)
+            first.kill()
+            first.wait(10)
+            wait_until(lambda: _goes_on(sending) and not gateway.answers("/healthz"), "the orphan has left HTTP", 20)
+            with serving(gateway, every):
+                wait_until(lambda: _goes_on(sending) and gateway.answers("/healthz"), "the next one serves", 30)
+                assert gateway.send(mail("quick", author="bob@customer.test")).code == 250
+                wait_until(lambda: _goes_on(sending) and relay.to("bob@customer.test"), "the next one sends")
+                assert len(relay.to(slow)) == 1
+                relay.answer = lambda _: TAKE
+                sending.send(b"\r\n.\r\n")
+                assert last_reply(sending).code == 250
+                wait_until(lambda: len(relay.to(slow)) == 2, "behind the orphan's end it is sent again", 60)

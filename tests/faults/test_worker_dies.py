@@ -20,7 +20,7 @@ def test_a_worker_killed_again_and_again_loses_nothing_and_refuses_no_connection
 ) -> None:
     gateway.start()
     sent = unique_messages(200, seed=3)
-    clients = Clients(gateway, sent, deadline_in=240)
+    clients = Clients(gateway, sent, deadline_in=900)
     watch = ConnectionWatch(gateway.smtp_port)
     clients.start()
     watch.start()
@@ -112,7 +112,7 @@ def test_an_orphaned_worker_ends_by_itself(gateway: RunningGateway) -> None:
         worker = gateway.worker_pid()
         assert gateway.process
         os.kill(gateway.process.pid, 9)
-        gateway.process.wait(10)
+        gateway.process.wait(60)
         client.send(dotted(mail("last")))
         assert client.getreply()[0] == 250
     wait_until(lambda: not _is_alive(worker), "the worker has ended")

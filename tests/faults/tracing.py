@@ -76,7 +76,7 @@ class Trace:
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
         try:
-            wait_until(self._holds_all, "strace is attached", 30)
+            wait_until(self._holds_all, "strace is attached")
         except BaseException:
             self.__exit__()
             raise
@@ -86,7 +86,7 @@ class Trace:
         """Detach; the traced process goes on. Not in the middle of a call that is being failed: it would see ENOSYS."""
         assert self._process
         with contextlib.suppress(AssertionError):
-            wait_until(self._rest, "the threads wait for work", 3)
+            wait_until(self._rest, "the threads wait for work", 15)
         assert self._process.stderr
         self._process.terminate()
         self._process.wait(30)
@@ -181,9 +181,16 @@ def _roles(pid: int) -> list[str]:
 
 def smtp_worker(gateway: RunningGateway, output: Path) -> SmtpWorker:
     """The only one, on a gateway that is ready. A message goes through it, to see which thread commits."""
-    wait_until(gateway.ready, "ready", 30)
-    [pid] = smtp_worker_pids(gateway)
-    with Trace([pid], ["fdatasync", "sendto"], output, whole=True) as trace:
-        assert gateway.send(mail(f"who commits in {pid} {output.name}")).code == 250
-    commits = [line for line in trace.lines if "fdatasync" in line or "COMMIT" in line]
-    return SmtpWorker(pid, int(commits[-1].split()[0]))
+    wait_until(gateway.ready, "ready", 120)
+    [pid] = wait_until(lambda: smtp_worker_pids(gateway), "a worker runs")
+    name = f"who commits in {pid} {output.name}"
+    with Trace([pid], ["pwrite64", "fdatasync", "sendto"], output, whole=True, shown_octets=40_000) as trace:
+        assert gateway.send(mail(name)).code == 250
+    return SmtpWorker(pid, _writer_of(name, trace.lines))
+
+
+def _writer_of(name: str, lines: Sequence[str]) -> int:
+    """The thread that wrote the message and committed. Those of jobs and of the outbox commit too, and may be the last."""
+    committed = {line.split()[0] for line in lines if "fdatasync" in line or "COMMIT" in line}
+    wrote = [line.split()[0] for line in lines if name in line]
+    return next(int(thread) for thread in wrote if thread in committed)

@@ -54,14 +54,14 @@ damage = st.lists(
 
 def read(reader, content: bytes) -> None:
     budget = Budget(time.monotonic() + 5, files=FILES, octets=OCTETS)
-    begun, given_so_far = time.monotonic(), 0
+    begun, given_so_far = time.thread_time(), 0
     with contextlib.suppress(Unscannable):
         for entry in reader.entries(content, Share(budget, len(content))):
             given_so_far += 1
             assert isinstance(entry.name, str)
             assert not (entry.encrypted and entry.content is not None)
     assert given_so_far <= FILES
-    assert time.monotonic() - begun < 6
+    assert time.thread_time() - begun < 6
 
 
 @settings(deadline=None, max_examples=600)

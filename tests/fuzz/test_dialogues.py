@@ -41,7 +41,7 @@ class Ground:
 
     def run(self, example: Callable[[], Awaitable[T]]) -> T:
         async def within() -> T:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(120):
                 return await example()
 
         return self.runner.run(within())

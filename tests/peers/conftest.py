@@ -18,7 +18,8 @@ import pytest
 
 from tests.conftest import missing
 from tests.servers.certificates import Authority
-from tests.servers.gateway import Fault, RunningGateway, free_port
+from tests.servers.gateway import Fault, RunningGateway
+from tests.servers.ports import free_port
 
 MAX_MESSAGE_BYTES = 2_000_000
 PUT_OFF, PUT_OFF_ONCE, CUT_OFF = "put-this-off-twice", "put-this-off-one-time", "cut-this-off-once"
@@ -102,7 +103,7 @@ def run(*command: str | Path, content: bytes = b"") -> str:
     name, *_ = command
     if not shutil.which(str(name)):
         missing(f"{name}: apt-get install {name}")
-    ran = subprocess.run(command, check=False, input=content, capture_output=True, timeout=30)
+    ran = subprocess.run(command, check=False, input=content, capture_output=True, timeout=120)
     said = (ran.stdout + ran.stderr).decode("utf-8", "replace")
     assert ran.returncode == 0, said
     return said

@@ -21,7 +21,8 @@ from gateway.store import listing
 from gateway.store.changes import NewMailbox
 from tests.conftest import missing
 from tests.servers import postfix, postsrsd
-from tests.servers.gateway import RunningGateway, free_port, mail, wait_until
+from tests.servers.gateway import RunningGateway, mail, wait_until
+from tests.servers.ports import free_port
 from tests.servers.postfix import PostfixServer
 from tests.servers.postsrsd import Postsrsd
 from tests.unit.verify.shapes import key_record, rsa_key, sign
@@ -69,7 +70,7 @@ class World:
             check=False,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=150,
             cwd=self.gateway.folder,
         )
         assert ran.returncode == code, ran.stdout + ran.stderr
@@ -77,7 +78,7 @@ class World:
 
     def check(self, mailbox: str) -> None:
         """Exit 0: its forwarder is known."""
-        self.run("mailbox", "check", f"{mailbox}@company.test", "--account", "acme", "--wait", "30")
+        self.run("mailbox", "check", f"{mailbox}@company.test", "--account", "acme", "--wait", "90")
 
     def forwarder(self, mailbox: str) -> dict[str, Any]:
         """The one that was learnt for a mailbox."""

@@ -23,7 +23,7 @@ FROM, TO = "anna@customer.test", "support@acme.gw.test"
 def client(edge: Edge) -> Iterator[smtplib.SMTP]:
     """Greeted, and over TLS with a certificate that was proven."""
     context = ssl.create_default_context(cafile=edge.ca_file)
-    with smtplib.SMTP(local_hostname="client.customer.test", timeout=20) as session:
+    with smtplib.SMTP(local_hostname="client.customer.test", timeout=60) as session:
         session.connect("127.0.0.1", edge.port)
         session._host = "mx.gw.test"
         session.starttls(context=context)

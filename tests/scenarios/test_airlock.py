@@ -46,6 +46,7 @@ rules:
 """
 SECRET = b"MZ" + b"\0" * 58 + b"\x80\0\0\0" + b"\0" * 64 + b"PE\0\0" + b"the held program's own octets" * 20
 DAY = timedelta(days=1)
+TODAY = datetime.now(UTC)  # one for all: a test over midnight would mean two days by `at`
 
 
 def with_program(subject: str, size: int = 0) -> bytes:
@@ -272,7 +273,7 @@ def tell(gateway: Gateway, *admins: str, **values: Any) -> None:
 
 def at(hour: int, day: int = 1, zone: str = "UTC") -> datetime:
     """So many days from today, at that local hour: everything that has come by now is old enough to be told of."""
-    here = datetime.now(ZoneInfo(zone)) + timedelta(days=day)
+    here = TODAY.astimezone(ZoneInfo(zone)) + timedelta(days=day)
     return here.replace(hour=hour, minute=30, second=0, microsecond=0)
 
 

@@ -107,7 +107,7 @@ def airlock(tmp_path_factory: pytest.TempPathFactory, clamd: ClamdServer) -> Ite
             changes.add_key(gateway.store, gateway.named[account], scope="read", digest=key_digest(key))
         gateway.start()
         address = f"http://127.0.0.1:{gateway.http_port}"
-        with httpx2.Client(base_url=address, timeout=15) as http, contextlib.ExitStack() as session:
+        with httpx2.Client(base_url=address, timeout=60) as http, contextlib.ExitStack() as session:
             yield Airlock(gateway, http, folder / "relay", keys, session)
         assert gateway.stop() == 0
 

@@ -15,7 +15,7 @@ from tests.servers.inprocess import Client, Gateway
 
 FOLDER = Path(__file__).parent / "dialogues"
 SCRIPTS = sorted(FOLDER.glob("*.dialogue"))
-SECONDS = 10
+SECONDS = 60
 _STEP = re.compile(r"(?P<who>[a-z]) (?P<verb>connect|close|gone|->|~>|<-|<~|<\.\.\.)(?: (?P<text>.*))?")
 _KEPT = re.compile(r"kept (\d+)")
 

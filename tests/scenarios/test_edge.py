@@ -121,7 +121,7 @@ async def test_who_breaks_off_a_handshake_is_counted_no_longer(
             await client.send(b"\x16\x03\x01\x02\x00\x01\x00")
             if how == "reset":
                 client.cut()
-            assert await gateway.server._finished(5)
+            assert await gateway.server._finished(60)
         async with gateway.client() as client:
             assert (await client.mail(numbered(1))).code == 250
 
@@ -139,7 +139,7 @@ async def test_a_stop_does_not_wait_for_a_goodbye_within_tls(
         transport = client.writer.transport
         assert isinstance(transport, asyncio.Transport)
         transport.pause_reading()
-        drained = await gateway.server.drain(5)
+        drained = await gateway.server.drain(20)
         transport.abort()
         assert drained
 

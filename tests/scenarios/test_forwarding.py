@@ -71,7 +71,7 @@ class World:
 
         return await asyncio.to_thread(command)
 
-    async def check(self, *arguments: str, wait: int = 20) -> tuple[int, dict[str, Any]]:
+    async def check(self, *arguments: str, wait: int = 60) -> tuple[int, dict[str, Any]]:
         options = ("--account", "acme", "--wait", str(wait), "--json", *arguments)
         code, out, err = await self.run("mailbox", "check", company.MAILBOX, *options)
         assert out, err
@@ -124,7 +124,7 @@ address = "off"
 [dns]
 nameservers = ["127.0.0.1"]
 port = {dns_port}
-timeout_seconds = 1
+timeout_seconds = 5
 [relay]
 url = ["smtp://127.0.0.1:{relay_port}"]
 """
@@ -186,7 +186,7 @@ async def test_a_forwarder_that_begins_to_behave_otherwise_is_told_of_once(seed:
 
 async def test_people_read_what_was_learnt_in_plain_words(seed: Path, tmp_path: Path) -> None:
     async with world_of(company.srs, seed, tmp_path) as world:
-        _, out, _ = await world.run("mailbox", "check", company.MAILBOX, "--account", "acme", "--wait", "20")
+        _, out, _ = await world.run("mailbox", "check", company.MAILBOX, "--account", "acme", "--wait", "60")
         assert "Mail to support@acme.test comes here, through mail.acme.test." in out
         _, page, _ = await world.run("mailbox", "show", company.MAILBOX, "--account", "acme")
         assert "mail.acme.test at 127.0.5.0/24" in page
@@ -252,7 +252,7 @@ async def test_a_bounce_is_explained(seed: Path, tmp_path: Path, manner: Manner,
 
 async def test_one_that_never_returns_is_said_after_the_time(seed: Path, tmp_path: Path) -> None:
     async with world_of(company.stays, seed, tmp_path) as world:
-        code, found = await world.check(wait=3)
+        code, found = await world.check(wait=6)
         assert (code, found["check"]["state"], codes(found)) == (1, "open", ["not-returned"])
         code, again = await world.check(wait=0)
         assert (code, again["check"]["id"], len(world.company.taken)) == (1, found["check"]["id"], 1)

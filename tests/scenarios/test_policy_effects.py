@@ -73,7 +73,7 @@ async def sent(gateway: Gateway, folder: Path) -> dict[str, Sent]:
         store_pool=gateway.line.store_pool,
     )  # fmt: skip
     running = asyncio.create_task(worker.run())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while any(r.state == "pending" for r in owed(gateway)):
             worker.wake()
             await asyncio.sleep(0.01)

@@ -126,7 +126,7 @@ async def test_the_next_signatures_try_it_again(scanned: tuple[Gateway, Mortal])
     assert state["tries"] == {}
 
 
-async def by_hand(gateway: Gateway, patience_seconds: float = 5.0) -> Tally:
+async def by_hand(gateway: Gateway, patience_seconds: float = 60.0) -> Tally:
     bench = app.bench_of(gateway.line)
     try:
         return await rescan(bench, Scope(), by="test", patience_seconds=patience_seconds)

@@ -12,7 +12,7 @@ from gateway.commands.open_message import open_message
 from gateway.commands.publish import rollback
 from gateway.commands.release import release
 from gateway.commands.reprocess import reprocess
-from gateway.core.errors import StoreUnavailable
+from gateway.core.errors import InvalidInput, StoreUnavailable
 from gateway.core.outcome import Accepted
 from gateway.store.candidates import start_shadow
 from gateway.store.tables import PolicyVersion
@@ -25,7 +25,7 @@ _v = columns(PolicyVersion)
 IGNORE = "rules: [{name: all, then: [ignore]}]"
 REFUSE = 'rules: [{name: all, then: [{reject: "not here"}]}]'
 QUARANTINE = "rules: [{name: all, then: [quarantine]}]"
-A_DAY_LATER = datetime.now(UTC) + timedelta(hours=25)
+A_DAY_LATER = datetime.now(UTC) + timedelta(hours=36)  # a day behind any of these tests, however slow the run
 
 
 @pytest.mark.parametrize(("text", "would_be"), [(IGNORE, "ignored"), (REFUSE, "refused"), (QUARANTINE, "quarantined")])
@@ -228,3 +228,40 @@ async def test_going_back_to_a_version_that_never_stood_its_trial_is_no_way_arou
     await gateway.line.store_pool(gateway.line.directory.refresh)
     await client.mail(numbered(1))
     assert gateway.messages()[0]["reason"] == "probation"
+
+
+async def test_going_back_to_the_live_version_was_a_way_around_its_trial(gateway: Gateway, client: Client) -> None:
+    await client.mail(numbered("ticketed"))
+    await go_live(gateway, IGNORE)
+    with pytest.raises(InvalidInput, match="version 1 is live already; name an older one"):
+        rollback(gateway.ground.store, gateway.account_id(), 1)
+    await client.mail(numbered(1))
+    assert gateway.messages()[0]["reason"] == "probation"
+
+
+@pytest.mark.parametrize("between", [[], [""]])
+async def test_going_back_to_the_same_text_of_a_time_without_mail_was_a_way_around_the_trial(
+    gateway: Gateway, client: Client, between: list[str]
+) -> None:
+    await go_live(gateway, IGNORE)  # nothing came yet that could fare worse
+    await go_live(gateway, "")
+    await client.mail(numbered("ticketed"))
+    for text in (IGNORE, *between):
+        await go_live(gateway, text)
+    rollback(gateway.ground.store, gateway.account_id(), 1)
+    await gateway.line.store_pool(gateway.line.directory.refresh)
+    await client.mail(numbered(1))
+    assert gateway.messages()[0]["reason"] == "probation"
+
+
+async def test_going_back_to_a_text_that_stood_its_trial_begins_none(
+    gateway: Gateway, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await client.mail(numbered("ticketed"))
+    await go_live(gateway, IGNORE)
+    published(gateway, 1, datetime.now(UTC) - timedelta(hours=25))
+    await go_live(gateway, "")
+    rollback(gateway.ground.store, gateway.account_id(), 1)
+    await gateway.line.store_pool(gateway.line.directory.refresh)
+    await client.mail(numbered(1))
+    assert gateway.messages()[0]["disposition"] == "ignored"

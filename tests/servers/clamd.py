@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers.ports import free_port
+
 MARKER = b"gateway-test-marker-7f3a91"
 """Bytes our own rule `Gateway.Test.Marker` finds anywhere in a file."""
 
@@ -36,7 +38,7 @@ class ClamdServer:
         # Not pytest's tmp_path: a socket's path holds 107 characters at most.
         self.directory = Path(tempfile.mkdtemp(prefix="clamd-"))
         self.socket_path = self.directory / "clamd.sock"
-        self.tcp_port = _free_port() if with_tcp else None
+        self.tcp_port = free_port() if with_tcp else None
         self._config = self.directory / "clamd.conf"
         self._process: subprocess.Popen[bytes] | None = None
         self._write(stream_max_megabytes, settings)
@@ -86,14 +88,14 @@ class ClamdServer:
         log = self.directory / "clamd.log"
         before = log.read_bytes().count(b"Database correctly reloaded")
         self._ask(b"zRELOAD\0")
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while log.read_bytes().count(b"Database correctly reloaded") == before:
             assert time.monotonic() < deadline, "clamd did not reload"
             time.sleep(0.02)
 
     def _ask(self, command: bytes) -> bytes:
         with socket.socket(socket.AF_UNIX) as sock:
-            sock.settimeout(5)
+            sock.settimeout(30)
             sock.connect(str(self.socket_path))
             sock.sendall(command)
             return sock.recv(256)
@@ -122,7 +124,7 @@ class ClamdServer:
             lines += [f"TCPSocket {self.tcp_port}", "TCPAddr 127.0.0.1"]
         self._config.write_text("\n".join(lines) + f"\n{settings}\n")
 
-    def _await_ready(self, seconds: float = 20) -> None:
+    def _await_ready(self, seconds: float = 60) -> None:
         deadline = time.monotonic() + seconds
         while not self._answers():
             assert self._process
@@ -147,14 +149,8 @@ class ClamdServer:
         self._signal(number)
         self._signal(signal.SIGCONT)
         if self._process:
-            self._process.wait(20)
+            self._process.wait(60)
             self._process = None
-
-
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 @pytest.fixture(scope="session")

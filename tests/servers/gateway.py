@@ -9,11 +9,9 @@ import contextlib
 import dataclasses
 import json
 import os
-import random
 import shutil
 import signal
 import smtplib
-import socket
 import subprocess
 import sys
 import time
@@ -32,6 +30,7 @@ from gateway.settings import Settings
 from gateway.store import log_reading, message_reading, named, outbox_reading, stored_message, ticket_reading
 from gateway.store.changes import NewAccount, NewMailbox
 from gateway.store.team_changes import NewAgent
+from tests.servers.ports import free_port
 
 STAGES = Path(__file__).resolve().parent.parent / "faults" / "stages"
 """The folder whose `sitecustomize.py` breaks the gateway at named stages; on PYTHONPATH only where a test asks for it."""
@@ -49,19 +48,10 @@ nothing    IN TXT "-"
 T = TypeVar("T")
 
 
-def free_port() -> int:
-    """A port below those that the kernel gives to clients: while a gateway is down, one of its waiting clients could
-    otherwise be given its port, or even connect to itself.
+def wait_until(condition: Callable[[], T], what: str, seconds: float = 60.0) -> T:
+    """The first true value of `condition`; AssertionError naming `what` after `seconds`: no promise of ours, only so long
+    that a busy machine needs less.
     """
-    while True:
-        port = random.randrange(15_000, 30_000)
-        with socket.socket() as s, contextlib.suppress(OSError):
-            s.bind(("127.0.0.1", port))
-            return port
-
-
-def wait_until(condition: Callable[[], T], what: str, seconds: float = 20.0) -> T:
-    """The first true value of `condition`; AssertionError naming `what` after `seconds`."""
     end = time.monotonic() + seconds
     while True:
         if value := condition():
@@ -130,7 +120,7 @@ class RunningGateway:
         sections: dict[str, dict[str, Any]] = {
             "smtp": {"listen": [f"127.0.0.1:{self.smtp_port}"]},
             "dns": {"nameservers": ["127.0.0.1"], "port": 9, "timeout_seconds": 1, "zone_file": "zone"},
-            "auth": {"budget_seconds": 2},
+            "auth": {"budget_seconds": 15},
             "http": {"listen": f"127.0.0.1:{self.http_port}"},
             "clamav": {"address": "off"},
             "relay": {"url": [relay] if relay else []},
@@ -199,7 +189,7 @@ class RunningGateway:
     def start(self, *faults: Fault, tune: Mapping[str, float] | None = None) -> None:
         """Start `serve` and wait until it is ready."""
         self.begin(*faults, tune=tune)
-        wait_until(self.ready, "gateway ready", 30)
+        wait_until(self.ready, "gateway ready", 120)
 
     def ready(self) -> bool:
         """What /readyz says. AssertionError with the end of its log when the gateway has ended."""
@@ -208,7 +198,7 @@ class RunningGateway:
 
     def answers(self, path: str) -> bool:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{path}", timeout=10) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{path}", timeout=30) as answer:
                 return bool(answer.status == 200)
         except (urllib.error.URLError, OSError):
             return False
@@ -217,7 +207,7 @@ class RunningGateway:
     def running(self) -> bool:
         return self.process is not None and self.process.poll() is None
 
-    def wait_dead(self, seconds: float = 30.0) -> int:
+    def wait_dead(self, seconds: float = 60.0) -> int:
         """Wait for the end of the supervisor, then make sure that nothing of its group is left; its exit code."""
         assert self.process
         code = self.process.wait(seconds)
@@ -261,7 +251,7 @@ class RunningGateway:
         assert self.process
         self.process.terminate()
 
-    def stop(self, seconds: float = 40.0) -> int:
+    def stop(self, seconds: float = 60.0) -> int:
         """SIGTERM and wait; the exit code."""
         self.terminate()
         return self.wait_dead(seconds)

@@ -54,7 +54,7 @@ def settings_for(folder: Path, **more: str) -> Settings:
         "GATEWAY_CLAMAV__ADDRESS": "off",
         "GATEWAY_DNS__NAMESERVERS": "127.0.0.1",
         "GATEWAY_DNS__PORT": "9",
-        "GATEWAY_DNS__TIMEOUT_SECONDS": "1",
+        "GATEWAY_DNS__TIMEOUT_SECONDS": "5",
     }
     return load(None, environment | more)
 
@@ -141,7 +141,7 @@ class Client:
         self.writer.write(wire)
         await self.writer.drain()
 
-    async def reply(self, seconds: float = 10) -> Reply:
+    async def reply(self, seconds: float = 60) -> Reply:
         """The next reply. Raises EOFError when the server has closed instead."""
         lines: list[str] = []
         while True:
@@ -169,7 +169,7 @@ class Client:
                 return reply
         assert (await self.say("DATA")).code == 354
         await self.send(dotted(content))
-        return await self.reply(30)
+        return await self.reply()
 
     def half_close(self) -> None:
         self.writer.write_eof()
@@ -234,7 +234,7 @@ class Gateway:
 
     async def log_line(self, **wanted: Any) -> dict[str, Any]:
         """The newest line; the session may write it after the client has gone."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while True:
                 await self.settled()
                 if lines := self.log(**wanted):
@@ -242,8 +242,8 @@ class Gateway:
                 await asyncio.sleep(0.01)
 
 
-async def until(condition: Callable[[], bool], seconds: float = 10) -> None:
-    """Wait for what nothing tells of."""
+async def until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    """Wait for what nothing tells of; AssertionError when that is over, which is no promise but only an end."""
     end = asyncio.get_running_loop().time() + seconds
     while not condition():
         assert asyncio.get_running_loop().time() < end, f"not within {seconds} s"
@@ -266,7 +266,7 @@ async def running(ground: Ground, *, zone: dict[tuple[str, str], list[str]] | No
             local = [listen(a) for a in ground.settings.smtp.listen if "unix:" in a]
             await server.serve([listening, *local])
             yield Gateway(ground, line, server, listening.getsockname()[1])
-            await server.drain(5)
+            await server.drain(30)
     ground.close()
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-from tests.servers.gateway import free_port
+from tests.servers.ports import free_port
 
 HANG = b""
 """As an answer: none, for ever."""

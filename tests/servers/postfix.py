@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from tests.servers.gateway import free_port, wait_until
+from tests.servers.gateway import wait_until
+from tests.servers.ports import free_port
 
 HOW_TO_GET_IT = "Postfix 3.5 or newer, and root to run it: apt-get install postfix"
 
@@ -212,7 +213,7 @@ class PostfixServer:
     def _greets(self) -> bool:
         assert self._process
         assert self._process.poll() is None, f"Postfix ended:\n{(self.folder / 'master.log').read_text()}{self.log}"
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 5) as client:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 30) as client:
             return client.recv(3) == b"220"
         return False
 
@@ -221,7 +222,7 @@ class PostfixServer:
         if self._process is None:
             return
         self._process.terminate()
-        self._process.wait(20)
+        self._process.wait(60)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process = None
@@ -248,7 +249,7 @@ class PostfixServer:
     ) -> str:
         """Hand it a message with CRLF line ends, as the world does; its id in Postfix's queue."""
         hello, source = "client.customer.test", (client_ip, 0)
-        with smtplib.SMTP("127.0.0.1", self.port, hello, timeout=20, source_address=source) as client:
+        with smtplib.SMTP("127.0.0.1", self.port, hello, timeout=60, source_address=source) as client:
             client.ehlo()
             to = [recipients] if isinstance(recipients, str) else recipients
             replies = [client.mail(sender, options), *(client.rcpt(r) for r in to), client.data(content)]
@@ -269,7 +270,7 @@ class PostfixServer:
         """Whether it has left the queue: delivered or given up for every recipient."""
         return f": {queue_id}: removed" in self.log
 
-    def finished(self, queue_id: str, seconds: float = 20.0) -> list[Attempt]:
+    def finished(self, queue_id: str, seconds: float = 60.0) -> list[Attempt]:
         """All attempts, when it has left the queue."""
         try:
             wait_until(lambda: self.is_done(queue_id), f"{queue_id} left the queue", seconds)

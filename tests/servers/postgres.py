@@ -7,7 +7,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -15,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.servers.ports import free_port
 
 HOW_TO_GET_IT = "PostgreSQL 15 or newer: apt-get install postgresql (macOS: brew install postgresql)"
 
@@ -33,9 +34,7 @@ class PostgresServer:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._bin = binaries()
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self._user = _plain_user()
         self._process: subprocess.Popen[bytes] | None = None
         if self._bin is None:
@@ -77,7 +76,7 @@ class PostgresServer:
         program = [self._bin / "postgres", *options]
         with (self.folder / "postgres.log").open("ab") as log:
             self._process = subprocess.Popen(program, stdout=log, stderr=log, user=self._user, cwd="/")
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while time.monotonic() < end:
             with contextlib.suppress(subprocess.CalledProcessError):
                 self._run(
@@ -111,12 +110,13 @@ class PostgresServer:
         """At once, as a crash of its sessions: `immediate` keeps no promise to clients."""
         self._signal(signal.SIGQUIT)
         if self._process:
-            self._process.wait(20)
+            self._process.wait(60)
             self._process = None
 
     def pause(self) -> None:
         """Every process of the server stands still: connections stay open and say nothing."""
-        for pid in self._pids():
+        self._signal(signal.SIGSTOP)  # first: from now on no other process comes or goes
+        for pid in self._pids()[1:]:
             os.kill(pid, signal.SIGSTOP)
 
     def resume(self) -> None:

@@ -9,7 +9,8 @@ import subprocess
 from pathlib import Path
 from typing import Self
 
-from tests.servers.gateway import free_port, wait_until
+from tests.servers.gateway import wait_until
+from tests.servers.ports import free_port
 
 HOW_TO_GET_IT = "postsrsd 1.x: apt-get install postsrsd"
 
@@ -50,4 +51,4 @@ class Postsrsd:
     def __exit__(self, *_exc: object) -> None:
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(10)
+            self._process.wait(60)

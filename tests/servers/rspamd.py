@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+
+from tests.servers.ports import free_port
 
 GTUBE = b"XJS*C4JDBQADN1.NSBN3*2IDNEN*" + b"GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
 """What every spam filter calls spam (spamassassin.apache.org/gtube)."""
@@ -67,7 +68,7 @@ class RspamdServer:
 
     def __init__(self, *, password: str = "") -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="rspamd-"))
-        self.port = _free_port()
+        self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         wanted = f'password = "{password}";' if password else ""
         config = CONFIG.format(directory=self.directory, port=self.port, password=wanted)
@@ -105,14 +106,14 @@ class RspamdServer:
         if self._process:
             self.resume()
             self._process.terminate()
-            self._process.wait(20)
+            self._process.wait(60)
         shutil.rmtree(self.directory)
 
     def _signal_all(self, number: int) -> None:
         if self._process and self._process.poll() is None:
             os.killpg(self._process.pid, number)
 
-    def _await_ready(self, seconds: float = 30) -> None:
+    def _await_ready(self, seconds: float = 60) -> None:
         deadline = time.monotonic() + seconds
         while not self._answers():
             assert self._process
@@ -126,16 +127,10 @@ class RspamdServer:
 
     def _answers(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.url}/ping", timeout=5) as reply:
+            with urllib.request.urlopen(f"{self.url}/ping", timeout=30) as reply:
                 return bool(reply.read().strip() == b"pong")
         except OSError:
             return False
-
-
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def running() -> Iterator[RspamdServer]:

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from tests.servers.gateway import forget_figures, free_port, wait_until
+from tests.servers.gateway import forget_figures, wait_until
+from tests.servers.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 FIRST: dict[str, Any] = {
@@ -28,6 +29,9 @@ FIRST: dict[str, Any] = {
     "smtp": {"listen": [], "workers": 1},
     "http": {"listen": ""},
 }
+
+
+_MARK = b"a test's own, behind all that was said before"
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ class Supervised:
     def __init__(self, folder: Path, *, workers: int = 2, silence: float = 30, watchdog: float = 0) -> None:
         self.folder, self.port = folder, free_port()
         self.said: list[str] = []
+        self._heard = threading.Event()
         self._workers, self._silence, self._watchdog = workers, silence, watchdog
         self._manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._manager.bind(str(folder / "notify"))
@@ -56,7 +61,10 @@ class Supervised:
     def _listen(self) -> None:
         with contextlib.suppress(OSError):
             while word := self._manager.recv(4096):
-                self.said.append(word.decode())
+                if word == _MARK:
+                    self._heard.set()
+                else:
+                    self.said.append(word.decode())
 
     def offer(self, **changed: Any) -> None:
         """The configuration that the next check finds (the start, too)."""
@@ -99,10 +107,20 @@ class Supervised:
     def statuses(self) -> list[str]:
         return [w.removeprefix("STATUS=") for w in self.said if w.startswith("STATUS=")]
 
-    def stop(self, seconds: float = 20) -> int:
+    def stop(self, seconds: float = 60) -> int:
+        """Its exit code, once all that it said is heard."""
         self.signal(signal.SIGTERM)
         assert self.process
-        return self.process.wait(seconds)
+        code = self.process.wait(seconds)
+        self.hear()
+        return code
+
+    def hear(self) -> None:
+        """Wait until what was said so far is in `said`: a thread of its own hears it, which may be behind."""
+        self._heard.clear()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ours:
+            ours.sendto(_MARK, str(self.folder / "notify"))
+        assert self._heard.wait(60), "the service manager's thread ended"
 
     def __enter__(self) -> Self:
         return self
@@ -111,6 +129,6 @@ class Supervised:
         if self.process:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait(10)
+            self.process.wait(60)
         forget_figures(self.folder / "var")
         self._manager.close()

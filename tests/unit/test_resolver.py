@@ -69,8 +69,8 @@ async def test_what_nobody_can_say_is_a_dns_failure(server, how):
     getattr(server, how).add("sick.test")
     started = time.monotonic()
     with pytest.raises(DnsFailure, match=r"TXT sick\.test"):
-        await resolver_of(server, timeout=0.4).txt("sick.test")
-    assert time.monotonic() - started < 1.5
+        await resolver_of(server, timeout=1.0).txt("sick.test")
+    assert time.monotonic() - started < 3.75
 
 
 async def test_an_alias_loop_is_a_dns_failure(server):

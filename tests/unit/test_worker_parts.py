@@ -128,7 +128,7 @@ async def test_the_same_failure_is_told_once_and_reminded_of(
 
     with structlog.testing.capture_logs() as logged:
         task = asyncio.create_task(duties.rounds("changes", one, 0))
-        await asyncio.wait_for(ended.wait(), 5)
+        await asyncio.wait_for(ended.wait(), 60)
         task.cancel()
         await asyncio.wait([task])
     assert [(line["event"], line["log_level"], line["error"]) for line in logged] == [
@@ -177,7 +177,7 @@ async def test_a_part_that_ends_before_its_time_ends_the_worker(
     with structlog.testing.capture_logs() as logged:
         async with working(prepared) as running:
             moment.set()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 await asyncio.wait([running])
             assert running.result() is False, "exit 1: the supervisor starts another"
     [told] = [line for line in logged if line["log_level"] == "error"]

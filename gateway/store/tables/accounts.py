@@ -131,7 +131,8 @@ class ContactRow(SQLModel, table=True):
 
 class PolicyVersion(SQLModel, table=True):
     """A published policy: immutable. `probation`: past mail fared worse under it when it was published, and that was agreed
-    to; `told_at`: when admins were told that mail waits because of that.
+    to; `told_at`: when admins were told that mail waits because of that. `team`: whose manager published it, as rules of that
+    team alone; None for a whole document.
     """
 
     __tablename__ = "policy_version"
@@ -144,11 +145,13 @@ class PolicyVersion(SQLModel, table=True):
     created_at: datetime = moment()
     probation: bool = Field(default=False, sa_column_kwargs={"server_default": _NO})
     told_at: datetime | None = moment(default=None, nullable=True)
+    team: str | None = None
 
 
 class PolicyCandidate(SQLModel, table=True):
     """A policy that is not live. `purpose`: `shadow` (runs beside the live one without effect) or `later` (is published at
-    `due_at`). `ended_at` and `result` tell how it ended, in a sentence.
+    `due_at`). `ended_at` and `result` tell how it ended, in a sentence. `since_version`: the version that was live when it was
+    found out what a scheduled one would take away; None for those that an earlier release scheduled.
     """
 
     __tablename__ = "policy_candidate"
@@ -163,6 +166,7 @@ class PolicyCandidate(SQLModel, table=True):
     due_at: datetime | None = moment(default=None, nullable=True)
     ended_at: datetime | None = moment(default=None, nullable=True)
     result: str = ""
+    since_version: int | None = None
 
 
 class ApiKey(SQLModel, table=True):

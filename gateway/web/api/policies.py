@@ -8,9 +8,8 @@ from fastapi import Depends, Path, Query, Response
 from pydantic import BaseModel
 
 from gateway.commands.publish import Published, check, publish, rollback
-from gateway.commands.schedule import moment_of, schedule
+from gateway.commands.schedule import BadMoment, moment_of, schedule
 from gateway.commands.team_rules import publish_team_rules
-from gateway.core.errors import InvalidInput
 from gateway.policy.remarks import remarks
 from gateway.store import candidates, listing, pages, policies
 from gateway.store.events import moment
@@ -88,9 +87,8 @@ async def _scheduled(caller: Caller, parts: Parts, order: PolicyToPublish, at: s
     account = await parts.pool(listing.account, parts.store, caller.account_id)
     try:
         due_at = moment_of(at, account["timezone"])
-    except InvalidInput as error:
-        what, _, cure = str(error).removeprefix("--at ").partition("; ")
-        raise bad_request([Mistake(where="body: at", what=what, cure=in_fields(cure))]) from None
+    except BadMoment as error:
+        raise bad_request([Mistake(where="body: at", what=error.what, cure=in_fields(error.cure))]) from None
     done = await parts.long_work(
         schedule, parts.store, caller.account_id, order.text, due_at,
         note=order.note, author=caller.by, agreed=order.yes, most=MOST_MESSAGES,

@@ -125,7 +125,7 @@ async def post_policy_replay(
     caller: Member, parts: Served, order: Annotated[PolicyToReplay, Depends(Body(PolicyToReplay))]
 ) -> Response:
     """What a policy would have done otherwise with past mail, by the facts of the day it came. At most 10,000 messages."""
-    since = _since(order.since)
+    since = _since("30d" if order.since is None else order.since)
 
     def found() -> policy_shapes.Replay:
         check(parts.store, caller.account_id, order.text)
@@ -144,12 +144,12 @@ async def post_policy_replay(
     return Response(shape.model_dump_json(), media_type=_JSON)
 
 
-def _since(text: str | None) -> datetime:
+def _since(text: str) -> datetime:
     """Raises Problem."""
     try:
-        if ago := _AGO.fullmatch(text or "30d"):
+        if ago := _AGO.fullmatch(text):
             return now() - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-        at = datetime.fromisoformat(text or "")
+        at = datetime.fromisoformat(text)
         return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         cure = "write for example 12h, 30d, or a time of RFC 3339"

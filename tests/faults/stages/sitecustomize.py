@@ -191,6 +191,8 @@ def _tune(module):
         module.LEASE = timedelta(seconds=tune["lease_seconds"])
     if module.__name__ == "gateway.smtp.pace" and "idle_seconds" in tune:
         module.IDLE_SECONDS = tune["idle_seconds"]
+    if module.__name__ == "gateway.smtp.pace" and "stopping_seconds" in tune:
+        module.STOPPING_SECONDS = tune["stopping_seconds"]
 
 
 class _Loader(importlib.abc.Loader):

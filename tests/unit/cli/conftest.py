@@ -90,7 +90,7 @@ class Cli:
             [*command(self.folder), *arguments],
             input=stdin,
             capture_output=True,
-            timeout=60,
+            timeout=150,
             env=environment(),
             check=False,
         )

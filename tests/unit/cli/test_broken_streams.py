@@ -60,8 +60,8 @@ def test_a_kept_message_is_not_returned_for_what_its_exit_code_is_told_with() ->
     accepted = {">/dev/full 2>&1": (), ">&- 2>&-": (), ">/dev/full": ("--json",)}
     begun = {how: _receive(how, *more) for how, more in accepted.items()}
     refused = _receive("2>/dev/full", "--helo", "refused")
-    assert {how: process.wait(30) for how, process in begun.items()} == dict.fromkeys(accepted, 0)
-    assert refused.wait(30) == 65
+    assert {how: process.wait(120) for how, process in begun.items()} == dict.fromkeys(accepted, 0)
+    assert refused.wait(120) == 65
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def test_an_early_sigterm_ends_serve_in_good_order(cli: Cli, moment: tuple[str, 
     """It ended by the signal (-15), which some managers call a failure."""
     process = _serve(cli, moment, signal.SIGTERM)
     try:
-        assert process.wait(30) == 0
+        assert process.wait(120) == 0
     finally:
         process.kill()
         process.wait()
@@ -64,9 +64,9 @@ def test_an_early_sighup_reloads_once_the_workers_serve(cli: Cli) -> None:
     """It ended `serve`."""
     process = _serve(cli, MOMENTS[0], signal.SIGHUP)
     try:
-        wait_until(lambda: process.poll() is not None or "reloaded: " in _log(cli.folder), "a reload", 90)
+        wait_until(lambda: process.poll() is not None or "reloaded: " in _log(cli.folder), "a reload", 180)
         process.terminate()
-        assert process.wait(30) == 0
+        assert process.wait(120) == 0
     finally:
         process.kill()
         process.wait()

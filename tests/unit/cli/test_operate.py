@@ -89,7 +89,7 @@ def test_the_blob_of_a_large_message_goes_with_it(cli: Cli) -> None:
     arguments = ("--sender", "carol@customer.test", "--recipient", "support@acme.gw.test", "--json")
     large = compose("carol@customer.test", "suspicious size", text="x" * 70 + "\n", fields=0) + b"y\r\n" * 200_000
     message = cli.process("receive", *arguments, stdin=large).json["message"]
-    blobs = [p for p in (cli.folder / "var" / "blobs").rglob("*") if p.is_file()]
+    blobs = [p for p in (cli.folder / "var" / "blobs").glob("*/*") if p.is_file()]
     assert [p.name for p in blobs] == [message]
 
     cli("quarantine", "delete", message)
@@ -313,7 +313,22 @@ def test_doctor_names_what_fails_and_the_cure(cli: Cli) -> None:
     assert "sesame" not in str(checks)
     assert checks["clamd"][0] == "warn"
     assert "gw1._domainkey.acme.gw.test" in checks["account acme"][1]
-    assert not list((cli.folder / "var" / "blobs").rglob("*")), "the probe is gone"
+    assert [p.name for p in (cli.folder / "var" / "blobs").rglob("*")] == ["belongs-to"], "the probe is gone"
+
+
+def test_doctor_tells_a_folder_that_is_not_the_blobs(cli: Cli) -> None:
+    """Its disk is not mounted, say."""
+    mark = cli.folder / "var" / "blobs" / "belongs-to"
+    kept = mark.read_text()
+    mark.unlink()
+    status, detail = _checks(cli, code=1)["blobs"]
+    assert (status, f"echo {kept.strip()} > {mark}" in detail) == ("fail", True)
+
+
+def test_doctor_tells_a_domain_that_the_accounts_are_not_below(cli: Cli) -> None:
+    toml = cli.folder / "gateway.toml"
+    toml.write_text(toml.read_text().replace('domain = "gw.test"', 'domain = "other.test"'))
+    assert _checks(cli, code=1)["domain"][0] == "fail"
 
 
 def test_doctor_is_content_with_warnings(cli: Cli) -> None:

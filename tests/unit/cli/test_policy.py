@@ -363,6 +363,39 @@ def test_yes_agrees_to_nothing_that_was_not_shown(cli: Cli, how: tuple[str, ...]
     assert "a new ticket → ignored (ignored-by-rule)" in agreed
 
 
+@pytest.mark.parametrize("how", [(), ("--at", "2126-12-01T08:00:00Z"), ("--team", "support")])
+def test_json_of_a_refusal_lacked_the_account_and_that_of_a_schedule_the_version(
+    cli: Cli, how: tuple[str, ...]
+) -> None:
+    file = cli.write("p.yaml", "rules: [{name: all, then: [ignore]}]")
+    refused = cli("policy", "publish", file, *how, "--json", code=1).json
+    done = cli("policy", "publish", file, *how, "--yes", "--json").json
+    assert refused.keys() == done.keys()
+    assert (refused["account"], refused["version"], refused["probation"]) == ("acme", None, None)
+    assert done["version"] == (None if "--at" in how else 2)
+    bad = cli("policy", "publish", cli.write("b.yaml", BAD), *how, "--json", code=1).json
+    assert (bad["account"], bad["version"]) == ("acme", None)
+
+
+@pytest.mark.parametrize(
+    ("note", "why"),
+    [("x" * 501, "501 characters"), ("one\ntwo", "one line"), ("\x1b[31m", "one line"), ("\udcff", "UTF-8")],
+)
+def test_a_note_that_the_api_would_not_take_was_taken_by_commands(cli: Cli, note: str, why: str) -> None:
+    file = cli.write("p.yaml", "")
+    for command in (("publish",), ("publish", "--at", "2126-12-01T08:00:00Z"), ("shadow", "start")):
+        said = cli("policy", *command, file, "--note", note, code=2).err
+        assert why in " ".join(said.replace("│", " ").split())
+    assert len(cli("policy", "versions", "--json").json) == 1
+    cli("policy", "publish", file, "--note", "ä" * 500)
+
+
+def test_going_back_to_the_live_version_ended_its_probation(cli: Cli) -> None:
+    cli("policy", "publish", cli.write("p.yaml", "rules: [{name: all, then: [ignore]}]"), "--yes")
+    assert "version 2 is live already; name an older one" in cli("policy", "rollback", "2", code=1).err
+    assert cli("policy", "versions", "--json").json[0]["version"] == 2
+
+
 def test_what_yes_agreed_to_is_json_too(cli: Cli) -> None:
     cli("policy", "publish", cli.write("t.yaml", "rules: [{name: a, then: [{tag: [t]}]}]"), "--team", "support")
     found = cli("policy", "publish", cli.write("p.yaml", "rules: [{name: x, then: [ignore]}]"), "--yes", "--json").json
@@ -374,7 +407,10 @@ def test_a_rollback_does_not_drop_a_teams_rules_unasked(cli: Cli) -> None:
     refused = cli("policy", "rollback", "1", "--json", code=1)
     assert "version 1 lacks, or changes, a rule that a team's manager published: team support: dunning" in refused.err
     assert "--yes" in refused.err
-    assert refused.json == {"version": None, "dropped_rules": ["team support: dunning"], "replay": None}
+    assert refused.json == {
+        "account": "acme", "version": None, "rolled_back_from": None, "probation": None,
+        "dropped_rules": ["team support: dunning"], "replay": None,
+    }  # fmt: skip
 
     agreed = cli("policy", "rollback", "1", "--yes").out
     assert "Agreed to with --yes: version 1 lacks, or changes, a rule" in agreed

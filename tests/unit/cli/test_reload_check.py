@@ -75,7 +75,7 @@ def test_a_file_found_in_the_working_folder_was_not_asked_for_again(
 
     assert "--config" not in _check_command(ctx, ("smtp",))
     (tmp_path / "gateway.toml").write_text("")
-    assert _check_command(ctx, ("smtp",))[3:5] == ["--config", "gateway.toml"]
+    assert _check_command(ctx, ("smtp",))[4:6] == ["--config", "gateway.toml"]
     assert "--filled" not in _check_command(ctx, ("smtp",))
     (tmp_path / "gateway.toml").write_text('domain = "gw.test"\n')
     assert "--filled" in _check_command(ctx, ("smtp",))

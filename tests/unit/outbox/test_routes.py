@@ -26,12 +26,12 @@ Made = Callable[..., Routes]
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A tenth of the times, and pauses of a twentieth: the relations stay."""
-    monkeypatch.setattr(lane, "LATE_SECONDS", 0.5)
-    monkeypatch.setattr(routes, "LATE_SECONDS", 0.5)
-    monkeypatch.setattr(routes, "ELSEWHERE_SECONDS", 0.8)
-    monkeypatch.setattr(routes, "LEAST_SECONDS", 0.1)
-    monkeypatch.setattr("gateway.outbox.circuit.FIRST_PAUSE", 0.05)
+    """A fifth of the times, and pauses of a tenth: the relations stay, and who hangs is told from a machine that is busy."""
+    monkeypatch.setattr(lane, "LATE_SECONDS", 1.0)
+    monkeypatch.setattr(routes, "LATE_SECONDS", 1.0)
+    monkeypatch.setattr(routes, "ELSEWHERE_SECONDS", 1.6)
+    monkeypatch.setattr(routes, "LEAST_SECONDS", 0.2)
+    monkeypatch.setattr("gateway.outbox.circuit.FIRST_PAUSE", 0.1)
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ async def test_mail_goes_on_to_the_next_relay_when_the_first_hangs_before_the_co
         there = made(first, second)
         delivery, journey, took = await sent(there)
     assert (delivery.result, second.taken, first.taken) == (DELIVERED, ["carol@customer.test"], [])
-    assert took < 1.0
+    assert took < 2.0
     assert len(journey.passed_over) == 1
     assert first.url in journey.passed_over[0]
 
@@ -99,7 +99,7 @@ async def test_a_relay_that_hung_is_not_asked_again_by_the_mail_that_follows(mad
         there = made(first, second)
         await sent(there)
         times = [(await sent(there, f"c{n}"))[2] for n in range(50)]
-    assert max(times) < 0.3
+    assert max(times) < 0.6
     assert len(second.taken) == 51
 
 
@@ -109,7 +109,7 @@ async def test_mail_beyond_the_slots_of_a_relay_that_hangs_waits_no_longer_than_
         results = await asyncio.gather(*(sent(there, f"c{n}") for n in range(60)))
     assert {d.result for d, _, _ in results} == {DELIVERED}
     assert len(second.taken) == len(set(second.taken)) == 60
-    assert max(took for _, _, took in results) < 1.0
+    assert max(took for _, _, took in results) < 2.0
 
 
 async def test_two_relays_that_hang_together_delay_no_more_than_the_budget(made: Made) -> None:
@@ -117,12 +117,12 @@ async def test_two_relays_that_hang_together_delay_no_more_than_the_budget(made:
         there = made(first, second, third)
         delivery, journey, took = await sent(there)
     assert (delivery.result, len(journey.passed_over)) == (DELIVERED, 2)
-    assert took < 1.0
+    assert took < 2.0
 
 
 async def test_a_slow_relay_that_is_the_only_one_is_waited_for(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     async with OddRelay() as only:
-        monkeypatch.setattr(only, "_say", slowly(only, 1.2))
+        monkeypatch.setattr(only, "_say", slowly(only, 2.4))
         there = made(only)
         results = await asyncio.gather(*(sent(there, f"c{n}") for n in range(20)))
     assert {d.result for d, _, _ in results} == {DELIVERED}
@@ -133,12 +133,12 @@ async def test_a_slow_greeting_of_the_last_relay_is_waited_for_when_the_others_a
     made: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with OddRelay() as slow:
-        monkeypatch.setattr(slow, "_say", slowly(slow, 1.2))
+        monkeypatch.setattr(slow, "_say", slowly(slow, 2.4))
         gone = OddRelay()
         there = made(gone, slow)
         delivery, _, took = await sent(there)
     assert delivery.result is DELIVERED
-    assert took > 1.2
+    assert took > 2.4
 
 
 def slowly(relay: OddRelay, seconds: float) -> Callable[..., object]:
@@ -163,7 +163,7 @@ async def test_what_waits_at_a_slow_relay_goes_to_a_better_one_as_soon_as_that_i
         await until(lambda: standings(there) == [Standing.AWAY, Standing.AWAY])
         await gone.start()
         assert (await sent(there, "second"))[0].result is DELIVERED
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(20):
             assert (await sending).result is DELIVERED
         assert set(gone.taken) == {"second@customer.test", "carol@customer.test"}
         await gone.stop()
@@ -178,7 +178,7 @@ async def test_the_only_message_there_is_goes_to_the_relay_that_is_back(made: Ma
         sending = asyncio.create_task(there.send(await begun(there)))
         await until(lambda: standings(there) == [Standing.AWAY, Standing.AWAY])
         await gone.start()
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(20):
             assert (await sending).result is DELIVERED
         await gone.stop()
     assert gone.taken == ["carol@customer.test"]
@@ -187,16 +187,16 @@ async def test_the_only_message_there_is_goes_to_the_relay_that_is_back(made: Ma
 async def test_mail_whose_dot_was_sent_waits_where_it_is_and_other_mail_does_not(made: Made) -> None:
     """Sent through another relay at once it would be there twice."""
     async with OddRelay({"dot": HANG}) as first, OddRelay() as second:
-        there = made(first, second, after=3.0)
+        there = made(first, second, after=6.0)
         waiting = asyncio.create_task(there.send(await begun(there)))
-        await until(lambda: standings(there)[0] is Standing.AWAY, 2)
+        await until(lambda: standings(there)[0] is Standing.AWAY)
         times = [(await sent(there, f"c{n}"))[2] for n in range(5)]
         delivery = await waiting
     assert (delivery.result, delivery.code, delivery.uncertain) == (RETRY, 0, True)
     assert not delivery.took_no_word
     assert len(first.contents) <= 4  # the first, and one each trial
     assert "carol@customer.test" not in second.taken
-    assert max(times) < 1.0
+    assert max(times) < 2.0
 
 
 async def test_those_that_wait_for_the_answer_to_their_dot_do_not_keep_others_from_a_relay_that_is_back(
@@ -209,7 +209,7 @@ async def test_those_that_wait_for_the_answer_to_their_dot_do_not_keep_others_fr
         await until(lambda: standings(there) != [Standing.WELL])
         only.answers.clear()
         times = [(await sent(there, f"c{n}"))[2] for n in range(5)]
-        assert max(times) < 2.0
+        assert max(times) < 4.0
         assert there.full_domains() == set()
         assert not any(task.done() for task in hung)
         for task in hung:
@@ -223,7 +223,7 @@ async def test_a_relay_that_refuses_connections_costs_nobody_time(made: Made) ->
         there = made(gone, second)
         results = [await sent(there, f"c{n}") for n in range(5)]
     assert {d.result for d, _, _ in results} == {DELIVERED}
-    assert max(took for _, _, took in results) < 0.3
+    assert max(took for _, _, took in results) < 0.6
 
 
 @pytest.mark.parametrize("stage", ["connect", "ehlo", "mail", "rcpt", "data", "dot"])
@@ -278,7 +278,7 @@ async def test_when_all_were_away_mail_goes_out_as_soon_as_one_is_back(made: Mad
     await two.start()
     delivery, _, took = await sent(there)
     assert delivery.result is DELIVERED
-    assert took < 1.0
+    assert took < 2.0
     await two.stop()
 
 

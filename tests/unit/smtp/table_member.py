@@ -11,6 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from gateway.smtp import client_table
 from gateway.smtp.client_table import ClientTable, SharedClientTable
 from gateway.smtp.clients import Clients
 
@@ -18,6 +19,8 @@ LIMITS = {"max_connections": 1000, "max_connections_per_client": 1000}
 
 
 def main(file: str, slot: str, limits: str) -> None:
+    # who waits in vain lets everybody in: a busy machine may keep the holder of the lock from its work for long
+    client_table.PATIENCE_SECONDS = 30.0  # type: ignore[misc]
     table = ClientTable.handed(int(file), int(slot))
     clients = Clients(table, **json.loads(limits))
     for line in sys.stdin:

@@ -210,7 +210,7 @@ async def test_a_session_cancelled_while_a_thread_writes_closes_the_file_only_wh
     assert incoming._work
     assert not file.closed
     go_on.set()
-    await asyncio.wait({incoming._work}, timeout=5)
+    await asyncio.wait({incoming._work}, timeout=60)
     await asyncio.sleep(0)  # the callback runs behind the end of the work
     assert file.closed
 

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from gateway.commands import accounts
+from gateway.commands import publish as publishing
+from gateway.commands.team_rules import publish_team_rules
 from gateway.store import changes, named
 from gateway.store.changes import NewAccount
 from gateway.web import bodies, long_work, orders
@@ -109,6 +111,22 @@ async def test_a_time_that_never_comes_is_a_mistake(office: Office, at: str) -> 
     assert "--" not in told["detail"]
 
 
+@pytest.mark.parametrize(
+    ("at", "what", "cure"),
+    [
+        ("", "'' is no time", "write a time of RFC 3339 "),
+        ("yesterday; drop", "'yesterday; drop' is no time", "write a time of RFC 3339 "),
+        ("2020-01-01", "'2020-01-01' is past", "without `at` it is published at once"),
+    ],
+)
+async def test_a_bad_time_was_told_without_a_cure_or_cut_in_the_wrong_place(
+    office: Office, at: str, what: str, cure: str
+) -> None:
+    (mistake,) = problem(await office("POST", "", {"text": TAG, "at": at}), 400)["errors"]
+    assert mistake["what"] == what
+    assert mistake["cure"].startswith(cure)
+
+
 async def test_refusals_speak_of_the_fields_of_the_body_and_not_of_options(office: Office) -> None:
     past = problem(await office("POST", "", {"text": TAG, "at": "2020-01-01T00:00:00Z"}), 400)
     assert "without `at` it is published at once" in past["errors"][0]["cure"]
@@ -127,6 +145,7 @@ async def test_an_old_version_is_published_anew(office: Office) -> None:
     version = (await office("GET", "/3")).json()
     assert (version["text"], version["rolled_back_from"]) == (TAG, 1)
     problem(await office("POST", "/rollback", {"version": 9}), 404)
+    assert "version 3 is live already" in problem(await office("POST", "/rollback", {"version": 3}), 409)["detail"]
 
 
 async def test_what_a_version_changed_is_a_unified_diff(office: Office) -> None:
@@ -189,6 +208,25 @@ async def test_neither_a_document_nor_a_rollback_drops_a_teams_rules_unasked(
     assert (told["dropped_rules"], "`yes`" in told["detail"]) == (["team support: all"], True)
     done = (await office("POST", path, {**body, "yes": True})).json()
     assert (done["version"], done["dropped_rules"], done["replay"]) == (3, ["team support: all"], None)
+
+
+@pytest.mark.parametrize(("path", "body"), [("", {"text": "# ours\n"}), ("/rollback", {"version": 1})])
+async def test_what_a_manager_published_meanwhile_was_lost(
+    office: Office, monkeypatch: pytest.MonkeyPatch, path: str, body: dict[str, Any]
+) -> None:
+    for text in ("# ours\n", "# theirs\n"):
+        await office("POST", "", {"text": text})
+    found_out, published = publishing.dropped, []
+
+    def dropped(*arguments: Any) -> Any:
+        found = found_out(*arguments)
+        if not published:
+            published.append(publish_team_rules(office.api.world.ground.store, office.id, "support", TAG))
+        return found
+
+    monkeypatch.setattr(publishing, "dropped", dropped)
+    assert problem(await office("POST", path, body), 409)["dropped_rules"] == ["team support: all"]
+    assert (await office("GET", "/3")).json()["live"]
 
 
 # --- trying ---
@@ -261,7 +299,7 @@ async def test_too_much_past_mail_names_what_to_ask_instead(api: Api, monkeypatc
     for since in ({}, {"since": "30d"}):
         told = problem(await api("policies/replay", method="POST", json={"text": TAG, **since}), 400)
         assert told["errors"][0]["where"] == "body: since"
-    for since in ("soon", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"):
+    for since in ("", "soon", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"):
         told = problem(await api("policies/replay", method="POST", json={"text": TAG, "since": since}), 400)
         assert "30d" in told["errors"][0]["cure"], since
 

@@ -152,10 +152,10 @@ def patched(content: bytes, at: int, octets: bytes) -> bytes:
 
 
 def quickly(content: bytes) -> str:
-    begun = time.monotonic()
+    begun = time.thread_time()
     filetypes.look(content)
     _, reason = read(ole, content)
-    assert time.monotonic() - begun < 5
+    assert time.thread_time() - begun < 5
     return reason
 
 

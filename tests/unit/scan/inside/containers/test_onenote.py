@@ -81,9 +81,9 @@ def test_files_in_embedded_files_are_found_and_seen() -> None:
     ids=["files", "names", "properties"],
 )
 def test_it_does_not_take_long(octets: bytes) -> None:
-    begun = time.monotonic()
+    begun = time.thread_time()
     assert read(onenote, make.section(octets))[1]
-    assert time.monotonic() - begun < 5
+    assert time.thread_time() - begun < 5
 
 
 def test_a_file_that_is_too_large_is_cut() -> None:

@@ -195,6 +195,6 @@ def test_the_walk_sees_the_program_at_every_depth() -> None:
     }.values(),
 )
 def test_it_does_not_take_long(content: bytes) -> None:
-    begun = time.monotonic()
+    begun = time.thread_time()
     assert read(rtf, content)[1] == UNUSUAL
-    assert time.monotonic() - begun < 5
+    assert time.thread_time() - begun < 5
