@@ -10,7 +10,7 @@ from gateway.core.errors import InvalidInput
 if TYPE_CHECKING:
     from gateway.store.engine import Store
 
-HEAD = "0009"
+HEAD = "0010"
 """The revision this release is written for; a test compares it with the newest script."""
 
 

@@ -36,7 +36,7 @@ def upgrade_to(store: Store, revision: str) -> None:
         command.upgrade(config, revision)
 
 
-def test_versions_that_managers_published_before_0009_are_told_by_their_note_and_others_are_not(store: Store) -> None:
+def test_versions_that_managers_published_before_0010_are_told_by_their_note_and_others_are_not(store: Store) -> None:
     upgrade_to(store, "0008")
     teams = {
         "rules of team support": "support",

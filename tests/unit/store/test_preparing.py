@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,15 @@ from typing import Any
 import pytest
 
 from gateway import ground
+from gateway.commands import accounts
 from gateway.commands.accounts import ensure_system_account
-from gateway.core.errors import StoreUnavailable
+from gateway.core.errors import InvalidInput, StoreUnavailable
 from gateway.ground import Ground, open_ground, prepare, prepare_to_serve
 from gateway.settings import Settings
 from gateway.store import binding, changes
 from gateway.store.anchor import Anchor
+from gateway.store.changes import NewAccount
+from gateway.store.directory import Directory
 from gateway.store.engine import Store
 from tests.servers.inprocess import settings_for
 
@@ -113,3 +117,40 @@ def test_what_comes_back_is_itself_again(tmp_path: Path) -> None:
         anchor.require()
     (tmp_path / "away").rename(place)
     anchor.require()
+
+
+def test_a_database_of_an_earlier_release_is_bound_to_its_domain_and_its_folder(tmp_path: Path) -> None:
+    settings = settings_for(tmp_path / "var")
+    prepare(settings)
+    mark = settings.blob_dir / "belongs-to"
+    written = mark.read_text()
+    for forgets in ("domain = ''", "blob_mark = ''", "domain = '', blob_mark = ''"):
+        with contextlib.closing(sqlite3.connect(settings.data_dir / "gateway.db")) as connection, connection:
+            connection.execute(f"UPDATE change SET {forgets}")
+        prepare_to_serve(settings)
+        with contextlib.closing(open_ground(settings).store) as store:
+            assert binding.blob_mark(store) == written.strip(), "the folder's own, where it has one"
+    with pytest.raises(InvalidInput, match=r'write domain = "gw\.test"'):
+        prepare_to_serve(settings.model_copy(update={"domain": "other.test"}))
+
+
+def test_blobs_that_could_not_be_given_a_folder_are_deferred_until_they_have_one(tmp_path: Path) -> None:
+    settings = settings_for(tmp_path / "var").model_copy(update={"blob_url": f"file://{tmp_path / 'file' / 'blobs'}"})
+    (tmp_path / "file").write_text("in its place")
+    prepare(settings)
+    opened = open_ground(settings)
+    with pytest.raises(StoreUnavailable, match="could not be made; mend that, then run `gateway db upgrade`"):
+        opened.blobs.put("a", "b", b"x")
+    (tmp_path / "file").unlink()
+    prepare_to_serve(settings)
+    opened.close()
+    again = open_ground(settings)
+    again.blobs.put("a", "b", b"x")
+    again.close()
+
+
+def test_the_operators_account_is_no_account_yet(prepared: Ground) -> None:
+    directory = Directory(prepared.store, "gw.test", "mx.gw.test")
+    assert not directory.has_accounts()
+    accounts.add_account(prepared.store, prepared.secret, prepared.settings, NewAccount("", "acme", "", "", b"", ""))
+    assert directory.has_accounts()
