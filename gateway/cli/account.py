@@ -42,7 +42,7 @@ def add(
 
     new = NewAccount(
         "", name, company_name, "", b"", "", domains=tuple(domain or ()), listen_only=listen_only,
-        first_number=first_number, number_prefix=number_prefix, language=language or "en", timezone=timezone,
+        first_number=first_number, number_prefix=number_prefix, language="en" if language is None else language, timezone=timezone,
     )  # fmt: skip
     with at_desk(ctx) as desk:
         keys = secret.read(desk.settings.secret_key_path)
@@ -186,12 +186,12 @@ def edit(
     as_json: AsJson = False,
 ) -> None:
     """Change an account."""
-    from gateway.commands import accounts
+    from gateway.commands import typed
     from gateway.store.changes import edit_account
 
     if relay is not None:
         raise not_available("--relay", "set relay.url in the configuration, for all accounts")
-    sealers = None if arc_sealers is None else accounts.arc_sealers(arc_sealers)
+    sealers = None if arc_sealers is None else typed.arc_sealers(arc_sealers)
     given = {
         "company_name": company_name, "timezone": timezone, "language": language, "number_prefix": number_prefix,
         "arc_sealers": sealers, "quarantine_days": quarantine_days,
@@ -202,8 +202,8 @@ def edit(
     _check(values)
     with at_account(ctx, name) as desk:
         if admins is not None:
-            values["admins"] = accounts.admins(admins, desk.settings)
-        more, gone = (_domains(desk, given) for given in (domain, no_domain))
+            values["admins"] = typed.admins(admins, desk.settings)
+        more, gone = (typed.own_domains(given or (), desk.settings) for given in (domain, no_domain))
         edit_account(desk.store, desk.account_id, values, domains=more, no_domains=gone)
         found = _shown(desk)
     if as_json:
@@ -219,21 +219,14 @@ _EDITABLE = (
 )
 
 
-def _domains(desk: AccountDesk, given: list[str] | None) -> list[str]:
-    """Each once. Raises InvalidInput for what no account can have."""
-    from gateway.commands.accounts import own_domain
-
-    return [own_domain(d, desk.settings) for d in dict.fromkeys(given or ())]
-
-
 def _check(values: Mapping[str, Any]) -> None:
     """Raises InvalidInput for what an account cannot have."""
-    from gateway.commands import accounts
+    from gateway.commands import typed
 
     checks: dict[str, Callable[[Any], None]] = {
-        "company_name": accounts.check_company_name, "timezone": accounts.check_timezone,
-        "language": accounts.check_language, "number_prefix": accounts.check_number_prefix,
-        "quarantine_days": accounts.check_quarantine_days,
+        "company_name": typed.check_company_name, "timezone": typed.check_timezone,
+        "language": typed.check_language, "number_prefix": typed.check_number_prefix,
+        "quarantine_days": typed.check_quarantine_days,
     }  # fmt: skip
     for key in values.keys() & checks.keys():
         checks[key](values[key])

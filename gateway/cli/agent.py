@@ -10,7 +10,7 @@ import typer
 from gateway.cli import show
 from gateway.cli.completion import agent_addresses, team_names
 from gateway.cli.desk import AccountDesk, at_account
-from gateway.cli.options import AccountName, AsJson, Language, not_available, whoami
+from gateway.cli.options import AccountName, AsJson, Language, LanguageOrNone, not_available, whoami
 
 app = typer.Typer(no_args_is_help=True, help="Agents: people who answer customers.")
 
@@ -79,7 +79,7 @@ def status(
     from gateway.commands.accounts import set_agent_status
 
     with at_account(ctx, account) as desk:
-        set_agent_status(desk.store, desk.account_id, address, status)
+        address = set_agent_status(desk.store, desk.account_id, address, status)
     if as_json:
         show.document({"address": address, "status": status})
     else:
@@ -101,7 +101,7 @@ def edit(
             autocompletion=team_names,
         ),
     ] = None,
-    language: Language = None,
+    language: LanguageOrNone = None,
     signature: Annotated[Path | None, typer.Option("--signature", metavar="FILE", hidden=True)] = None,
     notices: Annotated[str | None, typer.Option("--notices", metavar="WHICH", hidden=True)] = None,
     as_json: AsJson = False,

@@ -30,34 +30,30 @@ def account_names(ctx: typer.Context, incomplete: str) -> Found:
 def ticket_numbers(ctx: typer.Context, incomplete: str) -> Found:
     """The newest tickets of the account, with their subjects."""
     from gateway.cli.show import washed
-    from gateway.store import named
     from gateway.store.ticket_changes import newest_tickets
 
-    name = _asked(ctx, "account")
     with _quietly(), _store(ctx) as store:
-        account_id = named.account_id(store, name)
+        account_id = _account_id(ctx, store)
         return _fitting([(str(n), washed(subject)) for n, subject in newest_tickets(store, account_id)], incomplete)
     return []
 
 
 def agent_addresses(ctx: typer.Context, incomplete: str) -> Found:
     """The agents of the account, with their names."""
-    from gateway.store import listing, named
+    from gateway.store import listing
 
-    name = _asked(ctx, "account")
     with _quietly(), _store(ctx) as store:
-        account_id = named.account_id(store, name)
+        account_id = _account_id(ctx, store)
         return _fitting([(a["address"], a["name"]) for a in listing.agents(store, account_id)], incomplete)
     return []
 
 
 def team_names(ctx: typer.Context, incomplete: str) -> Found:
     """The teams of the account, with how many agents each has."""
-    from gateway.store import listing, named
+    from gateway.store import listing
 
-    name = _asked(ctx, "account")
     with _quietly(), _store(ctx) as store:
-        account_id = named.account_id(store, name)
+        account_id = _account_id(ctx, store)
         found = [(t["name"], f"{len(t['agents'])} agents") for t in listing.teams(store, account_id)]
         return _fitting(found, incomplete)
     return []
@@ -76,12 +72,14 @@ def _fitting(found: Found, incomplete: str) -> Found:
     return [one for one in found if one[0].startswith(incomplete)][:SHOWN]
 
 
-def _asked(ctx: typer.Context, option: str) -> str:
-    """What was typed so far for an option; the shell has not yet run any callback."""
+def _account_id(ctx: typer.Context, store: Store) -> str:
+    """Of the account that was typed so far, or the only one; the shell has not yet run any callback. Raises UnknownThing."""
     import os
 
-    value: Any = ctx.params.get(option) or os.environ.get("GATEWAY_ACCOUNT", "")
-    return str(value).strip().lower()
+    from gateway.store import named
+
+    value: Any = ctx.params.get("account") or os.environ.get("GATEWAY_ACCOUNT") or named.only_account(store) or ""
+    return named.account_id(store, str(value).strip().lower())
 
 
 @contextmanager

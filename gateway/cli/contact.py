@@ -43,7 +43,7 @@ def add(
     if as_json:
         show.document(next(c for c in every if canonical(c["address"]) == canonical(address.strip())))
     else:
-        show.say(f"Contact {address} is known.")
+        show.say(f"Contact {address.strip()} is known.")
 
 
 @app.command("list")

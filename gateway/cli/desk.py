@@ -99,15 +99,15 @@ def require_database(settings: Settings) -> None:
 
 @contextmanager
 def at_account(ctx: typer.Context, name: str | None) -> Iterator[AccountDesk]:
-    """As `at_desk`, in the account that `--account` names. Raises UnknownThing."""
+    """As `at_desk`, in the account that `--account` names; where nothing names one, in the only one. Raises UnknownThing."""
     from gateway.store import listing, named
 
     with at_desk(ctx) as desk:
-        if not name or not name.strip():
+        name = named.only_account(desk.store) if name is None else name.strip().lower()
+        if not name:
             there = ", ".join(a["name"] for a in listing.accounts(desk.store))
             text = f"say which account: --account NAME, or set GATEWAY_ACCOUNT. Accounts: {there or 'none yet'}"
             raise typer.BadParameter(text, ctx=ctx, param_hint="--account")
-        name = name.strip().lower()
         yield AccountDesk(desk.settings, desk.store, named.account_id(desk.store, name), name)
 
 

@@ -13,7 +13,7 @@ import typer
 
 from gateway.cli import show
 from gateway.cli.desk import at_desk
-from gateway.cli.options import AccountName, AsJson, OutcomeName, Since
+from gateway.cli.options import AsJson, EveryAccount, OutcomeName, Since
 from gateway.cli.trace_page import envelope_sender
 from gateway.core.errors import StoreUnavailable
 
@@ -30,7 +30,7 @@ _COLUMNS = ("at", "trace", "account", "outcome", "reason", "client", "from", "to
 
 def log(
     ctx: typer.Context,
-    account: AccountName = None,
+    account: EveryAccount = None,
     outcome: Annotated[OutcomeName | None, typer.Option("--outcome", help="Only these.")] = None,
     since: Since = None,
     sender: Annotated[str | None, typer.Option("--sender", metavar="ADDRESS", help="Envelope or author.")] = None,

@@ -9,7 +9,7 @@ import typer
 from gateway.cli import forwarding_page, mailbox_check, show
 from gateway.cli.completion import team_names
 from gateway.cli.desk import AccountDesk, at_account
-from gateway.cli.options import AccountName, AsJson, Language
+from gateway.cli.options import AccountName, AsJson, Language, LanguageOrNone
 
 app = typer.Typer(no_args_is_help=True, help="Mailboxes: the company's addresses that forward here.")
 
@@ -82,9 +82,12 @@ def list_(ctx: typer.Context, account: AccountName = None, as_json: AsJson = Fal
 @app.command("show")
 def show_(ctx: typer.Context, address: Address, account: AccountName = None, as_json: AsJson = False) -> None:
     """One mailbox: who forwards it, what the last check saw, and what Google asks."""
+    from gateway.store.default_team import default_team_name
+
     with at_account(ctx, account) as desk:
         found = _one(desk, address)
         found = _forwarding(desk, found["address"]) | found
+        team = found["team"] or f"{default_team_name(desk.store, desk.account_id)}, the account's default"
     if as_json:
         show.document(found)
         return
@@ -92,7 +95,7 @@ def show_(ctx: typer.Context, address: Address, account: AccountName = None, as_
         [
             show.heading(f"{found['name']} <{found['address']}>"),
             show.field("forward it to", show.Words(found["inbound_address"], "cyan")),
-            show.field("team", found["team"] or "that of the account's default mailbox"),
+            show.field("team", team),
             show.field("language", found["language"] or "the account's"),
             show.field("default", "yes" if found["default"] else "no"),
             show.field("added", show.moment(found["created_at"])),
@@ -133,26 +136,21 @@ def edit(
     address: Address,
     account: AccountName = None,
     name: Annotated[str | None, typer.Option("--name", metavar="TEXT")] = None,
-    language: Language = None,
+    language: LanguageOrNone = None,
     team: TeamName = None,
     default: Annotated[bool, typer.Option("--default", help="Make it the default mailbox.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Change a mailbox."""
-    from gateway.commands.accounts import check_language
-    from gateway.core.errors import InvalidInput
-    from gateway.store.changes import edit_mailbox
+    from gateway.commands.accounts import edit_mailbox
 
-    check_language(language)
-    if name is not None and not name.strip():
-        raise InvalidInput('--name: a mailbox needs a display name, for example --name "Acme Support"')
-    given = {"name": name.strip() if name else None, "language": language, "is_default": default or None}
-    values = {k: v for k, v in given.items() if v is not None}
-    if not values and team is None:
+    if name is None and language is None and team is None and not default:
         raise typer.BadParameter("say what to change: --name, --language, --team or --default", ctx=ctx)
     with at_account(ctx, account) as desk:
         before = _one(desk, address)
-        edit_mailbox(desk.store, desk.account_id, before["address"], values, team=team)
+        edit_mailbox(
+            desk.store, desk.account_id, before["address"], name=name, language=language, team=team, default=default
+        )
         found = _one(desk, address)
     if as_json:
         show.document(found)

@@ -22,12 +22,26 @@ AccountName = Annotated[
         "-a",
         envvar="GATEWAY_ACCOUNT",
         metavar="NAME",
-        help="The account this is about.",
+        help="The account this is about; the only one there is need not be named.",
+        autocompletion=account_names,
+    ),
+]
+EveryAccount = Annotated[
+    str | None,
+    typer.Option(
+        "--account",
+        "-a",
+        envvar="GATEWAY_ACCOUNT",
+        metavar="NAME",
+        help="Only this account.",
         autocompletion=account_names,
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Language = Annotated[str | None, typer.Option("--language", metavar="TAG", help="A language tag: en, de, pt-BR.")]
+LanguageOrNone = Annotated[
+    str | None, typer.Option("--language", metavar="TAG", help="A language tag: en, de, pt-BR; '' for the account's.")
+]
 
 _AGO = re.compile(r"(\d{1,6})\s*([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}

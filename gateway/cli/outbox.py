@@ -8,7 +8,7 @@ import typer
 
 from gateway.cli import show
 from gateway.cli.desk import at_account, at_desk
-from gateway.cli.options import AccountName, AsJson, OutboxState, whoami
+from gateway.cli.options import AccountName, AsJson, EveryAccount, OutboxState, whoami
 
 app = typer.Typer(no_args_is_help=True, help="Outbox: the notifications we owe, and those that left.")
 
@@ -16,7 +16,7 @@ app = typer.Typer(no_args_is_help=True, help="Outbox: the notifications we owe, 
 @app.command("list")
 def list_(
     ctx: typer.Context,
-    account: AccountName = None,
+    account: EveryAccount = None,
     state: Annotated[OutboxState | None, typer.Option("--state", help="Only notifications in this state.")] = None,
     as_json: AsJson = False,
 ) -> None:

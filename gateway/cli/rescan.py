@@ -8,7 +8,7 @@ import typer
 
 from gateway.cli import show
 from gateway.cli.desk import at_account, at_desk, on_the_line
-from gateway.cli.options import AccountName, AsJson, Since
+from gateway.cli.options import AsJson, EveryAccount, Since
 from gateway.cli.progress import progress
 
 PATIENCE_SECONDS = 120.0
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gateway.line import Line
 
 
-def rescan(ctx: typer.Context, since: Since = None, account: AccountName = None, as_json: AsJson = False) -> None:
+def rescan(ctx: typer.Context, since: Since = None, account: EveryAccount = None, as_json: AsJson = False) -> None:
     """Scan the files of kept messages again, newest first; every file once, however many messages hold it.
 
     A file that has become infected is held in every message that has it, in all accounts; its tickets get the tag

@@ -62,10 +62,13 @@ Cell = Words | str | int | None
 
 SHORT_CELL = 20
 """Columns up to this width (times, trace ids, states) stay on one line; longer ones give way on a narrow terminal."""
+HANDLE_CELL = 40
+"""Up to this width a column of single words stays whole too: ids and addresses, which are copied into the next command."""
+_HANDLE = re.compile(r"[!-~]+|\S+@\S+")
 LEAST_CELL = 12
 """So narrow a longer column may become before rows are shown one below the other."""
-_BETWEEN = 3
-"""What rich puts between two columns."""
+_BETWEEN, _EDGES = 3, 2
+"""What rich puts between two columns, and at the two ends of a line."""
 
 
 def washed(text: str) -> str:
@@ -171,25 +174,45 @@ def _words(cell: Cell) -> Words:
 
 def _aligned(rows: Sequence[Sequence[Words]]) -> list[str]:
     """Columns padded to one width and parted by a tab: `cut -f` and the eye both read them."""
-    widths = [max(len(row[n].text) for row in rows) for n in range(len(rows[0]))] if rows else []
+    widths = [max(_cells(row[n].text) for row in rows) for n in range(len(rows[0]))] if rows else []
     padded = (zip(row, widths, strict=True) for row in rows)
-    return ["\t".join(w.text.ljust(width) for w, width in line).rstrip() for line in padded]
+    return ["\t".join(_padded(w.text, width) for w, width in line).rstrip() for line in padded]
+
+
+def _cells(text: str) -> int:
+    """Columns of a terminal: one letter of Chinese or Japanese takes two, a combining mark none."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def _padded(text: str, width: int) -> str:
+    return text + " " * (width - _cells(text))
 
 
 def _rich_table(columns: Sequence[str], rows: Sequence[Sequence[Words]]) -> None:
     """Side by side where there is room. An id that is cut, or a column that is gone, misleads: then one below the other."""
-    widths = [max(len(row[n].text) for row in rows) for n in range(len(columns))]
-    short = [width <= SHORT_CELL for width in widths]
+    widths = [max(_cells(row[n].text) for row in rows) for n in range(len(columns))]
+    whole = [_is_whole(width, [row[n].text for row in rows]) for n, width in enumerate(widths)]
     # a title is as little cut as what stands below it
-    least = [max(w if s else LEAST_CELL, len(c)) for w, s, c in zip(widths, short, columns, strict=True)]
-    if sum(least) + _BETWEEN * (len(columns) - 1) > _console().width:
-        _stacked(columns, rows, short)
+    least = [
+        max(w if is_whole else LEAST_CELL, _cells(c)) for w, is_whole, c in zip(widths, whole, columns, strict=True)
+    ]
+    if sum(least) + _BETWEEN * (len(columns) - 1) + _EDGES > _console().width:
+        _stacked(columns, rows, [width <= SHORT_CELL for width in widths])
     else:
-        _side_by_side(columns, rows, short, least)
+        _side_by_side(columns, rows, whole, least)
+
+
+def _is_whole(width: int, texts: Sequence[str]) -> bool:
+    """No cell of this column is broken over lines."""
+    return width <= SHORT_CELL or (width <= HANDLE_CELL and all(_HANDLE.fullmatch(x) for x in texts))
 
 
 def _side_by_side(
-    columns: Sequence[str], rows: Sequence[Sequence[Words]], short: Sequence[bool], least: Sequence[int]
+    columns: Sequence[str], rows: Sequence[Sequence[Words]], whole: Sequence[bool], least: Sequence[int]
 ) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
@@ -198,16 +221,16 @@ def _side_by_side(
     shown = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for number, title in enumerate(columns):
         justify: Literal["left", "right"] = "right" if all(row[number].text.isdigit() for row in rows) else "left"
-        shown.add_column(title, justify=justify, overflow="fold", no_wrap=short[number], min_width=least[number])
+        shown.add_column(title, justify=justify, overflow="fold", no_wrap=whole[number], min_width=least[number])
     for row in rows:
         shown.add_row(*(Text(w.text, style=w.style) for w in row))
     _console().print(shown)
 
 
 def _stacked(columns: Sequence[str], rows: Sequence[Sequence[Words]], short: Sequence[bool]) -> None:
-    """Each row a few lines: what is short beside each other, what is long below it with its title."""
-    titles = [title for title, is_short in zip(columns, short, strict=True) if not is_short]
-    width = max(map(len, titles), default=0) + 2
+    """Each row a few lines: what it is first, what is short beside it, what is long below it with its title."""
+    titles = [title for title, is_short in zip(columns[1:], short[1:], strict=True) if not is_short]
+    width = max(map(_cells, titles), default=0) + 2
     lines = []
     for row in rows:
         told = [(title, w) for title, w in zip(columns, row, strict=True) if w.text != "-"]
@@ -230,7 +253,7 @@ def page(lines: Iterable[Line]) -> None:
         _rich_page(lines)
         return
     for line in lines:
-        head = "".join(washed(w.text) for w in line.head).ljust(line.width)
+        head = _padded("".join(washed(w.text) for w in line.head), line.width)
         body = "".join(washed(w.text) for w in line.body)
         put((" " * line.indent + head + body).rstrip() + "\n")
 

@@ -25,7 +25,7 @@ def add(
     from gateway.commands.accounts import add_team
 
     with at_account(ctx, account) as desk:
-        add_team(desk.store, desk.account_id, name)
+        name = add_team(desk.store, desk.account_id, name)
     if as_json:
         show.document({"name": name, "agents": [], "managers": []})
     else:
@@ -50,16 +50,18 @@ def edit(
 
     For the API he has a key of his own: `key add --scope write --team NAME`.
     """
+    from gateway.store import listing
     from gateway.store.team_changes import set_managers
 
     if bool(managers) == nobody:
         raise typer.BadParameter("say who manages it: --manager ADDRESS, or --no-manager", ctx=ctx)
     with at_account(ctx, account) as desk:
         set_managers(desk.store, desk.account_id, name, managers or ())
+        found = next(t["managers"] for t in listing.teams(desk.store, desk.account_id) if t["name"] == name)
     if as_json:
-        show.document({"name": name, "managers": managers or []})
+        show.document({"name": name, "managers": found})
     else:
-        show.say(f"Team {name} is managed by {', '.join(managers) if managers else 'nobody'}.")
+        show.say(f"Team {name} is managed by {', '.join(found) or 'nobody'}.")
 
 
 @app.command("list")

@@ -8,7 +8,7 @@ import typer
 
 from gateway.cli import show
 from gateway.cli.desk import at_desk
-from gateway.cli.options import AccountName, AsJson
+from gateway.cli.options import AsJson, EveryAccount
 from gateway.cli.trace_page import trace_lines
 from gateway.core.errors import UnknownThing
 
@@ -24,7 +24,7 @@ def trace(
     message_id: Annotated[
         str | None, typer.Option("--message-id", metavar="M", help="All transactions that brought this Message-ID.")
     ] = None,
-    account: AccountName = None,
+    account: EveryAccount = None,
     as_json: AsJson = False,
 ) -> None:
     """What happened to one transaction, step by step: every check, every rule with the values it saw, every delivery."""

@@ -8,7 +8,7 @@ import typer
 
 from gateway.cli import show
 from gateway.cli.desk import at_desk
-from gateway.cli.options import AccountName, AsJson, Since
+from gateway.cli.options import AsJson, EveryAccount, Since
 
 
 def where(
@@ -17,7 +17,7 @@ def where(
         str,
         typer.Option("--sender", metavar="ADDRESS", help="The author or the envelope's sender; rewritten ones too."),
     ],
-    account: AccountName = None,
+    account: EveryAccount = None,
     since: Since = None,
     as_json: AsJson = False,
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.commands.accounts import typed_address
+from gateway.commands.typed import typed_address
 from gateway.core.addresses import without_controls
 from gateway.core.errors import InvalidInput
 from gateway.store import ticket_changes

@@ -17,9 +17,10 @@ from gateway.parse import parse
 from gateway.resolver import DnsResolver
 from gateway.settings import Settings
 from gateway.store import listing
-from gateway.store.directory import SYSTEM, AccountEntry, Directory
+from gateway.store.directory import AccountEntry, Directory
 from gateway.store.engine import Store
 from gateway.store.locate import locate
+from gateway.store.named import SYSTEM
 from gateway.verify.verifier import Verifier
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from gateway.commands.accounts import typed_address
+from gateway.commands.typed import typed_address
 from gateway.store.engine import Store
 from gateway.store.whereabouts import mail_of, newest_mail, unreturned
 

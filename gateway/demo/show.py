@@ -15,6 +15,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from gateway.configuration import NOT_SETTINGS, load
+from gateway.core.errors import InvalidInput
 from gateway.demo import world
 from gateway.demo.world import CONFIG, OUTGOING
 from gateway.ground import prepare_to_serve
@@ -68,6 +69,11 @@ def _at_ports(settings: Settings, smtp: int | None, http: int | None) -> Setting
         "smtp": settings.smtp.model_copy(update={"listen": addresses}),
         "http": settings.http.model_copy(update={"listen": web}),
     }
+    port = split_host_port(web)[1]
+    if port and web in addresses:  # 0 is any port that is free
+        raise InvalidInput(
+            f"SMTP and HTTP cannot both be at port {port}: choose another with --smtp PORT or --http PORT"
+        )
     return settings.model_copy(update=changed)
 
 

@@ -11,8 +11,9 @@ from gateway.core.trace import Step, TransactionRecord, refused_detail
 from gateway.smtp.content import Incoming
 from gateway.smtp.data import Chunked, Framing
 from gateway.smtp.replies import Reply
-from gateway.store.directory import SYSTEM, AccountEntry
+from gateway.store.directory import AccountEntry
 from gateway.store.filing import LogEntry
+from gateway.store.named import SYSTEM
 
 REFUSALS_KEPT = 100
 """Refused recipients kept by name; beyond, a client that goes on and on is counted, not remembered."""

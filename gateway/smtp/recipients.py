@@ -8,7 +8,8 @@ from typing import Protocol, TypeVar
 
 from gateway.core.addresses import AddrSpec, BadAddress, parse_addr_spec
 from gateway.core.outcome import Reason
-from gateway.store.directory import SYSTEM, AccountEntry, Directory
+from gateway.store.directory import AccountEntry, Directory
+from gateway.store.named import SYSTEM
 
 T = TypeVar("T")
 _ROLES = frozenset({"postmaster", "abuse"})

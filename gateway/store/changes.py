@@ -13,6 +13,7 @@ from gateway.core.addresses import canonical
 from gateway.core.clock import new_id, now
 from gateway.core.errors import InvalidInput, UnknownThing
 from gateway.store import named
+from gateway.store.default_team import default_team
 from gateway.store.engine import Store
 from gateway.store.tables import (
     Account,
@@ -25,7 +26,14 @@ from gateway.store.tables import (
     Team,
 )
 from gateway.store.tables.columns import columns
-from gateway.store.taken import address_is_free, domain_is_free, free, inbound_is_free, not_received_by_another
+from gateway.store.taken import (
+    address_is_free,
+    domain_is_free,
+    free,
+    inbound_is_free,
+    not_received_by_another,
+    not_received_here,
+)
 
 _a, _d, _b, _o = columns(Account), columns(Domain), columns(MailboxRow), columns(Outbox)
 _v, _k = columns(PolicyVersion), columns(ApiKey)
@@ -112,11 +120,13 @@ def edit_account(
             mine = (_d.account_id == account_id, _d.domain == domain)
             if not connection.execute(delete(Domain).where(*mine)).rowcount:
                 raise UnknownThing(f"{domain} is no domain of this account's own; `gateway account show` names them")
-        for domain in domains:
-            domain_is_free(connection, account_id, domain)
-            connection.execute(insert(Domain).values(domain=domain, account_id=account_id))
+        for address in values.get("admins", ()):
+            not_received_here(connection, address, "name in --admins where the admin reads")
         if values:
             connection.execute(update(Account).where(_a.id == account_id).values(**values))
+        for domain in domains:  # after the admins: those of before may have left for it
+            domain_is_free(connection, account_id, domain)
+            connection.execute(insert(Domain).values(domain=domain, account_id=account_id))
 
 
 def go_live(store: Store, account_id: str) -> int:
@@ -152,15 +162,18 @@ class NewMailbox:
 
 
 def add_mailbox(store: Store, account_id: str, new: NewMailbox) -> None:
-    """Raises InvalidInput when the address or the inbound local part is taken, UnknownThing for an unknown team."""
+    """A default one without a team has that of the default so far. Raises InvalidInput when the address or the inbound local
+    part is taken, UnknownThing for an unknown team.
+    """
     key = canonical(new.address)
     with changing(store) as connection:
         address_is_free(connection, account_id, key)
         not_received_by_another(connection, account_id, key)
         if new.inbound:
             inbound_is_free(connection, account_id, new.inbound, key)
-        team_id = named.team_id(connection, account_id, new.team) if new.team else None
+        team_id = None if new.team is None else named.team_id(connection, account_id, new.team)
         if new.default:
+            team_id = team_id or default_team(connection, account_id)
             connection.execute(update(MailboxRow).where(_b.account_id == account_id).values(is_default=False))
         connection.execute(
             insert(MailboxRow).values(
@@ -172,15 +185,16 @@ def add_mailbox(store: Store, account_id: str, new: NewMailbox) -> None:
 
 
 def edit_mailbox(store: Store, account_id: str, address: str, values: Values, *, team: str | None = None) -> None:
-    """Raises UnknownThing, InvalidInput when the inbound local part is taken."""
+    """As `add_mailbox`. Raises UnknownThing, InvalidInput when the inbound local part is taken."""
     with changing(store) as connection:
         mine = (_b.account_id == account_id, _b.address_key == canonical(address), _b.removed_at.is_(None))
-        one_row(connection, select(_b.id).where(*mine), f"there is no mailbox {address} in this account")
-        if team:
+        row = one_row(connection, select(_b.team_id).where(*mine), f"there is no mailbox {address} in this account")
+        if team is not None:
             values = values | {"team_id": named.team_id(connection, account_id, team)}
         if values.get("inbound"):
             inbound_is_free(connection, account_id, values["inbound"], canonical(address))
         if values.get("is_default"):
+            values = {"team_id": row.team_id or default_team(connection, account_id)} | values
             connection.execute(update(MailboxRow).where(_b.account_id == account_id).values(is_default=False))
         connection.execute(update(MailboxRow).where(*mine).values(**values))
 
@@ -253,7 +267,7 @@ def add_key(store: Store, account_id: str, *, scope: str, digest: str, note: str
     """Returns the key's id; the key itself never comes here. Raises UnknownThing for an unknown team."""
     key_id = new_id()
     with changing(store) as connection:
-        team_id = named.team_id(connection, account_id, team) if team else None
+        team_id = None if team is None else named.team_id(connection, account_id, team)
         connection.execute(
             insert(ApiKey).values(
                 id=key_id,

@@ -10,14 +10,12 @@ from sqlalchemy import Connection, select
 from gateway.core.place import AgentTeams, Mailbox
 from gateway.store.engine import Store
 from gateway.store.forwarders import forwarders_of
+from gateway.store.named import SYSTEM
 from gateway.store.roster import load_roster
 from gateway.store.tables import Account, Agent, Change, Domain, MailboxRow, Team
 from gateway.store.tables.columns import columns
 
 _a, _d, _g = columns(Account), columns(Domain), columns(Agent)
-
-SYSTEM = "system"
-"""The operator's account: postmaster and abuse of the gateway's own names, and refusals before an account is known."""
 
 
 @dataclass(frozen=True, slots=True)

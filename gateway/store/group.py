@@ -26,13 +26,13 @@ from gateway.store.assignment import (
     strategies_of,
     wants_last_agent,
 )
-from gateway.store.directory import SYSTEM
 from gateway.store.events import event_row
 from gateway.store.facts import is_infected
 from gateway.store.filing import Filing, Kept
 from gateway.store.group_state import AccountState, Joined, TwinState, closed_since
 from gateway.store.keys import RECEIPT_AGE, receipt_key, twin_key
 from gateway.store.message_row import message_row
+from gateway.store.named import SYSTEM
 from gateway.store.notices import (
     NOTICES_PER_HOUR,
     Budget,

@@ -14,6 +14,9 @@ from gateway.store.tables.columns import columns
 
 _a, _g, _t = columns(Account), columns(Agent), columns(Team)
 
+SYSTEM = "system"
+"""The operator's account: postmaster and abuse of the gateway's own names, and refusals before an account is known."""
+
 
 def account_id(store: Store, name: str) -> str:
     """Raises UnknownThing."""
@@ -23,6 +26,13 @@ def account_id(store: Store, name: str) -> str:
             names = ", ".join(connection.execute(select(_a.name).order_by(_a.name)).scalars()) or "none yet"
             raise UnknownThing(f"there is no account {name!r}; accounts: {names}")
     return str(found)
+
+
+def only_account(store: Store) -> str | None:
+    """The name of the only account there is beside the operator's own; None where there are none or several."""
+    with store.read() as connection:
+        names = connection.execute(select(_a.name).where(_a.name != SYSTEM).limit(2)).scalars().all()
+    return names[0] if len(names) == 1 else None
 
 
 def team_id(connection: Connection, account_id: str, name: str) -> str:

@@ -13,9 +13,10 @@ from gateway.core.clock import now
 from gateway.core.errors import InvalidInput, UnknownThing
 from gateway.store import named
 from gateway.store.changes import changing
-from gateway.store.directory import SYSTEM
+from gateway.store.default_team import settle_default_team
 from gateway.store.engine import Store, row_lock
 from gateway.store.forwarders import forget_mailbox
+from gateway.store.named import SYSTEM
 from gateway.store.tables import (
     Account,
     Agent,
@@ -23,15 +24,22 @@ from gateway.store.tables import (
     ChallengeRow,
     Confirmation,
     ContactRow,
+    Deferral,
     Domain,
+    Event,
     ForwarderRow,
     MailboxRow,
     Membership,
     MessageRow,
     Outbox,
+    Participant,
+    PolicyCandidate,
     PolicyVersion,
+    Receipt,
     Team,
     Ticket,
+    Transaction,
+    Twin,
 )
 from gateway.store.tables.columns import columns
 from gateway.store.ticket_changes import find_assignee, hand_over
@@ -41,10 +49,14 @@ _b, _g, _o, _s, _t = columns(MailboxRow), columns(Agent), columns(Outbox), colum
 Json = dict[str, Any]
 
 
-_OF_AN_ACCOUNT = (
-    Domain, MailboxRow, Team, Agent, Membership, ContactRow, PolicyVersion, ApiKey, ForwarderRow, ChallengeRow,
-    Confirmation, Outbox,
+OF_AN_ACCOUNT = (
+    Domain, MailboxRow, Team, Agent, Membership, ContactRow, PolicyVersion, PolicyCandidate, ApiKey, ForwarderRow,
+    ChallengeRow, Confirmation, Outbox, Deferral,
 )  # fmt: skip
+OF_ITS_MAIL = (MessageRow, Ticket, Receipt, Twin, Participant)
+"""What was accepted is kept: an account that has any of it stays."""
+OF_THE_LOG = (Transaction, Event)
+"""The operator's record of what came and was refused outlasts the account it was for."""
 
 
 def remove_account(store: Store, account_id: str, name: str) -> None:
@@ -61,7 +73,7 @@ def remove_account(store: Store, account_id: str, name: str) -> None:
             if count:
                 cure = "remove its mailboxes and agents, and let its domain's mail go elsewhere"
                 raise InvalidInput(f"account {name} holds {count} {things}, and what was accepted is kept; {cure}")
-        for owned in _OF_AN_ACCOUNT:
+        for owned in OF_AN_ACCOUNT:
             connection.execute(delete(owned).where(columns(owned).account_id == account_id))
         connection.execute(delete(Account).where(columns(Account).id == account_id))
 
@@ -77,6 +89,7 @@ def remove_mailbox(store: Store, account_id: str, address: str) -> None:
         if row.is_default:
             cure = "make another the default first: gateway mailbox edit OTHER --default"
             raise InvalidInput(f"{address} is the default mailbox, which takes what no other claims; {cure}")
+        settle_default_team(connection, account_id)
         connection.execute(update(MailboxRow).where(*mine).values(removed_at=now()))
         forget_mailbox(connection, account_id, row.id)
 

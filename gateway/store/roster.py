@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, bindparam, select
 
 from gateway.core.place import AgentTeams
+from gateway.store.default_team import default_team
 from gateway.store.tables import Agent, MailboxRow, Membership, Team
 from gateway.store.tables.columns import columns
 
@@ -23,12 +24,6 @@ _MEMBERS = (
 )
 _MAILBOXES = select(_b.address_key, _b.id, _b.team_id).where(
     _b.account_id == bindparam("account"), _b.removed_at.is_(None)
-)
-_DEFAULT_TEAM = (
-    select(_b.team_id)
-    .where(_b.account_id == bindparam("account"), _b.team_id.is_not(None), _b.removed_at.is_(None))
-    .order_by(_b.is_default.desc(), _b.created_at)
-    .limit(1)
 )
 
 _KEPT = 1024
@@ -107,7 +102,7 @@ def load_roster(connection: Connection, account_id: str) -> Roster:
     for team_id, agent_id in connection.execute(_MEMBERS, account):
         if agent_id in agents:
             members[team_id] = (*members.get(team_id, ()), agent_id)
-    default = connection.execute(_DEFAULT_TEAM, account).scalar() or next(iter(team_ids.values()), None)
+    default = default_team(connection, account_id)
     mailboxes = {row.address_key: MailboxEntry(row.id, row.team_id) for row in connection.execute(_MAILBOXES, account)}
     former = frozenset(connection.execute(_FORMER, account).scalars()) - {a.address_key for a in agents.values()}
     return Roster(agents, team_ids, members, default, mailboxes, former)

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from gateway.core.addresses import canonical
 from gateway.core.errors import InvalidInput
 from gateway.store.tables import Account, Agent, Domain, MailboxRow
 from gateway.store.tables.columns import columns
@@ -19,7 +20,9 @@ def free(connection: Connection, query: Any, taken: str) -> None:
 
 
 def domain_is_free(connection: Connection, account_id: str, domain: str) -> None:
-    """All mail at it becomes this account's: nobody else's mailbox may be there, and no agent, who would read nothing."""
+    """All mail at it becomes this account's: nobody else's mailbox may be there, and no agent or admin, who would read
+    nothing.
+    """
     free(connection, select(_d.domain).where(_d.domain == domain), f"domain {domain} belongs to an account already")
     mailboxes = (_b.address_key.endswith(f"@{domain}", autoescape=True), _b.removed_at.is_(None))
     query = select(_b.address).where(*mailboxes, _b.account_id != account_id).order_by(_b.address_key)
@@ -34,6 +37,19 @@ def domain_is_free(connection: Connection, account_id: str, domain: str) -> None
             f"--domain {domain}: the agent {address} reads mail there, and a notice would come straight back to this "
             "gateway; name a domain such as mail.acme.example"
         )
+    everybody = (a for admins in connection.execute(select(_a.admins)).scalars() for a in admins)
+    if address := min((a for a in everybody if canonical(a).endswith(f"@{domain}")), default=None):
+        raise InvalidInput(
+            f"--domain {domain}: the admin {address} reads mail there, and a digest would come straight back to this "
+            "gateway; name a domain such as mail.acme.example, or change --admins first"
+        )
+
+
+def not_received_here(connection: Connection, address: str, cure: str) -> None:
+    """People read what we send them: an agent or an admin has no address whose mail comes back to us."""
+    domain = canonical(address).rpartition("@")[2]
+    ours = select(_d.domain).where(_d.domain == domain)
+    free(connection, ours, f"{address}: mail at {domain} comes to this gateway; {cure}")
 
 
 def not_received_by_another(connection: Connection, account_id: str, key: str) -> None:

@@ -13,11 +13,11 @@ from gateway.core.errors import UnknownThing
 from gateway.store import named
 from gateway.store.changes import Values, changing
 from gateway.store.engine import Store, row_lock
-from gateway.store.tables import Account, Agent, Domain, Membership, Team
+from gateway.store.tables import Account, Agent, Membership, Team
 from gateway.store.tables.columns import columns
-from gateway.store.taken import address_is_free, free
+from gateway.store.taken import address_is_free, free, not_received_here
 
-_a, _d, _g = columns(Account), columns(Domain), columns(Agent)
+_a, _g = columns(Account), columns(Agent)
 _s, _team = columns(Membership), columns(Team)
 
 
@@ -58,11 +58,9 @@ class NewAgent:
 def add_agent(store: Store, account_id: str, new: NewAgent) -> None:
     """A new agent is available. Raises InvalidInput, UnknownThing."""
     key = canonical(new.address)
-    domain = key.rpartition("@")[2]
     with changing(store) as connection:
         address_is_free(connection, account_id, key, for_agent=True)
-        ours = select(_d.domain).where(_d.domain == domain)
-        free(connection, ours, f"{key}: mail at {domain} comes to this gateway; name the address where the agent reads")
+        not_received_here(connection, key, "name the address where the agent reads")
         teams = [named.team_id(connection, account_id, t) for t in new.teams]
         number = connection.execute(select(_a.next_agent_number).where(_a.id == account_id)).scalar_one()
         connection.execute(update(Account).where(_a.id == account_id).values(next_agent_number=number + 1))
@@ -79,11 +77,12 @@ def add_agent(store: Store, account_id: str, new: NewAgent) -> None:
             )
 
 
-def set_agent_status(store: Store, account_id: str, address: str, status: str) -> None:
-    """Raises UnknownThing."""
+def set_agent_status(store: Store, account_id: str, address: str, status: str) -> str:
+    """Returns the agent's address as it is kept. Raises UnknownThing."""
     with changing(store) as connection:
         row = named.agent(connection, account_id, address)
         connection.execute(update(Agent).where(_g.account_id == account_id, _g.id == row.id).values(status=status))
+    return str(row.address)
 
 
 def edit_agent(store: Store, account_id: str, address: str, values: Values, *, teams: Collection[str] = ()) -> None:

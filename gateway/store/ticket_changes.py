@@ -17,6 +17,7 @@ from gateway.core.notice import NoticeKind
 from gateway.core.trace import Step
 from gateway.store import named
 from gateway.store.changes import changing, one_row
+from gateway.store.default_team import default_team
 from gateway.store.engine import Store, row_lock
 from gateway.store.events import event_object, event_row
 from gateway.store.tables import (
@@ -196,7 +197,7 @@ def open_ticket(store: Store, account_id: str, new: NewTicket, *, by: str) -> in
         connection.execute(
             insert(Ticket).values(
                 account_id=account_id, id=ticket_id, number=number, mailbox_id=mailbox.id, subject=new.subject,
-                state="open", priority="normal", team_id=mailbox.team_id or _default_team(connection, account_id),
+                state="open", priority="normal", team_id=mailbox.team_id or default_team(connection, account_id),
                 tags=[], fields={}, created_at=at, updated_at=at,
             )
         )  # fmt: skip
@@ -213,12 +214,6 @@ def _mailbox(connection: Connection, account_id: str, address: str) -> Any:
         every = connection.execute(select(_b.address).where(*there).order_by(_b.created_at, _b.id)).scalars()
         raise UnknownThing(f"there is no mailbox {address} in this account; mailboxes: {', '.join(every)}")
     return row
-
-
-def _default_team(connection: Connection, account_id: str) -> str | None:
-    there = (_b.account_id == account_id, _b.removed_at.is_(None), _b.team_id.is_not(None))
-    query = select(_b.team_id).where(*there).order_by(_b.is_default.desc(), _b.created_at)
-    return connection.execute(query).scalars().first()
 
 
 def _participate(connection: Connection, account_id: str, ticket_id: str, new: NewTicket) -> None:

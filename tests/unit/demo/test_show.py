@@ -70,3 +70,10 @@ def test_the_demo_could_not_be_told_other_ports() -> None:
     moved = show._at_ports(ANYWHERE, 2526, 8081)
     assert (moved.smtp.listen, moved.http.listen) == (("127.0.0.1:2526",), "127.0.0.1:8081")
     assert show._at_ports(ANYWHERE, None, None) == ANYWHERE
+
+
+def test_one_port_for_smtp_and_http_was_taken_for_another_program(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="SMTP and HTTP cannot both be at port 24591"):
+        show.run(ANYWHERE.model_copy(update={"data_dir": tmp_path}), smtp=24591, http=24591)
+
+    assert not (tmp_path / "demo").exists()
