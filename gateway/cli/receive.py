@@ -61,7 +61,11 @@ def _outcome(
     from gateway.commands.receive import receive as take
     from gateway.core.outcome import Reason
 
-    content = _content()
+    settings = settings_of(ctx)
+    most = settings.smtp.max_message_bytes
+    content = _content(most + 1)
+    if len(content) > most:
+        return Refused(Reason.TOO_BIG, f"at most {most} octets are taken")
 
     async def work(line: Line) -> Outcome:
         try:
@@ -71,13 +75,13 @@ def _outcome(
         except InvalidInput as error:  # an address that is none, or not ours: no later attempt can do better
             return Refused(Reason.BAD_RECIPIENT, str(error))
 
-    return on_the_line(settings_of(ctx), work)
+    return on_the_line(settings, work)
 
 
-def _content() -> bytes:
-    """Raises InvalidInput when standard input cannot be read."""
+def _content(most: int) -> bytes:
+    """No more octets than `most`: who writes more has nobody to read it. Raises InvalidInput when standard input cannot be read."""
     try:
-        return sys.stdin.buffer.read()
+        return sys.stdin.buffer.read(most)
     except OSError as error:
         raise InvalidInput(f"standard input cannot be read: {error.strerror}") from None
 

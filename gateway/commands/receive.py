@@ -18,6 +18,9 @@ from gateway.store.directory import AccountEntry
 
 _LONGEST_NAME = 255
 """Of a HELO: octets of a domain, RFC 5321 section 4.5.3.1.2."""
+_NO_CLIENT = frozenset({"", "unknown"})
+"""What Postfix's ${client_address} is for its own mail, and for XFORWARD's `[UNAVAILABLE]`."""
+_IPV6_TAG = re.compile(r"ipv6:(?=.*:)", re.IGNORECASE)
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
@@ -39,7 +42,8 @@ async def receive(
     """
     if not content.strip():
         raise WrongCall("there is no message on standard input; write: gateway receive ... < message.eml")
-    client = client_of(client_ip, without_controls(helo or "")[:_LONGEST_NAME]) if client_ip else None
+    is_known = (client_ip or "").lower() not in _NO_CLIENT
+    client = client_of(client_ip, without_controls(helo or "")[:_LONGEST_NAME]) if is_known else None
     accounts = {account.id: account for account in [await _account_of(line, r) for r in recipients]}
     if len(accounts) != 1:
         raise WrongCall("--recipient: all recipients of one call belong to one account; call once per account")
@@ -60,7 +64,10 @@ async def receive(
 
 
 def client_of(ip: str | None, helo: str | None) -> Client | None:
-    """The client that `--client-ip` and `--helo` describe, None for mail that came without one. Raises WrongCall."""
+    """The client that `--client-ip` and `--helo` describe, None for mail that came without one. Raises WrongCall.
+
+    An IPv6 address may have the `IPv6:` of RFC 5321 section 4.1.3 in front, as Postfix gives it.
+    """
     if not ip:
         if helo:
             raise WrongCall(
@@ -68,7 +75,7 @@ def client_of(ip: str | None, helo: str | None) -> Client | None:
             )
         return None
     try:
-        return Client(str(ip_address(ip.strip("[] "))), helo or "")
+        return Client(str(ip_address(_IPV6_TAG.sub("", ip.strip("[] ")))), helo or "")
     except ValueError:
         raise WrongCall(f"--client-ip {ip!r} is no IP address; write for example 192.0.2.9 or 2001:db8::9") from None
 

@@ -99,6 +99,7 @@ class PostfixServer:
 
     `aliases`: address to addresses. `transports`: address or domain to `service:nexthop`, a line of transport(5).
     `services`: more clients of master(5), name to (`smtp` or `lmtp`, settings of its own). `settings`: lines of main.cf.
+    `pipes`: programs that take mail, name to the attributes of pipe(8).
     `inner` makes it two servers, one behind the other: settings of a second smtpd's own cleanup, at `inner_port`.
     `tables` are files beside main.cf, in `$config_directory`.
     """
@@ -113,6 +114,7 @@ class PostfixServer:
         inner: Mapping[str, str] | None = None,
         inner_port: int = 0,
         tables: Mapping[str, str] | None = None,
+        pipes: Mapping[str, str] | None = None,
     ) -> None:
         # Not pytest's tmp_path: Postfix's own user may not go there.
         self.folder = Path(tempfile.mkdtemp(prefix="postfix-"))
@@ -126,6 +128,7 @@ class PostfixServer:
         (self.folder / "transports").write_text("".join(f"{a} {to}\n" for a, to in transports.items()))
         (self.folder / "config" / "main.cf").write_text(self._main_cf(settings or {}))
         master = self._master_cf(services or {}) + (_inner_lines(inner, inner_port) if inner else "")
+        master += "".join(f"{name} unix - n n - - pipe {attributes}\n" for name, attributes in (pipes or {}).items())
         (self.folder / "config" / "master.cf").write_text(master)
         for name, table in (tables or {}).items():
             (self.folder / "config" / name).write_text(table)

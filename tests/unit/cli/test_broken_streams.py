@@ -33,7 +33,8 @@ from gateway.cli.main import main
 from gateway.core.outcome import Accepted, Reason, Refused
 kept = Accepted(reason=Reason.ACCEPTED, message_id="m", trace_id="T", ticket=1)
 outcome = Refused(Reason.BAD_RECIPIENT, "no") if "refused" in sys.argv[-1] else kept
-receive.on_the_line, receive.settings_of = lambda *_: outcome, lambda _: None
+settings = SimpleNamespace(smtp=SimpleNamespace(max_message_bytes=1024))
+receive.on_the_line, receive.settings_of = lambda *_: outcome, lambda _: settings
 sys.modules["gateway.commands.receive"] = SimpleNamespace(receive=None, WrongCall=None)
 main()
 """

@@ -245,6 +245,17 @@ def test_a_pipe_to_nobody_here_is_refused_so_that_the_mail_server_returns_it(cli
     assert done.out == ""
 
 
+def test_a_pipe_took_messages_of_any_size(cli: Cli) -> None:
+    """Larger ones than SMTP takes, and than the scanners look at to their end."""
+    arguments = ("receive", "--sender", "dave@customer.test", "--recipient", "support@acme.gw.test")
+    config = (cli.folder / "gateway.toml").read_text()
+    cli.write("gateway.toml", re.sub(r"^\[smtp\]$", "[smtp]\nmax_message_bytes = 2000", config, flags=re.MULTILINE))
+
+    done = cli.process(*arguments, stdin=compose("dave@customer.test", "hello") + b"x\n" * 1000, code=65)
+
+    assert done.err == "gateway: refused: too-big, at most 2000 octets are taken\n"
+
+
 @pytest.mark.parametrize("fault", ["no database", "bad configuration", "a bug"])
 def test_a_pipe_meets_our_own_faults_with_try_again(cli: Cli, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
     """Any exit code but 75 makes the mail server return mail that it could have kept."""
@@ -254,7 +265,9 @@ def test_a_pipe_meets_our_own_faults_with_try_again(cli: Cli, monkeypatch: pytes
         (cli.folder / "gateway.toml").write_text("nonsense = 1\n")
     else:
         monkeypatch.setattr("gateway.cli.receive.on_the_line", lambda *_: 1 / 0)
-    monkeypatch.setattr("sys.stdin", type("Stdin", (), {"buffer": type("Pipe", (), {"read": lambda self: b"x"})()})())
+    monkeypatch.setattr(
+        "sys.stdin", type("Stdin", (), {"buffer": type("Pipe", (), {"read": lambda self, most: b"x"})()})()
+    )
 
     cli("receive", "--sender", "<>", "--recipient", "support@acme.gw.test", code=75)
 

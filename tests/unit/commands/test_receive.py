@@ -51,19 +51,30 @@ async def test_a_helo_with_octets_that_are_no_utf8_can_be_stored() -> None:
     assert made.client == Client("127.0.0.1", "ab  c")
 
 
-@pytest.mark.parametrize(("said", "ip"), [("[2001:DB8::9]", "2001:db8::9"), ("192.0.2.9", "192.0.2.9")])
+@pytest.mark.parametrize(
+    ("said", "ip"),
+    [
+        ("[2001:DB8::9]", "2001:db8::9"),
+        ("192.0.2.9", "192.0.2.9"),
+        # Postfix's ${client_address}: all its mail from IPv6 clients was put off until it came back
+        ("IPv6:2001:db8::9", "2001:db8::9"),
+        ("[IPv6:::1]", "::1"),
+    ],
+)
 async def test_a_client_is_an_address(said: str, ip: str) -> None:
     assert (await taken(client_ip=said)).client == Client(ip, "")
 
 
-async def test_mail_of_this_machine_has_no_client() -> None:
-    """Postfix expands ${client_address} to nothing for it."""
-    assert (await taken(client_ip="", helo="here")).client is None
+@pytest.mark.parametrize("said", ["", "unknown", "UNKNOWN"])
+async def test_mail_of_this_machine_has_no_client(said: str) -> None:
+    """Postfix expands ${client_address} to nothing for it, and to `unknown` where a content filter's XFORWARD said so."""
+    assert (await taken(client_ip=said, helo="here")).client is None
 
 
 async def test_a_wrong_call_is_told_from_mail_that_is_refused() -> None:
     for wrong in (
         taken(client_ip="bad"),
+        taken(client_ip="IPv6:192.0.2.9"),
         taken("s@acme.test", "s@globex.test"),
         taken(content=b"\n"),
         taken(sender="root"),  # a mail server that gives no whole addresses
