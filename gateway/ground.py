@@ -11,6 +11,7 @@ import fcntl
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,15 +44,15 @@ class Ground:
 
 def open_ground(settings: Settings, *, prompt: bool = False) -> Ground:
     """Raises InvalidInput when the schema is older than this release or the secret is missing. `prompt` as in Store."""
-    from gateway.store.binding import compare
+    from gateway.store.binding import blob_mark, compare
     from gateway.store.blobs import FileBlobs
     from gateway.store.engine import Store
 
     store = Store(settings.database_url, settings.data_dir, prompt=prompt)
     migrations.require_current(store)
     keys = secret.read(settings.secret_key_path)
-    blobs = FileBlobs(settings.blob_dir, compare(store, keys, settings.domain))
-    return Ground(settings, store, blobs, keys, keys.tokens())
+    compare(store, keys, settings.domain)
+    return Ground(settings, store, FileBlobs(settings.blob_dir, partial(blob_mark, store)), keys, keys.tokens())
 
 
 def prepare(settings: Settings) -> None:
@@ -85,8 +86,9 @@ def _alone(data_dir: Path) -> Iterator[None]:
 
 def _prepare(settings: Settings) -> None:
     from gateway.commands.accounts import ensure_system_account
-    from gateway.store.binding import compare, mark_blobs
+    from gateway.store.binding import compare
     from gateway.store.engine import Store
+    from gateway.store.marking import mark_blobs
 
     store = Store(settings.database_url, settings.data_dir)
     if settings.is_sqlite and migrations.current(store) is None:
@@ -95,8 +97,7 @@ def _prepare(settings: Settings) -> None:
     keys = secret.read(settings.secret_key_path)
     migrations.upgrade(store)
     compare(store, keys, settings.domain)
-    with contextlib.suppress(OSError):  # large mail is deferred then, and told with the reason
-        mark_blobs(store, settings.blob_dir)
+    mark_blobs(store, settings.blob_dir)
     ensure_system_account(store, keys, settings)
     store.close()
 

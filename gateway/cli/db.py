@@ -55,14 +55,16 @@ def domain(ctx: typer.Context, as_json: AsJson = False) -> None:
     """
     settings = settings_of(ctx)
     from gateway.store import migrations
-    from gateway.store.binding import change_domain
     from gateway.store.engine import Store
+    from gateway.store.moving import move_accounts
 
     require_database(settings)
     with closing(Store(settings.database_url, settings.data_dir)) as store:
         migrations.require_current(store)
-        before = change_domain(store, settings.domain)
+        moved = move_accounts(store, settings.domain)
     if as_json:
-        show.document({"domain": settings.domain, "before": before})
-    else:
-        show.say(f"The accounts lie below {settings.domain} from now on; before, it was {before}.")
+        show.document({"domain": settings.domain, "before": moved.before, "policies": list(moved.policies)})
+        return
+    show.say(f"The accounts lie below {settings.domain} from now on; before, it was {moved.before}.")
+    if moved.policies:
+        show.say(f"Policies that still speak of {moved.before}: {', '.join(moved.policies)}; publish them anew.")

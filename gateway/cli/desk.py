@@ -7,6 +7,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -39,7 +40,7 @@ class Desk:
         from gateway.store.binding import blob_mark
         from gateway.store.blobs import FileBlobs
 
-        return FileBlobs(self.settings.blob_dir, blob_mark(self.store))
+        return FileBlobs(self.settings.blob_dir, partial(blob_mark, self.store))
 
 
 @dataclass(frozen=True, slots=True)

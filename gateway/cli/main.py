@@ -17,7 +17,7 @@ def main(arguments: list[str] | None = None) -> None:
         arguments = sys.argv[1:]
         gc.disable()  # to look for garbage in what is imported takes a tenth of a command; `desk.imported` ends it
         early.begin(arguments)
-    if "receive" in arguments:  # whatever else is wrong with the call: a mail server listens
+    if early.command_of(arguments) == "receive":
         sys.exit(to_a_mail_server(_run_whatever_breaks(arguments)))
     sys.exit(_run(arguments))
 

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Connection, func, select, update
@@ -52,7 +53,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
             yield _secret(store, settings)
             with store.read() as connection:
                 yield _clock(connection, is_own=store.is_sqlite)
-            yield _blobs(FileBlobs(settings.blob_dir, blob_mark(store)), settings.blob_dir)
+            yield _blobs(FileBlobs(settings.blob_dir, partial(blob_mark, store)), settings.blob_dir)
     except GatewayError as error:
         yield failed("database", str(error))
 

@@ -28,12 +28,13 @@ class Pace:
         self._ends_at = time.monotonic() + SESSION_SECONDS
         self._heard_at = time.monotonic()
         self._held = self._closed = False
-        self._silence, self._silent = IDLE_SECONDS, Reason.IDLE
         self._content_began: float | None = None
         self._content_octets = 0
+        self._held_at = 0.0
         self._hurried_at: float | None = None
-        self._octets_before = 0
-        """Of the content, when the hurry began."""
+        """Later by what we worked meanwhile."""
+        self._hurried_octets = 0
+        self._last_octet_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._arm()
 
@@ -42,29 +43,31 @@ class Pace:
         self._heard_at = time.monotonic()
 
     def hurry(self) -> None:
-        """We stop: who goes on with what he began is waited for. Who is silent from now on is not for long, nor who lets an
-        octet drip now and then: a stranger could hold up a reload for its whole grace.
+        """We stop: who goes on with his content is waited for. From now on he has a few seconds, and more by what comes of it at
+        the least rate; no command gives him more, or a stranger could hold up a reload for its whole grace.
         """
-        self._silence, self._silent = STOPPING_SECONDS, Reason.SHUTTING_DOWN
-        self._hurried_at = self._heard_at
+        self._hurried_at = time.monotonic()
         if not self._held:
-            self.go_on()
+            self._arm()
 
     def begin_content(self) -> None:
         self.heard()
-        self._content_began, self._content_octets, self._octets_before = self._heard_at, 0, 0
+        self._content_began, self._content_octets = self._heard_at, 0
         self._arm()
 
     def heard_content(self, octets: int) -> None:
         self.heard()
         self._content_octets += octets
+        if self._hurried_at is not None:
+            self._hurried_octets += octets
+            self._last_octet_at = self._heard_at
 
     def end_content(self) -> None:
         self._content_began = None
 
     def hold(self) -> None:
         """We work and the client waits: our own deadlines hold."""
-        self._held = True
+        self._held, self._held_at = True, time.monotonic()
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -77,10 +80,11 @@ class Pace:
     def go_on(self) -> None:
         if self._closed:
             return
-        self._held = False
+        was_held, self._held = self._held, False
         self.heard()
-        if self._hurried_at is not None:
-            self._hurried_at, self._octets_before = self._heard_at, self._content_octets
+        if was_held and self._hurried_at is not None:
+            self._hurried_at += self._heard_at - max(self._held_at, self._hurried_at)
+            self._last_octet_at = self._heard_at
         self._arm()
 
     def close(self) -> None:
@@ -90,14 +94,15 @@ class Pace:
         self._held = self._closed = True
 
     def _deadline(self) -> tuple[float, Reason]:
-        deadlines = [(self._heard_at + self._silence, self._silent), (self._ends_at, Reason.SESSION_TOO_LONG)]
+        deadlines = [(self._heard_at + IDLE_SECONDS, Reason.IDLE), (self._ends_at, Reason.SESSION_TOO_LONG)]
+        if self._hurried_at is not None:
+            came = self._hurried_octets / LEAST_OCTETS_PER_SECOND
+            since = max(self._hurried_at, self._last_octet_at)
+            ends_at = STOPPING_SECONDS + min(since, self._hurried_at + came)
+            deadlines.append((ends_at, Reason.SHUTTING_DOWN))
         if self._content_began is not None:
             slowest = CONTENT_GRACE_SECONDS + self._content_octets / LEAST_OCTETS_PER_SECOND
             deadlines.append((self._content_began + slowest, Reason.TOO_SLOW))
-            if self._hurried_at is not None:
-                came = (self._content_octets - self._octets_before) / LEAST_OCTETS_PER_SECOND
-                since = max(self._hurried_at, self._content_began)
-                deadlines.append((since + STOPPING_SECONDS + came, Reason.SHUTTING_DOWN))
         return min(deadlines)
 
     def _arm(self) -> None:

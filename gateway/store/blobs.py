@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from gateway.core.errors import BlobUnavailable, StoreUnavailable
@@ -30,12 +30,13 @@ class FileBlobs:
     after a power loss a name either is absent or holds all its bytes. No library was found that does all four.
     """
 
-    def __init__(self, folder: Path, mark: str) -> None:
-        """`mark`: what the database knows its folder by. In another one, such as the place where its disk would be mounted,
-        nothing is written: what is answered 250 would be lost to sight when the disk is back.
+    def __init__(self, folder: Path, known_by: Callable[[], str]) -> None:
+        """`known_by` asks the database what it knows its folder by. In another one, such as the place where its disk would be
+        mounted, nothing is written: what is answered 250 would be lost to sight when the disk is back.
         """
         self._folder = folder
-        self._mark = mark
+        self._known_by = known_by
+        self._mark = ""
 
     def _path(self, account_id: str, message_id: str) -> Path:
         return self._folder / account_id / message_id
@@ -60,12 +61,16 @@ class FileBlobs:
 
     def _require_mark(self) -> None:
         """Read each time: a file of a page, for content of hundreds."""
+        self._mark = self._mark or self._known_by()
         with translated_faults():
             found = mark_of(self._folder)
         if found and found == self._mark:
             return
         if not self._mark:
-            raise StoreUnavailable(f"{self._folder} could not be made; mend that, then run `gateway db upgrade`")
+            raise StoreUnavailable(
+                f"{self._folder} could not be made, or lacks the blobs that the database names; mend or mount it, then run "
+                f"`gateway db upgrade`; if it is the right one all the same, before that: echo ours > {self._folder / MARK}"
+            )
         raise StoreUnavailable(
             f"{self._folder} is not the folder of this database's blobs ({'another' if found else 'no'} {MARK} in it); "
             f"mount it, or bring it back; if it is the right one all the same: echo {self._mark} > {self._folder / MARK}"

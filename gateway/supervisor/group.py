@@ -241,7 +241,15 @@ class Supervisor:
         clients = self._clients.file
         slot.configuration = self._reload.configuration
         if self._served and self._locks.are_elsewhere(self._roles):
-            self._reload.asked = True  # this one would work in another data directory than the others, and than ours
+            try:
+                self._follow()
+            except InvalidInput as error:
+                slot.rest()
+                say(
+                    f"cannot start a worker ({', '.join(slot.plan.roles)}): {error}; trying again in {slot.pause:.1f} s"
+                )
+                return
+            self._reload.asked = True  # the others work in the data directory that lay there before
         try:
             settings = unnamed_file(self._data_dir, slot.configuration)
         except OSError as error:

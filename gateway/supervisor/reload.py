@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gateway.core.errors import InvalidInput
-from gateway.supervisor.slots import Slot
+from gateway.supervisor.slots import Slot, hangup_kept
 from gateway.supervisor.unnamed import content_of, unnamed_file
 
 CHECK_SECONDS: Final = 30.0
@@ -86,7 +86,8 @@ def _started(
     """`read` is closed here. Raises OSError."""
     try:
         os.lseek(read, 0, os.SEEK_SET)
-        return subprocess.Popen(command, stdin=read, stdout=out, stderr=err, env=dict(environment))
+        with hangup_kept():
+            return subprocess.Popen(command, stdin=read, stdout=out, stderr=err, env=dict(environment))
     finally:
         os.close(read)
 

@@ -43,7 +43,7 @@ def plans(roles: Sequence[str], smtp_workers: int, *, together: bool) -> list[Pl
 
 
 @contextmanager
-def _hangup_kept() -> Iterator[None]:
+def hangup_kept() -> Iterator[None]:
     """A process that starts here has SIGHUP blocked until it ignores it: who sends it to the whole group means us."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     try:
@@ -98,7 +98,7 @@ class Slot:
         ours.setblocking(False)
         argument = json.dumps({**handed, "life": theirs.fileno()})
         try:
-            with _hangup_kept():
+            with hangup_kept():
                 self.process = subprocess.Popen(
                     [*program, argument], pass_fds=[theirs.fileno(), *files], env=dict(environment)
                 )

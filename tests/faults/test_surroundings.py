@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.relay import Relay
+from tests.faults.tracing import smtp_worker_pids
 from tests.servers.gateway import Fault, Reply, RunningGateway, free_port, mail, wait_until
 
 PROMPT_SECONDS = 10.0
@@ -144,6 +145,23 @@ def test_a_second_serve_ran_on_a_data_directory_that_a_reload_had_gone_over_to(t
         assert ended.returncode == 1
         assert f"runs already on {var} (process {process.pid})" in ended.stderr.decode()
         assert gateway.send(mail("after it")).code == 250
+
+
+def test_a_worker_began_in_a_data_directory_that_another_serve_had_taken(tmp_path: Path) -> None:
+    """The folder was replaced, and somebody else's `serve` started there, before this one's worker died."""
+    with RunningGateway(tmp_path) as gateway:
+        gateway.start()
+        (tmp_path / "var").rename(tmp_path / "old")
+        shutil.copytree(tmp_path / "old", tmp_path / "var")
+        with (tmp_path / "var" / "serve-smtp.lock").open("r+") as lock:
+            lock.write("4711\n")
+            lock.flush()
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            gateway.kill_worker()
+            said = f"`serve` with role smtp runs already on {tmp_path / 'var'} (process 4711)"
+            wait_until(lambda: said in gateway.log.read_text(), "the refusal is told")
+            assert smtp_worker_pids(gateway) == []
+        wait_until(lambda: _is_taken(gateway, mail("when it is free")), "a worker works there")
 
 
 @pytest.fixture

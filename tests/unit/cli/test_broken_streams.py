@@ -93,7 +93,6 @@ def test_what_goes_wrong_before_the_command_is_found_returns_no_mail(
     bare: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bare("--bogus", *ARGUMENTS, code=75)
-    bare("--config", *ARGUMENTS, code=75)
     monkeypatch.setitem(sys.modules, "gateway.cli.app", None)
     assert "ModuleNotFoundError" in bare(*ARGUMENTS, code=75).err
 

@@ -329,8 +329,45 @@ def test_the_accounts_move_to_another_domain_on_purpose(cli: Cli) -> None:
     config = cli.folder / "gateway.toml"
     config.write_text(config.read_text().replace('domain = "gw.test"', 'domain = "new.test"'))
     assert "`gateway db domain`" in cli("account", "list", code=1).err
-    assert cli("db", "domain", "--json").json == {"domain": "new.test", "before": "gw.test"}
+    moved = {"domain": "new.test", "before": "gw.test", "policies": []}
+    assert cli("db", "domain", "--json").json == moved
     assert cli("account", "show", "acme", "--json").json["address"] == "support@acme.new.test"
     addresses = [m["address"] for m in cli("mailbox", "list", "--account", "acme", "--json").json]
     assert sorted(addresses) == ["support@acme.new.test", "support@acme.test"]
     assert "accounts lie below new.test" in cli("db", "domain").out
+
+
+@pytest.mark.parametrize(
+    ("domain", "set_up", "in_the_way"),
+    [
+        ("test", (), "support@acme.test is a mailbox already"),
+        ("test", (), "the agent ann@acme.test would read what comes back to this gateway"),
+        (
+            "mail.test",
+            ("account", "edit", "acme", "--domain", "in.mail.test"),
+            "in.mail.test is an account's own domain",
+        ),
+        ("boss.test", ("account", "edit", "acme", "--admins", "Max@Boss.test"), "the admin Max@boss.test would read"),
+    ],
+)
+def test_a_domain_at_which_somebody_is_already_was_taken_all_the_same(
+    cli: Cli, domain: str, set_up: tuple[str, ...], in_the_way: str
+) -> None:
+    """A traceback for the mailbox; agents' notices came back as mail, and what was received there before was refused."""
+    if set_up:
+        cli(*set_up)
+    config = cli.folder / "gateway.toml"
+    config.write_text(config.read_text().replace('domain = "gw.test"', f'domain = "{domain}"'))
+    assert in_the_way in cli("db", "domain", code=1).err
+    assert f"lie below gw.test, and the configuration says {domain}" in cli("account", "list", code=1).err
+
+
+def test_policies_that_speak_of_the_domain_before_are_named(cli: Cli) -> None:
+    cli("mailbox", "add", "sales@acme.gw.test", "--account", "acme", "--name", "Sales", "--inbound", "sales")
+    text = "mailboxes: {sales@acme.gw.test: {body: html}}\n"
+    cli("policy", "publish", cli.write("of.yaml", text), "--account", "acme", "--yes")
+    config = cli.folder / "gateway.toml"
+    config.write_text(config.read_text().replace('domain = "gw.test"', 'domain = "new.test"'))
+    assert "Policies that still speak of gw.test: acme; publish them anew." in cli("db", "domain").out
+    addresses = [m["address"] for m in cli("mailbox", "list", "--account", "acme", "--json").json]
+    assert "sales@acme.new.test" in addresses

@@ -144,7 +144,6 @@ async def test_who_let_an_octet_drip_now_and_then_held_up_a_reload_for_its_whole
         pace.hurry()
     else:
         pace.hurry()
-        clock.now += 4
         pace.begin_content()
     for octets in (1500, 1, 1, 1):  # three seconds' worth, beside the five
         clock.now += 1.9
@@ -152,6 +151,28 @@ async def test_who_let_an_octet_drip_now_and_then_held_up_a_reload_for_its_whole
         ring(pace)
     assert rung == []
     clock.now += 1.9
+    ring(pace)
+    assert rung == [Reason.SHUTTING_DOWN]
+    pace.close()
+
+
+@pytest.mark.parametrize("chunks", [False, True])
+async def test_who_said_noop_or_sent_chunks_of_one_octet_held_up_a_reload_for_its_whole_grace(
+    clock: Clock, chunks: bool
+) -> None:
+    rung: list[Reason] = []
+    pace = Pace(rung.append)
+    pace.hurry()
+    for _ in range(3):
+        clock.now += 1.6
+        pace.heard()
+        if chunks:
+            pace.begin_content()
+            pace.heard_content(1)
+            pace.end_content()
+        ring(pace)
+    assert rung == []
+    clock.now += 1.6
     ring(pace)
     assert rung == [Reason.SHUTTING_DOWN]
     pace.close()

@@ -12,18 +12,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import insert
 
 from gateway import ground
 from gateway.commands import accounts
 from gateway.commands.accounts import ensure_system_account
+from gateway.core.clock import now
 from gateway.core.errors import InvalidInput, StoreUnavailable
 from gateway.ground import Ground, open_ground, prepare, prepare_to_serve
 from gateway.settings import Settings
-from gateway.store import binding, changes
+from gateway.store import binding, changes, named
 from gateway.store.anchor import Anchor
 from gateway.store.changes import NewAccount
 from gateway.store.directory import Directory
 from gateway.store.engine import Store
+from gateway.store.tables import MessageRow
 from tests.servers.inprocess import settings_for
 
 
@@ -124,9 +127,8 @@ def test_a_database_of_an_earlier_release_is_bound_to_its_domain_and_its_folder(
     prepare(settings)
     mark = settings.blob_dir / "belongs-to"
     written = mark.read_text()
-    for forgets in ("domain = ''", "blob_mark = ''", "domain = '', blob_mark = ''"):
-        with contextlib.closing(sqlite3.connect(settings.data_dir / "gateway.db")) as connection, connection:
-            connection.execute(f"UPDATE change SET {forgets}")
+    for forgotten in ("domain = ''", "blob_mark = ''", "domain = '', blob_mark = ''"):
+        forget(settings, forgotten)
         prepare_to_serve(settings)
         with contextlib.closing(open_ground(settings).store) as store:
             assert binding.blob_mark(store) == written.strip(), "the folder's own, where it has one"
@@ -134,12 +136,72 @@ def test_a_database_of_an_earlier_release_is_bound_to_its_domain_and_its_folder(
         prepare_to_serve(settings.model_copy(update={"domain": "other.test"}))
 
 
+def forget(settings: Settings, what: str) -> None:
+    """As an earlier release leaves it."""
+    with contextlib.closing(sqlite3.connect(settings.data_dir / "gateway.db")) as connection, connection:
+        connection.execute(f"UPDATE change SET {what}")
+
+
+def names_a_blob(opened: Ground) -> tuple[str, str]:
+    """A row whose content lies outside of it."""
+    account = named.account_id(opened.store, "system")
+    row: dict[str, Any] = {
+        "account_id": account, "id": "m", "trace_id": "T", "source": "smtp", "direction": "inbound", "internal": False,
+        "disposition": "ticketed", "reason": "", "author_name": "", "author_address": "", "subject": "", "message_id": "",
+        "received_at": now(), "size_bytes": 1, "sha256": "", "results_header": "", "policy_version": 0, "recipients": [],
+    }  # fmt: skip
+    with opened.store.write() as connection:
+        connection.execute(insert(MessageRow).values(row))
+    return account, "m"
+
+
+def test_an_upgrade_while_the_disk_of_the_blobs_was_away_bound_the_empty_place(tmp_path: Path) -> None:
+    settings = settings_for(tmp_path / "var")
+    prepare(settings)
+    opened = open_ground(settings)
+    kept = names_a_blob(opened)
+    opened.blobs.put(*kept, b"x")
+    opened.close()
+    forget(settings, "blob_mark = ''")
+    (settings.blob_dir / "belongs-to").unlink()
+    settings.blob_dir.rename(tmp_path / "away")
+
+    prepare_to_serve(settings)
+
+    assert not settings.blob_dir.exists()
+    opened = open_ground(settings)
+    with pytest.raises(StoreUnavailable, match="lacks the blobs that the database names; mend or mount it"):
+        opened.blobs.put("a", "b", b"x")
+    (tmp_path / "away").rename(settings.blob_dir)
+    prepare(settings)
+    opened.blobs.put("a", "b", b"x")  # without a start anew
+    opened.close()
+
+
+def test_an_upgrade_with_an_emptied_configuration_bound_the_default_domain(tmp_path: Path) -> None:
+    settings = settings_for(tmp_path / "var")
+    prepare(settings)
+    forget(settings, "domain = ''")
+    with pytest.raises(InvalidInput, match=r"lie below gw\.test, and the configuration says gateway\.localhost"):
+        prepare_to_serve(settings.model_copy(update={"domain": "gateway.localhost"}))
+    prepare_to_serve(settings)
+
+
+def test_a_mark_that_root_made_was_for_root_alone(tmp_path: Path) -> None:
+    settings, before = settings_for(tmp_path / "var"), os.umask(0o077)
+    try:
+        prepare(settings)
+    finally:
+        os.umask(before)
+    assert (settings.blob_dir / "belongs-to").stat().st_mode & 0o777 == 0o644
+
+
 def test_blobs_that_could_not_be_given_a_folder_are_deferred_until_they_have_one(tmp_path: Path) -> None:
     settings = settings_for(tmp_path / "var").model_copy(update={"blob_url": f"file://{tmp_path / 'file' / 'blobs'}"})
     (tmp_path / "file").write_text("in its place")
     prepare(settings)
     opened = open_ground(settings)
-    with pytest.raises(StoreUnavailable, match="could not be made; mend that, then run `gateway db upgrade`"):
+    with pytest.raises(StoreUnavailable, match="could not be made, or lacks the blobs"):
         opened.blobs.put("a", "b", b"x")
     (tmp_path / "file").unlink()
     prepare_to_serve(settings)
