@@ -31,6 +31,7 @@ from gateway.store.taken import (
     domain_is_free,
     free,
     inbound_is_free,
+    no_admin_reads_it,
     not_received_by_another,
     not_received_here,
 )
@@ -163,12 +164,13 @@ class NewMailbox:
 
 def add_mailbox(store: Store, account_id: str, new: NewMailbox) -> None:
     """A default one without a team has that of the default so far. Raises InvalidInput when the address or the inbound local
-    part is taken, UnknownThing for an unknown team.
+    part is taken, or an admin reads there, UnknownThing for an unknown team.
     """
     key = canonical(new.address)
     with changing(store) as connection:
         address_is_free(connection, account_id, key)
         not_received_by_another(connection, account_id, key)
+        no_admin_reads_it(connection, key)
         if new.inbound:
             inbound_is_free(connection, account_id, new.inbound, key)
         team_id = None if new.team is None else named.team_id(connection, account_id, new.team)
