@@ -86,7 +86,7 @@ def publish(
             raise NotAgreed(losses)
         version = changes.publish_policy(
             store, account_id, text,
-            note=note, author=author, probation=replayed is not None, team=part.team if part else None,
+            note=note, author=author, probation=replayed is not None, team=part.team if part else "",
             instead_of=live,
         )  # fmt: skip
         return Published(version, losses)

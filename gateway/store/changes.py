@@ -220,13 +220,14 @@ def publish_policy(
     author: str = "",
     rolled_back_from: int | None = None,
     probation: bool = False,
-    team: str | None = None,
+    team: str = "",
     instead_of: int | None = None,
 ) -> int:
     """A new immutable version becomes the live one; returns its number. The text was checked by the caller.
 
-    `team`: whose rules its manager publishes by it. `instead_of`: the version that the text was made of, or held against.
-    Raises PublishedMeanwhile when that one is not live any more: what was published since would be lost.
+    `team`: whose rules its manager publishes by it; empty for a whole document. `instead_of`: the version that the text was
+    made of, or held against. Raises PublishedMeanwhile when that one is not live any more: what was published since would be
+    lost.
     """
     with changing(store) as connection:
         live = int(connection.execute(select(_a.policy_version).where(_a.id == account_id)).scalar() or 0)
@@ -247,7 +248,7 @@ def insert_version(
     author: str,
     rolled_back_from: int | None = None,
     probation: bool = False,
-    team: str | None = None,
+    team: str = "",
 ) -> int:
     """`publish_policy`, within a transaction of `changing`: no other can come between the number and the row."""
     newest = connection.execute(select(func.max(_v.version)).where(_v.account_id == account_id)).scalar()
