@@ -60,11 +60,11 @@ def release(ctx: typer.Context, message_id: MessageId, account: AccountName = No
 @app.command()
 def delete(ctx: typer.Context, message_id: MessageId, account: AccountName = None, as_json: AsJson = False) -> None:
     """Delete a message in quarantine for good; that it came, and who deleted it, stays on record."""
-    from gateway.commands.erase import delete_quarantined
+    from gateway.store.erasure import erase_quarantined
 
     by = whoami()
     with at_account(ctx, account) as desk:
-        delete_quarantined(desk.store, desk.blobs(), desk.account_id, message_id, by=by)
+        erase_quarantined(desk.store, desk.blobs(), desk.account_id, message_id, by=by)
     if as_json:
         show.document({"message": message_id, "disposition": DispositionName.ERASED.value, "by": by})
     else:

@@ -71,7 +71,8 @@ def publish(
     on_progress: OnProgress = lambda _done, _all: None,
 ) -> Published:
     """Make it the next immutable version and the live one. Tried on the mail of the last days first: where some of it fares
-    worse and that is `agreed` to, the version begins on probation (`policy.trial`).
+    worse and that is `agreed` to, the version begins on probation (`policy.trial`); so it does where that of the
+    same text was not over, whatever mail it is tried on this time.
 
     `part`: of which team's rules alone the text was made; else it is a whole document, written from an older one, and may
     lack rules that managers published. `most`: so many messages are tried, the newest. Raises PolicyError, NotAgreed, and
@@ -84,10 +85,10 @@ def publish(
         losses = Losses(() if part else dropped(store, account_id, document, live), replayed)
         if losses and not agreed:
             raise NotAgreed(losses)
+        probation = replayed is not None or policies.never_stood_its_trial(store, account_id, text)
         version = changes.publish_policy(
             store, account_id, text,
-            note=note, author=author, probation=replayed is not None, team=part.team if part else None,
-            instead_of=live,
+            note=note, author=author, probation=probation, team=part.team if part else "", instead_of=live,
         )  # fmt: skip
         return Published(version, losses)
 

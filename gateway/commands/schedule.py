@@ -18,7 +18,7 @@ from gateway.store import candidates
 from gateway.store.candidates import Candidate
 from gateway.store.digests import zone_of
 from gateway.store.engine import Store
-from gateway.store.policies import live_version, version_at
+from gateway.store.policies import live_version, never_stood_its_trial, version_at
 
 RAW_MOMENT = (
     "write a time of RFC 3339 (2026-12-01T08:00:00+01:00), or 2026-12-01 08:00 as clocks of the account show it"
@@ -106,14 +106,17 @@ def _published(store: Store, candidate: Candidate) -> str:
         ended = candidates.refuse_due(store, candidate, str(error), NOT_PUBLISHED)
         return f"{candidate.id} was not published: {str(error).splitlines()[0]}" if ended else ""
     worse = len(replay(store, candidate.account_id, candidate.text, now() - REPLAYED).worse)
+    untried = not worse and never_stood_its_trial(store, candidate.account_id, candidate.text)
 
     def result(version: int) -> str:
         told = [f"published as version {version}"]
         told += [f"in the place of version {live}, which came after it was scheduled"] if live > since else []
         told += [f"on probation: {worse} messages of the last {REPLAYED.days} days fare worse"] if worse else []
+        told += ["on probation: that of this text was not over"] if untried else []
         return "; ".join(told)
 
-    version = candidates.publish_due(store, candidate, probation=bool(worse), result=result, instead_of=live)
+    probation = bool(worse) or untried
+    version = candidates.publish_due(store, candidate, probation=probation, result=result, instead_of=live)
     return f"{candidate.id}: {result(version)}" if version else ""
 
 

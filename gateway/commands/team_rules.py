@@ -16,7 +16,7 @@ from gateway.core.errors import InvalidInput
 from gateway.policy.problems import PolicyError, Problem
 from gateway.policy.yaml_tree import Entry, Node, read_tree
 from gateway.store.engine import Store
-from gateway.store.policies import live_version, names, policy_text
+from gateway.store.policies import NOTED, live_version, names, policy_text
 
 _LONGEST_LINE = 2**20
 _STEPS = re.compile(r"\[\d+\]|[^.\[\]]+")
@@ -50,7 +50,7 @@ def publish_team_rules(
     _there_is(store, account_id, team)
     live = live_version(store, account_id)
     whole = with_team_rules(policy_text(store, account_id, live), team, text)
-    why = f"rules of team {team}" + (f": {note}" if note else "")
+    why = f"{NOTED}{team}" + (f": {note}" if note else "")
     try:
         return publish(
             store, account_id, whole,

@@ -104,6 +104,10 @@ class FileBlobs:
         with translated_faults():
             self._path(account_id, message_id).unlink(missing_ok=True)
 
+    def require(self) -> None:
+        """Before a commit behind which blobs are removed. Raises StoreUnavailable where `put` and `remove` would."""
+        self._require_mark()
+
     def names(self) -> Iterator[tuple[str, str]]:
         """(account id, message id) of every blob. What others leave beside the accounts' folders is passed over: file managers'
         `.directory`, a file system's `lost+found`, which is root's.

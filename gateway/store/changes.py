@@ -31,6 +31,7 @@ from gateway.store.taken import (
     domain_is_free,
     free,
     inbound_is_free,
+    no_admin_reads_it,
     not_received_by_another,
     not_received_here,
 )
@@ -163,12 +164,13 @@ class NewMailbox:
 
 def add_mailbox(store: Store, account_id: str, new: NewMailbox) -> None:
     """A default one without a team has that of the default so far. Raises InvalidInput when the address or the inbound local
-    part is taken, UnknownThing for an unknown team.
+    part is taken, or an admin reads there, UnknownThing for an unknown team.
     """
     key = canonical(new.address)
     with changing(store) as connection:
         address_is_free(connection, account_id, key)
         not_received_by_another(connection, account_id, key)
+        no_admin_reads_it(connection, key)
         if new.inbound:
             inbound_is_free(connection, account_id, new.inbound, key)
         team_id = None if new.team is None else named.team_id(connection, account_id, new.team)
@@ -218,13 +220,14 @@ def publish_policy(
     author: str = "",
     rolled_back_from: int | None = None,
     probation: bool = False,
-    team: str | None = None,
+    team: str = "",
     instead_of: int | None = None,
 ) -> int:
     """A new immutable version becomes the live one; returns its number. The text was checked by the caller.
 
-    `team`: whose rules its manager publishes by it. `instead_of`: the version that the text was made of, or held against.
-    Raises PublishedMeanwhile when that one is not live any more: what was published since would be lost.
+    `team`: whose rules its manager publishes by it; empty for a whole document. `instead_of`: the version that the text was
+    made of, or held against. Raises PublishedMeanwhile when that one is not live any more: what was published since would be
+    lost.
     """
     with changing(store) as connection:
         live = int(connection.execute(select(_a.policy_version).where(_a.id == account_id)).scalar() or 0)
@@ -245,7 +248,7 @@ def insert_version(
     author: str,
     rolled_back_from: int | None = None,
     probation: bool = False,
-    team: str | None = None,
+    team: str = "",
 ) -> int:
     """`publish_policy`, within a transaction of `changing`: no other can come between the number and the row."""
     newest = connection.execute(select(func.max(_v.version)).where(_v.account_id == account_id)).scalar()

@@ -27,27 +27,37 @@ AT_ONCE = 100
 _KEPT = (_m.id, _m.disposition, _m.trace_id, _m.reason, _m.received_at, _m.content.is_(None).label("blob"))
 
 
-def erase_quarantined(store: Store, account_id: str, message_id: str, *, by: str) -> bool:
-    """Content, facts and what was read from them go; envelope, size and SHA-256 stay. True when there is a blob, which
-    the caller removes once this is committed. Raises UnknownThing, InvalidInput.
+def erase_quarantined(store: Store, blobs: FileBlobs, account_id: str, message_id: str, *, by: str) -> None:
+    """Content, facts and what was read from them go; envelope, size and SHA-256 stay. The blob goes after the commit: a
+    crash between the two leaves a blob without an owner, never a message without its content. Nothing is erased while the
+    blobs' folder is away: nobody would ask for that blob again. Raises UnknownThing, InvalidInput, StoreUnavailable.
     """
+    with store.read() as connection:
+        has_blob = _waiting(connection, account_id, message_id).blob
+    if has_blob:
+        blobs.require()  # not within the transaction: a disk that hangs would hold up all mail
     with changing(store) as connection:
         row_lock(connection, [account_id])
-        query = select(*_KEPT).where(_m.account_id == account_id, _m.id == message_id)
-        row = connection.execute(query).first()
-        if row is None:
-            raise UnknownThing(f"there is no message {message_id} in this account")
-        if row.disposition != Kept.QUARANTINED.value:
-            raise InvalidInput(f"message {message_id} is {row.disposition}, not quarantined: it is not deleted here")
+        row = _waiting(connection, account_id, message_id)
         step = Step(now(), "erase", ERASED, "", {"by": by, "was": row.disposition, "because": row.reason})
         _bury(connection, account_id, row, ERASED, step)
-    return bool(row.blob)
+    if has_blob:
+        blobs.remove(account_id, message_id)
+
+
+def _waiting(connection: Connection, account_id: str, message_id: str) -> Any:
+    row = connection.execute(select(*_KEPT).where(_m.account_id == account_id, _m.id == message_id)).first()
+    if row is None:
+        raise UnknownThing(f"there is no message {message_id} in this account")
+    if row.disposition != Kept.QUARANTINED.value:
+        raise InvalidInput(f"message {message_id} is {row.disposition}, not quarantined: it is not deleted here")
+    return row
 
 
 def expire_quarantined(store: Store, blobs: FileBlobs, now: datetime) -> int:
     """What has waited in quarantine for more than its account's `quarantine_days` becomes a tombstone, as if erased; returns
-    how many messages. Blobs go after the commit: a crash between the two leaves blobs without an owner, never a message
-    without its content. May run on several nodes at once. Raises StoreUnavailable.
+    how many messages. Blobs go after the commit, and wait for their folder, as in `erase_quarantined`. May run on several
+    nodes at once. Raises StoreUnavailable.
     """
     with store.read() as connection:
         accounts = connection.execute(select(_a.id, _a.quarantine_days).order_by(_a.id)).all()
@@ -59,6 +69,8 @@ def _expire_of(store: Store, blobs: FileBlobs, account_id: str, days: int, now: 
     expired, last = 0, ""
     while rows := _oldest(store, account_id, now - timedelta(days=days), last):
         last = rows[-1].id
+        if any(row.blob for row in rows):
+            blobs.require()
         buried = _expire(store, account_id, [r.id for r in rows], days, now)
         for row in buried:
             if row.blob:
@@ -69,7 +81,7 @@ def _expire_of(store: Store, blobs: FileBlobs, account_id: str, days: int, now: 
 
 def _oldest(store: Store, account_id: str, before: datetime, behind: str) -> list[Any]:
     waiting = (_m.account_id == account_id, _m.disposition == Kept.QUARANTINED.value, _m.received_at < before)
-    query = select(_m.id).where(*waiting, _m.id > behind).order_by(_m.id).limit(AT_ONCE)
+    query = select(*_KEPT).where(*waiting, _m.id > behind).order_by(_m.id).limit(AT_ONCE)
     with store.read() as connection:
         return list(connection.execute(query).all())
 

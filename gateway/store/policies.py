@@ -18,6 +18,9 @@ from gateway.store.tables.columns import columns
 _v, _c, _a = columns(PolicyVersion), columns(PolicyCandidate), columns(Account)
 _t, _b, _g, _d = columns(Team), columns(MailboxRow), columns(Agent), columns(Domain)
 
+NOTED = "rules of team "
+"""So begins the note of a version by which a manager published rules; then the team's name, a colon, and his own note."""
+
 PROBATION = timedelta(hours=24)
 """How long mail that a new version would not ticket, and the one before would have, waits for a person instead. Only for
 versions that past mail fared worse under: a rule about mail that never came takes nobody's ticket away.
@@ -101,10 +104,19 @@ def live_version(store: Store, account_id: str) -> int:
 
 def versions_of_managers(store: Store, account_id: str) -> list[tuple[int, str]]:
     """Versions by which managers published their team's rules, the newest first, each with the team's name."""
-    theirs = (_v.account_id == account_id, _v.team.is_not(None))
+    perhaps_theirs = (_v.account_id == account_id, _v.team.is_distinct_from(""))
+    query = select(_v.version, _v.team, _v.note).where(*perhaps_theirs).order_by(_v.version.desc())
     with store.read() as connection:
-        rows = connection.execute(select(_v.version, _v.team).where(*theirs).order_by(_v.version.desc()))
-        return [(row.version, row.team) for row in rows]
+        rows = connection.execute(query).all()
+    told = ((row.version, _team_in(row.note) if row.team is None else row.team) for row in rows)
+    return [(version, team) for version, team in told if team]
+
+
+def _team_in(note: str) -> str:
+    """Whose rules the release before published, which may still run beside this one, and writes it nowhere else; empty for
+    a whole document. No team's name has a colon.
+    """
+    return note.removeprefix(NOTED).partition(": ")[0] if note.startswith(NOTED) else ""
 
 
 def version_at(store: Store, account_id: str, moment: datetime) -> int:

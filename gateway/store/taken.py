@@ -37,7 +37,7 @@ def domain_is_free(connection: Connection, account_id: str, domain: str) -> None
             f"--domain {domain}: the agent {address} reads mail there, and a notice would come straight back to this "
             "gateway; name a domain such as mail.acme.example"
         )
-    everybody = (a for admins in connection.execute(select(_a.admins)).scalars() for a in admins)
+    everybody = (address for _, address in _admins(connection))
     if address := min((a for a in everybody if canonical(a).endswith(f"@{domain}")), default=None):
         raise InvalidInput(
             f"--domain {domain}: the admin {address} reads mail there, and a digest would come straight back to this "
@@ -47,9 +47,27 @@ def domain_is_free(connection: Connection, account_id: str, domain: str) -> None
 
 def not_received_here(connection: Connection, address: str, cure: str) -> None:
     """People read what we send them: an agent or an admin has no address whose mail comes back to us."""
-    domain = canonical(address).rpartition("@")[2]
+    key = canonical(address)
+    domain = key.rpartition("@")[2]
     ours = select(_d.domain).where(_d.domain == domain)
     free(connection, ours, f"{address}: mail at {domain} comes to this gateway; {cure}")
+    mailbox = select(_b.id).where(_b.address_key == key, _b.removed_at.is_(None))
+    free(connection, mailbox, f"{address}: that is a mailbox, whose mail comes to this gateway; {cure}")
+
+
+def no_admin_reads_it(connection: Connection, key: str) -> None:
+    """A digest to an admin of any account would open a ticket in a mailbox of that address."""
+    if account := next((name for name, address in _admins(connection) if canonical(address) == key), None):
+        raise InvalidInput(
+            f"{key}: an admin of the account {account} reads mail there, and a digest would come straight back to this "
+            f"gateway; name another address, or change the admins first: gateway account edit {account} --admins ADDRESSES"
+        )
+
+
+def _admins(connection: Connection) -> list[tuple[str, str]]:
+    """Each with the name of the account."""
+    rows = connection.execute(select(_a.name, _a.admins).order_by(_a.name))
+    return [(row.name, address) for row in rows for address in row.admins]
 
 
 def not_received_by_another(connection: Connection, account_id: str, key: str) -> None:

@@ -21,13 +21,15 @@ from gateway.commands.audit import audit
 from gateway.commands.check_mailbox import MailboxChecks
 from gateway.commands.publish import publish
 from gateway.core.digest import KIND
+from gateway.core.errors import StoreUnavailable
 from gateway.notify.folder import templates_folder
 from gateway.notify.render import Templates
 from gateway.offload import Offload
 from gateway.outbox.preparing import Preparation, Prepared
 from gateway.store import changes, outbox
+from gateway.store.blobs import MARK
 from gateway.store.digests import LINES, UNDER_WAY, queue_digests
-from gateway.store.erasure import expire_quarantined
+from gateway.store.erasure import erase_quarantined, expire_quarantined
 from gateway.store.tables import Account, MessageRow, Outbox
 from gateway.store.tables.columns import columns
 from gateway.web.app import make_app
@@ -240,6 +242,35 @@ async def test_the_blob_of_an_expired_message_goes_with_it(
     assert expire_quarantined(store, blobs, datetime.now(UTC) + 31 * DAY) == 1
     assert list(blobs.names()) == []
     assert agrees(gateway)["unowned blobs"] == 0
+
+
+async def test_the_blobs_of_what_went_while_their_folder_was_away_stayed_for_ever(
+    gateway: Gateway, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.endings.ROW_BYTES", 1000)
+    large = [(await kept(gateway, client, with_program(f"suspicious {n}", 2000)))["id"] for n in range(3)]
+    store, blobs, account = gateway.ground.store, gateway.ground.blobs, gateway.account_id()
+    mark = gateway.ground.settings.blob_dir / MARK
+    mark.rename(mark.with_name("away"))
+    with pytest.raises(StoreUnavailable):
+        expire_quarantined(store, blobs, datetime.now(UTC) + 31 * DAY)
+    with pytest.raises(StoreUnavailable):
+        erase_quarantined(store, blobs, account, large[0], by="ann")
+    assert {m["disposition"] for m in gateway.messages()} == {"quarantined"}
+
+    mark.with_name("away").rename(mark)
+    erase_quarantined(store, blobs, account, large[0], by="ann")
+    assert expire_quarantined(store, blobs, datetime.now(UTC) + 31 * DAY) == 2
+    assert list(blobs.names()) == []
+    assert agrees(gateway)["unowned blobs"] == 0
+
+
+async def test_what_has_no_blob_goes_while_their_folder_is_away(gateway: Gateway, client: Client) -> None:
+    small = [(await kept(gateway, client, numbered(f"suspicious {n}")))["id"] for n in range(2)]
+    store, blobs = gateway.ground.store, gateway.ground.blobs
+    (gateway.ground.settings.blob_dir / MARK).unlink()
+    erase_quarantined(store, blobs, gateway.account_id(), small[0], by="ann")
+    assert expire_quarantined(store, blobs, datetime.now(UTC) + 31 * DAY) == 1
 
 
 async def test_many_expire_a_group_at_a_time(gateway: Gateway, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

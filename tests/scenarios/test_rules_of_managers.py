@@ -234,3 +234,18 @@ def test_an_admins_note_could_pass_for_a_managers(account: Account) -> None:
     account.admin("teams: {finance: {" + RULES.format("ours") + "}}", note="Rules of team finance tidied")
     account.admin("teams: {finance: {" + RULES.format("other") + "}}", note="rules of team finance: tidied")
     assert account.admin("") == 3
+
+
+def test_rules_that_a_manager_published_by_the_release_before_were_lost(account: Account) -> None:
+    """During a rolling upgrade: that release does not write whose they are, only the note."""
+    account.manager("dunning", note="as: ever")
+    with account.at[0].write() as connection:
+        connection.exec_driver_sql("UPDATE policy_version SET team = NULL")
+    account.refused(lambda: account.admin(BASE), "dunning")
+
+
+def test_whole_documents_of_the_release_before_are_no_managers(account: Account) -> None:
+    account.admin("teams: {finance: {" + RULES.format("ours") + "}}", note="Rules of team finance tidied")
+    with account.at[0].write() as connection:
+        connection.exec_driver_sql("UPDATE policy_version SET team = NULL")
+    assert account.admin("") == 2

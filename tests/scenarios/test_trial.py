@@ -6,16 +6,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from prometheus_client import REGISTRY
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
 from gateway.commands.open_message import open_message
-from gateway.commands.publish import rollback
+from gateway.commands.publish import publish, rollback
 from gateway.commands.release import release
 from gateway.commands.reprocess import reprocess
+from gateway.commands.schedule import publish_due, schedule
 from gateway.core.errors import InvalidInput, StoreUnavailable
 from gateway.core.outcome import Accepted
 from gateway.store.candidates import start_shadow
-from gateway.store.tables import PolicyVersion
+from gateway.store.tables import MessageRow, PolicyVersion
 from gateway.store.tables.columns import columns
 from tests.scenarios.test_replay import go_live
 from tests.servers.inprocess import Client, Gateway, numbered
@@ -237,6 +238,36 @@ async def test_going_back_to_the_live_version_was_a_way_around_its_trial(gateway
         rollback(gateway.ground.store, gateway.account_id(), 1)
     await client.mail(numbered(1))
     assert gateway.messages()[0]["reason"] == "probation"
+
+
+async def test_publishing_the_live_text_again_ended_its_trial(gateway: Gateway, client: Client) -> None:
+    store, account = gateway.ground.store, gateway.account_id()
+    await fared_worse_and_then_waited(gateway, client)
+    assert publish(store, account, IGNORE, agreed=True, most=3).version == 2
+    await gateway.line.store_pool(gateway.line.directory.refresh)
+    await client.mail(numbered("last"))
+    assert gateway.messages()[0]["reason"] == "probation"
+
+
+async def test_the_live_text_that_was_due_again_ended_its_trial(gateway: Gateway, client: Client) -> None:
+    store, account = gateway.ground.store, gateway.account_id()
+    await fared_worse_and_then_waited(gateway, client)
+    schedule(store, account, IGNORE, datetime.now(UTC) + timedelta(hours=1), agreed=True)
+    with store.write() as connection:  # what fared worse is gone by then
+        connection.execute(delete(MessageRow).where(columns(MessageRow).disposition == "ticketed"))
+    (said,) = publish_due(store, datetime.now(UTC) + timedelta(hours=1))
+    assert said.endswith("published as version 2; on probation: that of this text was not over")
+    await gateway.line.store_pool(gateway.line.directory.refresh)
+    await client.mail(numbered("last"))
+    assert gateway.messages()[0]["reason"] == "probation"
+
+
+async def fared_worse_and_then_waited(gateway: Gateway, client: Client) -> None:
+    """Of the newest messages none would fare worse under the version that is live."""
+    await client.mail(numbered("ticketed"))
+    await go_live(gateway, IGNORE)
+    for n in range(3):
+        await client.mail(numbered(n))
 
 
 @pytest.mark.parametrize("between", [[], [""]])

@@ -132,7 +132,7 @@ class ContactRow(SQLModel, table=True):
 class PolicyVersion(SQLModel, table=True):
     """A published policy: immutable. `probation`: past mail fared worse under it when it was published, and that was agreed
     to; `told_at`: when admins were told that mail waits because of that. `team`: whose manager published it, as rules of that
-    team alone; None for a whole document.
+    team alone; empty for a whole document, None where the release before published it and only the note tells.
     """
 
     __tablename__ = "policy_version"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from fastapi import Response
 
-from gateway.commands.erase import delete_quarantined
 from gateway.commands.release import release
 from gateway.core.errors import InvalidInput, UnknownThing
 from gateway.core.outcome import Accepted, Outcome, Parked
+from gateway.store.erasure import erase_quarantined
 from gateway.store.quarantine import quarantined, quarantined_message
 from gateway.web import shapes
 from gateway.web.access import Admin, Member, Paged, Served, account_router
@@ -75,7 +75,7 @@ def _told(outcome: Outcome, message_id: str) -> shapes.Released:
 async def delete_from_quarantine(caller: Admin, parts: Served, message_id: MessageId) -> Response:
     """Delete a message for good; that it came, and who deleted it, stays on record."""
     try:
-        await parts.pool(delete_quarantined, parts.store, parts.blobs, caller.account_id, message_id, by=caller.by)
+        await parts.pool(erase_quarantined, parts.store, parts.blobs, caller.account_id, message_id, by=caller.by)
     except UnknownThing:
         raise
     except InvalidInput as error:

@@ -66,6 +66,30 @@ def test_a_domain_was_taken_at_which_an_admin_reads(cli: Cli) -> None:
     assert cli("account", "edit", "acme", *elsewhere, "--json").json["domains"] == ["hq.example"]
 
 
+def test_an_admin_was_named_at_a_mailbox_whose_mail_comes_here(cli: Cli) -> None:
+    cli("account", "add", "pumps")
+    for account in ("acme", "pumps"):
+        err = cli("account", "edit", account, "--admins", "boss@hq.example,Support@ACME.test", code=1).err
+        assert "Support@acme.test: that is a mailbox, whose mail comes to this gateway" in err
+    assert cli("account", "show", "acme", "--json").json["admins"] == []
+
+    cli("mailbox", "add", "ops@acme.test", "--name", "Ops")
+    cli("mailbox", "remove", "ops@acme.test")
+    assert cli("account", "edit", "acme", "--admins", "ops@acme.test", "--json").json["admins"] == ["ops@acme.test"]
+
+
+def test_a_mailbox_was_made_of_an_admins_address(cli: Cli) -> None:
+    cli("account", "add", "pumps")
+    cli("account", "edit", "pumps", "--admins", "Boss@OK.test")
+
+    err = cli("mailbox", "add", "boss@ok.test", "--name", "Boss", "--account", "acme", code=1).err
+
+    assert "boss@ok.test: an admin of the account pumps reads mail there" in err
+    assert "gateway account edit pumps --admins" in err
+    cli("account", "edit", "pumps", "--admins", "")
+    cli("mailbox", "add", "boss@ok.test", "--name", "Boss", "--account", "acme")
+
+
 EDITS = [
     ("mailbox", "edit", "support@acme.test", "--name"),
     ("agent", "edit", "ann@acme.test", "--name"),

@@ -41,9 +41,9 @@ def test_versions_that_managers_published_before_0010_are_told_by_their_note_and
     teams = {
         "rules of team support": "support",
         "rules of team After sales: tidied: twice": "After sales",
-        "Rules of team meeting tidied": None,
-        "the rules of team support": None,
-        "": None,
+        "Rules of team meeting tidied": "",
+        "the rules of team support": "",
+        "": "",
     }
     row = "INSERT INTO policy_version (account_id, version, text, note, author, created_at) VALUES ('a', :v, '', :n, '', :at)"
     with store.write() as connection:

@@ -24,7 +24,11 @@ def downgrade() -> None:
 
 
 def _fill(connection: sa.Connection) -> None:
-    """LIKE finds other spellings too on SQLite, so the note is looked at once more. No team's name has a colon."""
+    """Empty for whole documents: NULL is what the release before goes on to write while processes of both run.
+
+    LIKE finds other spellings too on SQLite, so the note is looked at once more. No team's name has a colon.
+    """
+    connection.execute(sa.text("UPDATE policy_version SET team = ''"))
     noted = sa.text("SELECT account_id, version, note FROM policy_version WHERE note LIKE :like")
     fill = sa.text("UPDATE policy_version SET team = :team WHERE account_id = :account AND version = :version")
     for account, version, note in connection.execute(noted, {"like": f"{_NOTE}%"}).all():
