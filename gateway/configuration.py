@@ -9,6 +9,7 @@ import os
 import re
 import socket
 import tomllib
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -208,6 +209,11 @@ def _impossible(settings: Settings) -> list[str]:
         problems.append("database_url: write sqlite:///PATH or postgresql://user:password@host:5432/database")
     if not settings.blob_url.startswith("file:"):
         problems.append("blob_url: this version keeps blobs in files only; write file:///PATH or leave it out")
+    taken = Counter(x for x in (*settings.smtp.listen, settings.http.listen) if not x.endswith(":0"))
+    if twice := [address for address, times in taken.items() if times > 1]:
+        problems.append(
+            f"smtp.listen and http.listen: {', '.join(twice)} is named twice; each listener has its own port"
+        )
     if bool(settings.smtp.tls_cert) != bool(settings.smtp.tls_key):
         problems.append("smtp.tls_cert and smtp.tls_key go together: set both or neither")
     if settings.smtp.require_tls and not settings.smtp.tls_cert:

@@ -26,6 +26,13 @@ AccountName = Annotated[
         autocompletion=account_names,
     ),
 ]
+
+
+def _as_written(account: str | None) -> str | None:
+    """Names of accounts are labels of DNS, which knows no capitals."""
+    return account.strip().lower() if account else account
+
+
 EveryAccount = Annotated[
     str | None,
     typer.Option(
@@ -34,6 +41,7 @@ EveryAccount = Annotated[
         envvar="GATEWAY_ACCOUNT",
         metavar="NAME",
         help="Only this account.",
+        callback=_as_written,
         autocompletion=account_names,
     ),
 ]

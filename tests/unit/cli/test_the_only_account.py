@@ -53,3 +53,8 @@ def test_the_shell_completes_in_the_only_account(cli: Cli, monkeypatch: pytest.M
         monkeypatch.setenv(name, value)
 
     assert "ann@acme.test" in CliRunner().invoke(app, [], prog_name="gateway").output
+
+
+@pytest.mark.parametrize("arguments", [("log",), ("outbox", "list"), ("where", "--sender", "carol@customer.test")])
+def test_what_is_about_all_accounts_did_not_know_one_in_capitals(cli: Cli, arguments: tuple[str, ...]) -> None:
+    assert cli(*arguments, "--account", " ACME", "--json").out == cli(*arguments, "--account", "acme", "--json").out
