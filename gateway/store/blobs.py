@@ -43,7 +43,7 @@ class FileBlobs:
 
     def put(self, account_id: str, message_id: str, content: bytes) -> None:
         """Raises StorageFull, StoreUnavailable."""
-        self._require_mark()
+        self.require()
         path = self._path(account_id, message_id)
         temporary = path.with_name(path.name + ".tmp")
         with translated_faults():
@@ -59,8 +59,10 @@ class FileBlobs:
                 raise
             sync_directory(path.parent)
 
-    def _require_mark(self) -> None:
-        """Read each time: a file of a page, for content of hundreds."""
+    def require(self) -> None:
+        """Before content is written or removed, and before a commit that its removal follows. Raises StoreUnavailable where the
+        folder is away. Read each time: a file of a page, for content of hundreds.
+        """
         self._mark = self._mark or self._known_by()
         with translated_faults():
             found = mark_of(self._folder)
@@ -100,13 +102,9 @@ class FileBlobs:
 
     def remove(self, account_id: str, message_id: str) -> None:
         """For content whose commit did not happen, and what is erased. Raises StoreUnavailable."""
-        self._require_mark()
+        self.require()
         with translated_faults():
             self._path(account_id, message_id).unlink(missing_ok=True)
-
-    def require(self) -> None:
-        """Before a commit behind which blobs are removed. Raises StoreUnavailable where `put` and `remove` would."""
-        self._require_mark()
 
     def names(self) -> Iterator[tuple[str, str]]:
         """(account id, message id) of every blob. What others leave beside the accounts' folders is passed over: file managers'
